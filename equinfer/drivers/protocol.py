@@ -1,0 +1,57 @@
+"""What a solver is: `init`, `step`, `profile` for what a scan can drive; a generator of iterates for what it cannot."""
+
+import abc
+from collections.abc import Iterator
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import equinox as eqx
+
+from equinfer.types import PRNGKey, Profile
+
+__all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate"]
+
+State = TypeVar("State")
+Info = dict[str, Any]
+
+
+class AbstractSolver(eqx.Module, Generic[State]):
+    """An algorithm of pure functions, driven by `drivers.scan` in jitted chunks.
+
+    `step` returns a state of the same tree, shapes and dtypes. `State` holds what the next step needs; `Info` holds
+    what is only watched. The game is an argument, never a field.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def init(self, game: Any, *, key: PRNGKey) -> State: ...
+
+    @abc.abstractmethod
+    def step(self, game: Any, state: State, *, key: PRNGKey) -> tuple[State, Info]: ...
+
+    @abc.abstractmethod
+    def profile(self, game: Any, state: State) -> Profile:
+        """The profile that is executed now."""
+
+
+class Iterate(NamedTuple):
+    """One moment of a host solver, at which the driver looks at the clock and at Ctrl-C."""
+
+    profile: Profile
+    info: dict[str, float]
+    """What is watched: the same keys throughout a solve."""
+    candidate: bool = False
+    """True when the solver believes this is an equilibrium, and asks for the certificate."""
+
+
+class AbstractHostSolver(eqx.Module):
+    """Path followers, pivots and compiled loops: a generator of iterates, driven by `drivers.host`.
+
+    It yields at least every 0.2 s of work, a `candidate` whenever it believes to have an equilibrium, and ends when
+    it has nothing more to try. The driver closes it once a candidate is certified at rounding level.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]: ...

@@ -1,0 +1,167 @@
+"""Finite stochastic games in tables."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, NamedTuple, Self
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+
+from equinfer.errors import BadInput
+from equinfer.games.kernels import AbstractKernel, DenseKernel
+from equinfer.games.validation import (
+    checked_discount,
+    checked_horizon,
+    checked_initial,
+    checked_kernel,
+    checked_labels,
+    checked_legal,
+    checked_reward,
+)
+from equinfer.tables import Tables
+from equinfer.types import AnyArray
+
+__all__ = ["Labels", "TabularGame"]
+
+
+class Labels(NamedTuple):
+    """Names of a game, its players, states and actions; what is missing is numbered from 0."""
+
+    name: str = ""
+    players: tuple[str, ...] | None = None
+    states: tuple[str, ...] | None = None
+    actions: tuple[tuple[str, ...], ...] | None = None
+
+
+class TabularGame(eqx.Module):
+    r"""A finite general-sum stochastic game (paper, section 3.1), validated once, on construction.
+
+    **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), rows sum to one (to 1e-8; they are
+    then renormalised); `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision
+    epochs, or both (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a
+    tuple of N boolean arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions
+    are ignored); labels.
+
+    **Raises:** `BadInput` (a `ValueError`) that names the state, the joint action and the player.
+    """
+
+    reward: Float[AnyArray, "N S *A"]
+    kernel: AbstractKernel
+    discount: Float[AnyArray, " N"]
+    initial: Float[AnyArray, " S"]
+    legal: tuple[Bool[AnyArray, "S _"], ...]
+    horizon: int | None = eqx.field(static=True)
+    labels: Labels = eqx.field(static=True)
+
+    def __init__(
+        self,
+        reward: ArrayLike,
+        kernel: ArrayLike,
+        discount: float | ArrayLike | None = None,
+        horizon: int | None = None,
+        initial: ArrayLike | None = None,
+        legal: Sequence[ArrayLike] | None = None,
+        state_labels: Sequence[Any] | None = None,
+        action_labels: Sequence[Sequence[Any]] | None = None,
+        player_labels: Sequence[Any] | None = None,
+        *,
+        name: str = "",
+    ):
+        array = checked_reward(reward)
+        num_players, num_states, *num_actions = array.shape
+        players = checked_labels(player_labels, num_players, "player_labels")
+        states = checked_labels(state_labels, num_states, "state_labels")
+        actions = None
+        if action_labels is not None:
+            if len(action_labels) != num_players:
+                raise BadInput(f"action_labels has {len(action_labels)} lists for {num_players} players.")
+            actions = tuple(
+                checked_labels(labels, size, f"action_labels[{i}]") or ()
+                for i, (labels, size) in enumerate(zip(action_labels, num_actions, strict=True))
+            )
+        self.labels = Labels(name, players, states, actions)
+        self.horizon = checked_horizon(horizon)
+        self.discount = checked_discount(discount, num_players, self.horizon)
+        self.initial = checked_initial(initial, num_states)
+        self.legal = checked_legal(legal, num_states, tuple(num_actions), self.state_labels)
+        self.reward, probabilities = checked_kernel(array, kernel, self.legal, self)
+        self.kernel = DenseKernel(probabilities)
+
+    @classmethod
+    def from_payoffs(
+        cls,
+        payoffs: ArrayLike,
+        *,
+        action_labels: Sequence[Sequence[Any]] | None = None,
+        player_labels: Sequence[Any] | None = None,
+        name: str = "",
+    ) -> Self:
+        """The one-shot game of `payoffs` (N, A_1, ..., A_N): one state, discount 0, so that values are payoffs."""
+        array = checked_reward(np.asarray(payoffs)[:, None])
+        kernel = np.ones((*array.shape[1:], 1))
+        return cls(array, kernel, discount=0.0, action_labels=action_labels, player_labels=player_labels, name=name)
+
+    @property
+    def num_players(self) -> int:
+        return self.reward.shape[0]
+
+    @property
+    def num_states(self) -> int:
+        return self.reward.shape[1]
+
+    @property
+    def num_actions(self) -> tuple[int, ...]:
+        return self.reward.shape[2:]
+
+    @property
+    def name(self) -> str:
+        return self.labels.name or "game"
+
+    @property
+    def player_labels(self) -> tuple[str, ...]:
+        return self.labels.players or tuple(map(str, range(self.num_players)))
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        return self.labels.states or tuple(map(str, range(self.num_states)))
+
+    @property
+    def action_labels(self) -> tuple[tuple[str, ...], ...]:
+        return self.labels.actions or tuple(tuple(map(str, range(size))) for size in self.num_actions)
+
+    @property
+    def is_one_shot(self) -> bool:
+        """True if nothing follows the first decision: one state and discount 0, or one epoch."""
+        return self.horizon == 1 or (self.num_states == 1 and self.horizon is None and not np.any(self.discount))
+
+    def unlabelled(self) -> Self:
+        """The same game without names: what drivers jit on, so that games of one shape share one compilation."""
+        # Static fields are out of reach of `eqx.tree_at`; this is what Equinox's own unflattening does.
+        bare = object.__new__(type(self))
+        for field in fields(self):
+            object.__setattr__(bare, field.name, getattr(self, field.name))
+        object.__setattr__(bare, "labels", Labels())
+        return bare
+
+    def uniform_profile(self) -> tuple[Float[np.ndarray, "S _"], ...]:
+        """Every legal action equally likely: one array (S, A_i) per player."""
+        return tuple(legal / legal.sum(axis=1, keepdims=True) for legal in self.legal)
+
+    def tables(self) -> Tables:
+        """The game as plain NumPy float64 arrays, for certificates, files and reports."""
+        if not isinstance(self.kernel, DenseKernel):
+            raise TypeError("only a dense kernel has raw tables")
+        return Tables(
+            reward=np.asarray(self.reward),
+            kernel=np.asarray(self.kernel.probabilities),
+            discount=np.asarray(self.discount),
+            horizon=self.horizon,
+            initial=np.asarray(self.initial),
+            legal=tuple(np.asarray(legal) for legal in self.legal),
+            name=self.name,
+            state_labels=self.state_labels,
+            action_labels=self.action_labels,
+            player_labels=self.player_labels,
+        )

@@ -1,0 +1,179 @@
+"""The checks that a tabular game passes once, on construction. Each returns a clean float64 array or raises one
+clear sentence that names the player, the state and the joint action."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.typing import ArrayLike
+
+from equinfer.errors import BadInput
+
+__all__ = [
+    "ROW_SUM_TOLERANCE",
+    "checked_discount",
+    "checked_horizon",
+    "checked_initial",
+    "checked_kernel",
+    "checked_labels",
+    "checked_legal",
+    "checked_reward",
+    "checked_rows",
+]
+
+ROW_SUM_TOLERANCE = 1e-8
+"""Probabilities typed with eight or more decimals pass and are renormalised; anything further off is refused."""
+
+
+def _array(value: ArrayLike, what: str) -> np.ndarray:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{what} is not a rectangular array of numbers: {error}.") from None
+    return array
+
+
+def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
+    """A copy in float64, if its shape is (N, S, A_1, ..., A_N) with no empty axis."""
+    array = _array(reward, "reward")
+    expected = "expected shape (N, S, A_1, ..., A_N)"
+    if array.ndim < 3:
+        raise BadInput(f"reward has {array.ndim} axes; {expected}, got {array.shape}.")
+    if array.ndim - 2 != array.shape[0]:
+        raise BadInput(
+            f"reward has {array.shape[0]} players but {array.ndim - 2} action axes; {expected}, got {array.shape}."
+        )
+    if 0 in array.shape:
+        raise BadInput(f"reward has an empty axis; {expected}, got {array.shape}.")
+    return array
+
+
+def checked_horizon(horizon: Any) -> int | None:
+    if horizon is None:
+        return None
+    if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1:
+        raise BadInput(f"horizon must be a whole number of decision epochs, at least 1; got {horizon!r}.")
+    return int(horizon)
+
+
+def checked_discount(discount: ArrayLike | None, num_players: int, horizon: int | None) -> Float[np.ndarray, " N"]:
+    """One discount per player: in [0, 1), or in [0, 1] within a finite horizon, where it defaults to 1."""
+    if discount is None:
+        if horizon is None:
+            raise BadInput("a game needs a discount, a horizon, or both.")
+        discount = 1.0
+    array = _array(discount, "discount")
+    if array.shape not in ((), (num_players,)):
+        raise BadInput(f"discount must be one number or one per player ({num_players}); got shape {array.shape}.")
+    array = np.broadcast_to(array, (num_players,)).copy()
+    for player, value in enumerate(array):
+        if not 0 <= value <= 1 or (horizon is None and value == 1):
+            allowed = "[0, 1)" if horizon is None else "[0, 1]"
+            raise BadInput(f"discount of player {player} is {value:g}; it must lie in {allowed}.")
+    return array
+
+
+def checked_rows(rows: Float[np.ndarray, "rows S"], names: Sequence[str]) -> Float[np.ndarray, "rows S"]:
+    """Rows of probabilities, renormalised to rounding; `names` says what each row is in an error."""
+    for bad, says in ((~np.isfinite(rows), "not a finite number"), (rows < 0, "negative")):
+        if bad.any():
+            row, successor = np.argwhere(bad)[0]
+            raise BadInput(f"{names[row]}: probability {rows[row, successor]:g} of successor {successor} is {says}.")
+    sums = rows.sum(axis=1)
+    off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
+    if off.any():
+        row = int(np.argmax(off))
+        raise BadInput(f"{names[row]}: probabilities sum to {sums[row]:.10g}, not to one.")
+    return rows / sums[:, None]
+
+
+def checked_initial(initial: ArrayLike | None, num_states: int) -> Float[np.ndarray, " S"]:
+    if initial is None:
+        return np.full(num_states, 1 / num_states)
+    array = _array(initial, "initial")
+    if array.shape != (num_states,):
+        raise BadInput(f"initial must have shape ({num_states},), one probability per state; got {array.shape}.")
+    return checked_rows(array[None], ["initial"])[0]
+
+
+def checked_legal(
+    legal: Sequence[ArrayLike] | None, num_states: int, num_actions: tuple[int, ...], state_labels: Sequence[str]
+) -> tuple[Bool[np.ndarray, "S _"], ...]:
+    if legal is None:
+        return tuple(np.ones((num_states, size), bool) for size in num_actions)
+    if len(legal) != len(num_actions):
+        raise BadInput(f"legal has {len(legal)} arrays for {len(num_actions)} players.")
+    masks = []
+    for player, (mask, size) in enumerate(zip(legal, num_actions, strict=True)):
+        array = np.array(mask)
+        if array.shape != (num_states, size) or array.dtype != bool:
+            raise BadInput(
+                f"legal[{player}] must be boolean of shape ({num_states}, {size}); got {array.dtype} {array.shape}."
+            )
+        if not array.any(axis=1).all():
+            state = int(np.argmin(array.any(axis=1)))
+            raise BadInput(f"player {player} has no legal action in state {state_labels[state]}.")
+        masks.append(array)
+    return tuple(masks)
+
+
+def checked_labels(labels: Sequence[Any] | None, size: int, what: str) -> tuple[str, ...] | None:
+    if labels is None:
+        return None
+    names = tuple(map(str, labels))
+    if len(names) != size:
+        raise BadInput(f"{what} has {len(names)} labels; expected {size}.")
+    if len(set(names)) != size:
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadInput(f"{what} has the label {twice!r} twice.")
+    return names
+
+
+def checked_kernel(
+    reward: Float[np.ndarray, "N S *A"], kernel: ArrayLike, legal: tuple[np.ndarray, ...], game: Any
+) -> tuple[Float[np.ndarray, "N S *A"], Float[np.ndarray, "S *A S"]]:
+    """Reward and kernel, both checked on legal joint actions; illegal ones get reward 0 and stay where they are.
+
+    `game` lends its labels to the messages.
+    """
+    num_states = reward.shape[1]
+    array = _array(kernel, "kernel")
+    if array.shape != (*reward.shape[1:], num_states):
+        raise BadInput(
+            f"kernel must have shape {(*reward.shape[1:], num_states)} = (S, A_1, ..., A_N, S); got {array.shape}."
+        )
+    joint = np.ones(reward.shape[1:], bool)
+    for player, mask in enumerate(legal):
+        axes = [1] * len(legal)
+        axes[player] = mask.shape[1]
+        joint &= mask.reshape(num_states, *axes)
+
+    def named(index: Sequence[int]) -> str:
+        state, *actions = index
+        chosen = ", ".join(game.action_labels[i][a] for i, a in enumerate(actions))
+        return f"state {game.state_labels[state]}, joint action ({chosen})"
+
+    reward[:, ~joint] = 0.0
+    if not np.isfinite(reward).all():
+        player, *index = np.argwhere(~np.isfinite(reward))[0]
+        raise BadInput(f"reward of player {game.player_labels[player]} at {named(index)} is not a finite number.")
+    places = np.argwhere(joint)
+    array[joint] = checked_rows(array[joint], _Named(places, named))
+    array[~joint] = 0.0
+    illegal = np.argwhere(~joint)
+    array[(*illegal.T, illegal[:, 0])] = 1.0
+    return reward, array
+
+
+class _Named(Sequence):
+    """Names of kernel rows, spelled out only when an error asks for one."""
+
+    def __init__(self, places: np.ndarray, named: Any):
+        self._places, self._named = places, named
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, row: Any) -> str:
+        return self._named(self._places[row])

@@ -1,0 +1,83 @@
+"""The raw tables of a finite game, in NumPy: what `game.tables()` returns, certificates judge and reports draw."""
+
+import math
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from equinfer.errors import BadInput
+
+__all__ = ["Tables", "refuse_unless_it_fits"]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """A finite stochastic game as plain float64 arrays. Shapes: N players, S states, A_i actions of player i.
+
+    Illegal joint actions have reward 0 and lead back to their own state, so no number in here is ever NaN.
+    """
+
+    reward: Float[np.ndarray, "N S *A"]
+    kernel: Float[np.ndarray, "S *A S"]
+    discount: Float[np.ndarray, " N"]
+    horizon: int | None
+    """Number of decision epochs, or None when the horizon is infinite."""
+    initial: Float[np.ndarray, " S"]
+    legal: tuple[Bool[np.ndarray, "S _"], ...]
+    name: str
+    state_labels: tuple[str, ...]
+    action_labels: tuple[tuple[str, ...], ...]
+    player_labels: tuple[str, ...]
+
+    @property
+    def num_players(self) -> int:
+        return self.reward.shape[0]
+
+    @property
+    def num_states(self) -> int:
+        return self.reward.shape[1]
+
+    @property
+    def num_actions(self) -> tuple[int, ...]:
+        return self.reward.shape[2:]
+
+    @property
+    def legal_joint(self) -> Bool[np.ndarray, "S *A"]:
+        """True where every player's part of the joint action is legal in the state."""
+        joint = np.ones(self.reward.shape[1:], bool)
+        for i, legal in enumerate(self.legal):
+            axes = [1] * self.num_players
+            axes[i] = self.num_actions[i]
+            joint &= legal.reshape(self.num_states, *axes)
+        return joint
+
+    @property
+    def payoff_scale(self) -> float:
+        r"""$\max_i \mathrm{osc}(r_i)\sum_t\gamma_i^t$ over legal joint actions: the natural unit of every gap."""
+        mask = self.legal_joint
+        osc = np.array([r[mask].max() - r[mask].min() for r in self.reward])
+        return float(np.max(osc * discounted_length(self.discount, self.horizon)))
+
+
+def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) -> Float[np.ndarray, " N"]:
+    r"""$\sum_t\gamma_i^t$ over the horizon; $1/(1-\gamma_i)$ when it is infinite."""
+    if horizon is None:
+        return 1.0 / (1.0 - discount)
+    return np.array([math.fsum(g**t for t in range(horizon)) for g in discount])
+
+
+def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[int, ...], what: str) -> None:
+    """Refuse a game before its joint table is allocated, if it would not fit in half of this machine's memory.
+
+    **Raises:** `BadInput` with the size and the estimate.
+    """
+    joint = num_states * math.prod(num_actions)
+    needed = 8 * joint * (num_states + num_players)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available // 2:
+        raise BadInput(
+            f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
+            f"{needed / 2**30:.3g} GiB for the transition and reward tables; this machine has {available / 2**30:.3g} GiB."
+        )
