@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equinfer.api import certify, load, load_solution, potential_defect, save, solve
-
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.games.tabular import TabularGame
     from equinfer.records import Certificate, Solution, Status

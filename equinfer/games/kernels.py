@@ -23,8 +23,8 @@ class AbstractKernel(eqx.Module):
     def num_states(self) -> int: ...
 
     @abc.abstractmethod
-    def expect(self, value: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "*batch S *A"]:
-        r"""$E[v(s')\mid s,a]$ for every state and joint action, batched over leading axes of `value`."""
+    def expect(self, value: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "..."]:
+        r"""$E[v(s')\mid s,a]$ for every state and joint action: (*batch, S) becomes (*batch, S, *A)."""
 
     @abc.abstractmethod
     def induced(self, profile: Profile) -> Float[AnyArray, "S S"]:
@@ -48,7 +48,7 @@ class DenseKernel(AbstractKernel):
     def num_states(self) -> int:
         return self.probabilities.shape[0]
 
-    def expect(self, value: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "*batch S *A"]:
+    def expect(self, value: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "..."]:
         rows = self.probabilities.reshape(-1, self.num_states)
         flat = value.reshape(-1, self.num_states) @ rows.T
         return flat.reshape(*value.shape[:-1], *self.probabilities.shape[:-1])

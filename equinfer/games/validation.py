@@ -1,5 +1,6 @@
 """The checks that a tabular game passes once, on construction. Each returns a clean float64 array or raises one
-clear sentence that names the player, the state and the joint action."""
+clear sentence that names the player, the state and the joint action.
+"""
 
 from collections.abc import Sequence
 from typing import Any
