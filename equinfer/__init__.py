@@ -39,6 +39,7 @@ __all__ = [
     "Solution",
     "Status",
     "TabularGame",
+    "UnknownName",
     "__version__",
     "certify",
     "load",

@@ -79,5 +79,6 @@ def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[
     if needed > available // 2:
         raise BadInput(
             f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
-            f"{needed / 2**30:.3g} GiB for the transition and reward tables; this machine has {available / 2**30:.3g} GiB."
+            f"{needed / 2**30:.3g} GiB for the transition and reward tables; "
+            f"this machine has {available / 2**30:.3g} GiB."
         )

@@ -16,7 +16,7 @@ __all__ = ["AbstractKernel", "DenseKernel"]
 
 
 class AbstractKernel(eqx.Module):
-    """$P(s'\\mid s,a)$ of a finite stochastic game."""
+    r"""$P(s'\mid s,a)$ of a finite stochastic game."""
 
     @property
     @abc.abstractmethod

@@ -69,7 +69,7 @@ class TabularGame(eqx.Module):
         *,
         name: str = "",
     ):
-        array = checked_reward(reward)
+        self.reward = array = checked_reward(reward)
         num_players, num_states, *num_actions = array.shape
         players = checked_labels(player_labels, num_players, "player_labels")
         states = checked_labels(state_labels, num_states, "state_labels")
