@@ -7,7 +7,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from equinfer.api import certify, load, load_solution, potential_defect, save, solve
+    from equinfer.api import certify, load, load_solution, save, solve
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.games.tabular import TabularGame
     from equinfer.records import Certificate, Solution, Status
@@ -20,7 +20,6 @@ _HOME = {
     "load_solution": "equinfer.api",
     "save": "equinfer.api",
     "solve": "equinfer.api",
-    "potential_defect": "equinfer.api",
     "BadInput": "equinfer.errors",
     "EquinferError": "equinfer.errors",
     "MissingExtra": "equinfer.errors",
@@ -44,7 +43,6 @@ __all__ = [
     "certify",
     "load",
     "load_solution",
-    "potential_defect",
     "save",
     "solve",
 ]

@@ -1,14 +1,33 @@
 """What a solver is: `init`, `step`, `profile` for what a scan can drive; a generator of iterates for what it cannot."""
 
 import abc
-from collections.abc import Iterator
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
 import equinox as eqx
+import numpy as np
 
+from equinfer.records import Certificate, Status
 from equinfer.types import PRNGKey, Profile
 
-__all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate"]
+__all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Watch"]
+
+Judge: TypeAlias = Callable[[Profile], Certificate]
+"""The certificate of a profile; drivers are handed it, solvers never see it."""
+Watch: TypeAlias = Callable[[Mapping[str, float]], None]
+"""Called between chunks with what is watched: a progress display."""
+
+
+class Outcome(NamedTuple):
+    """What a driver hands back to `api`: the best certified profile and how the run ended."""
+
+    profile: Profile
+    certificate: Certificate
+    ended: Status
+    """`above_eps` stands for "finished"; `api` turns it into `certified` where the certificate says so."""
+    trace: Mapping[str, np.ndarray]
+    seconds: float
+
 
 State = TypeVar("State")
 Info = dict[str, Any]

@@ -147,7 +147,8 @@ class TabularGame(eqx.Module):
 
     def uniform_profile(self) -> tuple[Float[np.ndarray, "S _"], ...]:
         """Every legal action equally likely: one array (S, A_i) per player."""
-        return tuple(legal / legal.sum(axis=1, keepdims=True) for legal in self.legal)
+        masks = (np.asarray(legal, float) for legal in self.legal)
+        return tuple(mask / mask.sum(axis=1, keepdims=True) for mask in masks)
 
     def tables(self) -> Tables:
         """The game as plain NumPy float64 arrays, for certificates, files and reports."""
