@@ -8,6 +8,7 @@ stands: the same functions run eagerly in NumPy on the host and traced in JAX in
 from typing import Any, TypeAlias
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
@@ -22,3 +23,8 @@ Legal: TypeAlias = tuple[Bool[AnyArray, "S _"], ...]
 PRNGKey: TypeAlias = Key[Array, ""]
 Tree: TypeAlias = Any
 """Any pytree."""
+
+
+def namespace_of(*arrays: Any) -> Any:
+    """The array module to compute in: `jax.numpy` if any of `arrays` is a JAX array or tracer, otherwise `numpy`."""
+    return jnp if any(isinstance(array, jax.Array) for array in arrays) else np

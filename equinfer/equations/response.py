@@ -1,0 +1,88 @@
+r"""Responses to action values: Prop. 5.2, eq. (12), and the one kernel (★) of every algorithm in the paper.
+
+$$\pi^{+}(a)\ \propto\ \pi(a)^{1-c}\;\tilde\pi(a)^{c}\;\exp\!\big(c\,q(a)/\tau\big)\qquad(\star)$$
+
+A uniform magnet $\tilde\pi$ gives eq. (4), the natural policy gradient; $c=1$ gives Prop. 5.2, and with a prior
+eq. (5) and (12); $c=1$ with $\tilde\pi=\pi$ is multiplicative weights. Every argument that is an array over actions
+has the same shape: whoever calls broadcasts. NumPy in, NumPy out; JAX in, JAX out.
+"""
+
+from jaxtyping import Bool, Float
+
+from equinfer.types import AnyArray, ScalarLike, namespace_of
+
+__all__ = ["magnet_step", "soft_best_response", "step_size_of"]
+
+
+def soft_best_response(
+    q: Float[AnyArray, "*batch A"],
+    temperature: ScalarLike,
+    magnet: Float[AnyArray, "*batch A"],
+    legal: Bool[AnyArray, "*batch A"],
+) -> Float[AnyArray, "*batch A"]:
+    r"""The policy that maximises $E_\pi[q]-\tau\,\mathrm{KL}(\pi\,\|\,\tilde\pi)$: Prop. 5.2 and eq. (12).
+
+    $\pi(a)\propto\tilde\pi(a)\exp(q(a)/\tau)$ over the last axis. The paper has $\tau=1$ and, in Prop. 5.2, a uniform
+    prior. The paper's *conditional* policy is this function of $Q(s,\cdot,a^{-i})$ for every $a^{-i}$, the *marginal*
+    policy is this function of $\bar Q(s,\cdot)$.
+
+    **Arguments:** `q` and `temperature` > 0 in units of reward; `magnet` a law over actions, or anything proportional
+    to one. Some legal action must have a positive magnet, otherwise there is no such policy and the result is NaN.
+
+    **Returns:** a policy, exactly zero where an action is illegal or its magnet is zero.
+    """
+    support = legal & (magnet > 0)
+    return _softmax(_log(magnet, support) + _kept(q, support) / temperature, support)
+
+
+def magnet_step(
+    policy: Float[AnyArray, "*batch A"],
+    q: Float[AnyArray, "*batch A"],
+    magnet: Float[AnyArray, "*batch A"],
+    temperature: ScalarLike,
+    step_size: ScalarLike,
+    legal: Bool[AnyArray, "*batch A"],
+) -> Float[AnyArray, "*batch A"]:
+    r"""The kernel (★): a geometric step of size $c$ from `policy` towards the soft best response.
+
+    With a uniform `magnet` this is eq. (4) of Prop. 5.3, one step of the natural policy gradient in softmax
+    parameters, $c=\eta\tau/(1-\gamma)$ (`step_size_of`). It is also magnetic mirror descent of step $\eta_m$ with
+    $c=\eta_m\tau/(1+\eta_m\tau)$ (Sokota et al. 2022).
+
+    **Arguments:** as `soft_best_response`; `step_size` is $c\in(0,1]$.
+
+    **Returns:** a policy. For $c<1$ an action that `policy` never plays stays unplayed; for $c=1$ the old policy has
+    no say at all and the result is `soft_best_response(q, temperature, magnet, legal)`.
+    """
+    support = legal & (magnet > 0) & ((policy > 0) | (step_size == 1))
+    target = _log(magnet, support) + _kept(q, support) / temperature
+    return _softmax((1 - step_size) * _log(policy, support) + step_size * target, support)
+
+
+def step_size_of(learning_rate: ScalarLike, temperature: ScalarLike, discount: ScalarLike) -> ScalarLike:
+    r"""The $c=\eta\tau/(1-\gamma)$ of (★) for the learning rate $\eta$ of eq. (4).
+
+    The paper has $\tau=1$. Soft policy iteration, $c=1$, is $\eta=(1-\gamma)/\tau$.
+    """
+    return learning_rate * temperature / (1 - discount)
+
+
+# Outside the support the logarithms and values are replaced, not only their results: a NaN in the branch that
+# `where` does not choose would still poison derivatives.
+
+
+def _kept(array: AnyArray, support: AnyArray) -> AnyArray:
+    xp = namespace_of(array, support)
+    return xp.where(support, array, xp.zeros_like(array))
+
+
+def _log(weights: AnyArray, support: AnyArray) -> AnyArray:
+    xp = namespace_of(weights, support)
+    return xp.log(xp.where(support & (weights > 0), weights, xp.ones_like(weights)))
+
+
+def _softmax(score: AnyArray, support: AnyArray) -> AnyArray:
+    xp = namespace_of(score, support)
+    highest = xp.max(xp.where(support, score, -xp.inf), axis=-1, keepdims=True)
+    weights = xp.where(support, xp.exp(xp.where(support, score - highest, 0.0)), 0.0)
+    return weights / xp.sum(weights, axis=-1, keepdims=True)
