@@ -1,16 +1,39 @@
 """What a solve hands back: plain data that saves and loads, and draws nothing."""
 
-from collections.abc import Mapping
+import contextlib
+import json
+import math
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from pathlib import Path
+from typing import IO, Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.errors import BadInput
 from equinfer.tables import Tables
 
-__all__ = ["Certificate", "Deviation", "Solution", "Status"]
+__all__ = [
+    "Certificate",
+    "Deviation",
+    "GameLabels",
+    "Solution",
+    "Status",
+    "json_text",
+    "load_solution",
+    "register_view",
+    "written_atomically",
+]
+
+SCHEMA_VERSION = 1
+TABLES_LIMIT = 64 * 2**20
+"""Bytes of raw tables up to which a saved solution carries its game."""
 
 Profile = tuple[Float[np.ndarray, "..."], ...]
 
@@ -38,6 +61,19 @@ _MESSAGES = {
     Status.stalled: "The solver could make no more progress: try another seed, magnet or solver.",
     Status.infeasible: "There is no answer of this kind.",
 }
+
+
+class GameLabels(NamedTuple):
+    """Of which game an answer is: names only, so that they stay with it when the tables are too large to."""
+
+    name: str
+    players: tuple[str, ...]
+    states: tuple[str, ...]
+    actions: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def of(cls, tables: Tables) -> Self:
+        return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +111,13 @@ class Certificate:
 class Solution:
     """An answer, its certificate, and how it was found."""
 
+    game: GameLabels
     concept: str
     solver: str
     profile: Profile
     """One array ([H,] S, A_i) per player, zero on illegal actions."""
     values: Float[np.ndarray, "N *HS"]
+    """Values of the profile, as the certificate computed them."""
     certificate: Certificate
     eps: float
     status: Status
@@ -104,3 +142,202 @@ class Solution:
         """The certificate is a proof (exact or an upper bound) and says gap + rounding error <= eps."""
         proof = self.certificate.kind in ("exact", "upper_bound")
         return bool(proof and self.certificate.gap + self.certificate.numerical_error <= self.eps)
+
+    def __repr__(self) -> str:
+        verdict = "certified" if self.certified else self.status.value
+        return (
+            f"<Solution of {self.game.name!r}: {self.concept} by {self.solver} in {self.seconds['total']:.3g} s, "
+            f"gap {self.gap:.3g} ± {self.certificate.numerical_error:.1g} (eps {self.eps:.3g}), {verdict}>"
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The object that `equinfer solve --json` prints: plain lists and numbers, `None` for what is not a number."""
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "game": {
+                "name": self.game.name,
+                "players": self.game.players,
+                "states": self.game.states,
+                "actions": self.game.actions,
+            },
+            "concept": self.concept,
+            "solver": self.solver,
+            "status": self.status.value,
+            "certified": self.certified,
+            "gap": self.gap,
+            "gap_kind": self.certificate.kind,
+            "gap_unit": self.certificate.unit,
+            "per_player_gap": self.certificate.per_player,
+            "numerical_error": self.certificate.numerical_error,
+            "eps": self.eps,
+            "payoff_scale": self.payoff_scale,
+            "bound": self.bound,
+            "seconds": self.seconds,
+            "profile": self.profile,
+            "values": self.values,
+        }
+        if self.behaviour is not None:
+            record["behaviour"] = self.behaviour
+        return _plain(record)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """One `.npz` without pickle, written whole or not at all; `load_solution` reads it back.
+
+        It holds `profile_0`, ..., `values`, the certificate's arrays, the trace, the game's tables up to 64 MB, and
+        everything else as JSON text in `meta`.
+        """
+        arrays: dict[str, np.ndarray] = {f"profile_{i}": policy for i, policy in enumerate(self.profile)}
+        arrays["values"] = self.values
+        arrays["per_player_gap"] = self.certificate.per_player
+        for i, deviation in enumerate(self.certificate.deviations):
+            arrays[f"deviation_{i}"] = deviation.policy
+            arrays[f"gain_{i}"] = deviation.gain
+        arrays |= {f"trace_{name}": np.asarray(series) for name, series in self.trace.items()}
+        meta = self.to_json()
+        for in_arrays in ("profile", "values", "per_player_gap"):
+            del meta[in_arrays]
+        if self.tables is not None and self.tables.reward.nbytes + self.tables.kernel.nbytes <= TABLES_LIMIT:
+            meta["horizon"] = self.tables.horizon
+            for name in ("reward", "kernel", "discount", "initial"):
+                arrays[f"game_{name}"] = getattr(self.tables, name)
+            arrays |= {f"game_legal_{i}": legal for i, legal in enumerate(self.tables.legal)}
+        with written_atomically(path) as file:
+            np.savez_compressed(file, allow_pickle=False, meta=np.array(json_text(meta)), **arrays)
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a self-contained HTML page: the answer, its certificate and pictures of both."""
+        _view("report")(self, path)
+
+    def plot(self) -> Any:
+        """A figure of the answer, which a notebook shows by itself."""
+        return _view("plot")(self)
+
+
+def load_solution(path: str | os.PathLike[str]) -> Solution:
+    """Read back what `Solution.save` wrote.
+
+    **Raises:** `BadInput` if the file is missing, damaged, or something else.
+    """
+    if not Path(path).is_file():
+        raise BadInput(f"{path}: no such file.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return _assembled(arrays, json.loads(str(arrays["meta"])))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
+        raise BadInput(f"{path} is not a solution that equinfer saved: {error}.") from None
+    except (zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise BadInput(f"{path} is damaged: {error}.") from None
+
+
+def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Solution:
+    if meta["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {meta['schema_version']}, this equinfer reads {SCHEMA_VERSION}")
+    names = meta["game"]
+    labels = GameLabels(
+        str(names["name"]),
+        tuple(names["players"]),
+        tuple(names["states"]),
+        tuple(map(tuple, names["actions"])),
+    )
+    players = range(len(labels.players))
+    tables = None
+    if "game_reward" in arrays:
+        tables = Tables(
+            reward=arrays["game_reward"],
+            kernel=arrays["game_kernel"],
+            discount=arrays["game_discount"],
+            horizon=meta["horizon"],
+            initial=arrays["game_initial"],
+            legal=tuple(arrays[f"game_legal_{i}"] for i in players),
+            name=labels.name,
+            state_labels=labels.states,
+            action_labels=labels.actions,
+            player_labels=labels.players,
+        )
+    certificate = Certificate(
+        concept=meta["concept"],
+        kind=meta["gap_kind"],
+        gap=_number(meta["gap"]),
+        per_player=arrays["per_player_gap"],
+        numerical_error=_number(meta["numerical_error"]),
+        values=arrays["values"],
+        deviations=tuple(
+            Deviation(arrays[f"deviation_{i}"], arrays[f"gain_{i}"]) for i in players if f"gain_{i}" in arrays
+        ),
+        unit=meta["gap_unit"],
+    )
+    return Solution(
+        game=labels,
+        concept=meta["concept"],
+        solver=meta["solver"],
+        profile=tuple(arrays[f"profile_{i}"] for i in players),
+        values=arrays["values"],
+        certificate=certificate,
+        eps=_number(meta["eps"]),
+        status=Status(meta["status"]),
+        payoff_scale=_number(meta["payoff_scale"]),
+        seconds=meta["seconds"],
+        trace={name.removeprefix("trace_"): a for name, a in arrays.items() if name.startswith("trace_")},
+        tables=tables,
+        behaviour=meta.get("behaviour"),
+        bound=meta["bound"],
+    )
+
+
+_VIEWS: dict[str, Callable[..., Any]] = {}
+
+
+def register_view(name: str, draw: Callable[..., Any]) -> None:
+    """Attach a drawing to every `Solution`: `report` (solution, path) or `plot` (solution). Done by `equinfer.api`."""
+    _VIEWS[name] = draw
+
+
+def _view(name: str) -> Callable[..., Any]:
+    if name not in _VIEWS:
+        raise RuntimeError(f"nothing draws a {name} yet; import equinfer.api first.")
+    return _VIEWS[name]
+
+
+@contextlib.contextmanager
+def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A file that appears under its name whole, once the block has ended well, or not at all."""
+    path = Path(path)
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(partial, 0o666 & ~_umask())
+        os.replace(partial, path)
+    except BaseException:
+        Path(partial).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def json_text(record: Any) -> str:
+    """Strict JSON: arrays become lists, and what is no finite number becomes null."""
+    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
