@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -72,7 +72,7 @@ class GameLabels(NamedTuple):
     actions: tuple[tuple[str, ...], ...]
 
     @classmethod
-    def of(cls, tables: Tables) -> Self:
+    def of(cls, tables: Tables) -> "GameLabels":
         return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels)
 
 
