@@ -11,7 +11,7 @@ from jaxtyping import Float
 
 from equinfer.types import AnyArray, Profile
 
-__all__ = ["context_law", "expected", "expected_own"]
+__all__ = ["as_joint", "context_law", "expected", "expected_own", "product_law", "seen_by"]
 
 
 def expected_own(table: Float[AnyArray, "S *A_rest"], profile: Profile, player: int) -> Float[AnyArray, "S *A_i_rest"]:
@@ -36,6 +36,28 @@ def context_law(profile: Profile, player: int) -> Float[AnyArray, "S C"]:
     for policy in others:
         law = (law[:, :, None] * policy[:, None, :]).reshape(law.shape[0], -1)
     return law
+
+
+def product_law(profile: Profile) -> Float[AnyArray, "S *A"]:
+    r"""$\prod_i\pi_i(a^i\mid s)$: the law of what everybody does."""
+    law = profile[0]
+    for policy in profile[1:]:
+        law = law[..., None] * policy.reshape(policy.shape[0], *[1] * (law.ndim - 1), policy.shape[1])
+    return law
+
+
+def seen_by(table: Float[AnyArray, "S *A"], player: int) -> Float[AnyArray, "S C A_i"]:
+    """A joint-action table as `player` sees it: the others' actions flattened, in order of players, before its own."""
+    axes = [axis for axis in range(table.ndim) if axis != 1 + player]
+    return table.transpose(*axes, 1 + player).reshape(table.shape[0], -1, table.shape[1 + player])
+
+
+def as_joint(view: Float[AnyArray, "S C A_i"], player: int, num_actions: Sequence[int]) -> Float[AnyArray, "S *A"]:
+    """The inverse of `seen_by`: one axis per player again."""
+    others = [size for j, size in enumerate(num_actions) if j != player]
+    axes = list(range(1, 1 + len(others)))
+    axes.insert(player, 1 + len(others))
+    return view.reshape(view.shape[0], *others, num_actions[player]).transpose(0, *axes)
 
 
 def _average(table: AnyArray, profile: Profile, over: Sequence[int]) -> AnyArray:
