@@ -28,6 +28,13 @@ def expected(table: Float[AnyArray, "S *A_rest"], profile: Profile) -> Float[Any
     return _average(table, profile, list(range(len(profile))))
 
 
+def expected_pair(
+    table: Float[AnyArray, "S *A_rest"], profile: Profile, one: int, other: int
+) -> Float[AnyArray, "S *A_pair_rest"]:
+    """Average over everybody but two players, whose action axes stay in order of players; other axes are kept."""
+    return _average(table, profile, [j for j in range(len(profile)) if j not in (one, other)])
+
+
 def context_law(profile: Profile, player: int) -> Float[AnyArray, "S C"]:
     r"""$\rho(a^{-i}\mid s)=\prod_{j\ne i}\pi_j(a^j\mid s)$, the others' actions flattened in order of players."""
     others = [policy for j, policy in enumerate(profile) if j != player]
