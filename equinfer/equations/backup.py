@@ -1,7 +1,7 @@
 r"""Soft action values and soft values (Def. 5.1), and the exact soft evaluation of a profile.
 
 Evaluation works on what a profile induces, so it needs no game: `reward` (N, S) is the expected reward of a step,
-$E_\pi[r^i\mid s]$ plus the bonus $\tau\mathcal H(\pi_i(\cdot\mid s))$ (or $-\tau\,\mathrm{KL}(\pi_i\|\tilde\pi_i)$), and
+$E_\pi[r^i\mid s]$ plus the bonus $\tau\mathcal H(\pi_i)$ or $-\tau\,\mathrm{KL}(\pi_i\|\tilde\pi_i)$ of the state, and
 `transition` (S, S) is the Markov chain of the profile, which all players share. Without bonus the same functions give
 the plain values.
 """
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Float, Int
 
-from equinfer.equations.elbo import entropy, kl_divergence
+from equinfer.equations.information import entropy, kl_divergence
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
 __all__ = [
@@ -92,7 +92,7 @@ def evaluate_soft_iteratively(
 
     def sweep(carry):
         value, _, sweeps = carry
-        new = _backward_step(reward, transition, discount, value)
+        new = _earlier(reward, transition, discount, value)
         return new, jnp.max(factor * jnp.max(jnp.abs(new - value), axis=1)), sweeps + 1
 
     start = (jnp.asarray(initial), jnp.asarray(jnp.inf, reward.dtype), jnp.asarray(0))
@@ -111,7 +111,8 @@ def evaluate_soft_finite_horizon(
     """
 
     def step(later, epoch):
-        now = _backward_step(*epoch, discount, later)
+        epoch_reward, epoch_transition = epoch
+        now = _earlier(epoch_reward, epoch_transition, discount, later)
         return now, now
 
     nothing = jnp.zeros(reward.shape[1:], reward.dtype)
@@ -121,7 +122,7 @@ def evaluate_soft_finite_horizon(
 
 def absorbing(
     reward: Float[AnyArray, "S *A"], kernel: Float[AnyArray, "S *A S"], discount: ScalarLike
-) -> tuple[Float[AnyArray, "S1 *A"], Float[AnyArray, "S1 *A S1"]]:
+) -> tuple[Float[AnyArray, "S+1 *A"], Float[AnyArray, "S+1 *A S+1"]]:
     r"""The undiscounted process that is worth as much: section 4's absorbing state, put last.
 
     $\tilde P(s'\mid s,a)=\gamma P(s'\mid s,a)$, and $1-\gamma$ to $\bar s$, from which nothing leads away. Reward is
@@ -136,10 +137,10 @@ def absorbing(
     return xp.concatenate([reward, nowhere], axis=0), xp.concatenate([leaving, staying], axis=0)
 
 
-def _backward_step(
+def _earlier(
     reward: Float[AnyArray, "N S"],
     transition: Float[AnyArray, "S S"],
     discount: Float[AnyArray, " N"],
     later: Float[AnyArray, "N S"],
-) -> Float[AnyArray, "N S"]:
-    return reward + discount[:, None] * (later @ transition.T)
+) -> Float[jax.Array, "N S"]:
+    return jnp.asarray(reward) + discount[:, None] * (later @ transition.T)

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
-__all__ = ["magnet_step", "soft_best_response", "step_size_of"]
+__all__ = ["log_magnet_step", "magnet_step", "soft_best_response", "step_size_of"]
 
 
 def soft_best_response(
@@ -32,7 +32,8 @@ def soft_best_response(
     **Returns:** a policy, exactly zero where an action is illegal or its magnet is zero.
     """
     support = legal & (magnet > 0)
-    return _softmax(_log(magnet, support) + _kept(q, support) / temperature, support)
+    score = _log(magnet, support) + _kept(q, support) / temperature
+    return namespace_of(score).exp(_log_softmax(score, support))
 
 
 def magnet_step(
@@ -54,9 +55,28 @@ def magnet_step(
     **Returns:** a policy. For $c<1$ an action that `policy` never plays stays unplayed; for $c=1$ the old policy has
     no say at all and the result is `soft_best_response(q, temperature, magnet, legal)`.
     """
-    support = legal & (magnet > 0) & ((policy > 0) | (step_size == 1))
+    xp = namespace_of(policy, q)
+    log_policy = xp.where(policy > 0, _log(policy, policy > 0), -xp.inf)
+    return xp.exp(log_magnet_step(log_policy, q, magnet, temperature, step_size, legal))
+
+
+def log_magnet_step(
+    log_policy: Float[AnyArray, "*batch A"],
+    q: Float[AnyArray, "*batch A"],
+    magnet: Float[AnyArray, "*batch A"],
+    temperature: ScalarLike,
+    step_size: ScalarLike,
+    legal: Bool[AnyArray, "*batch A"],
+) -> Float[AnyArray, "*batch A"]:
+    r"""The kernel (★) on log-probabilities, $-\infty$ where an action is never played.
+
+    The form to iterate at low temperatures: a probability below $10^{-308}$ is gone for good, its logarithm is not.
+    """
+    xp = namespace_of(log_policy, q, magnet, legal)
+    played = log_policy > -xp.inf
+    support = legal & (magnet > 0) & (played | (step_size == 1))
     target = _log(magnet, support) + _kept(q, support) / temperature
-    return _softmax((1 - step_size) * _log(policy, support) + step_size * target, support)
+    return _log_softmax((1 - step_size) * _kept(log_policy, support & played) + step_size * target, support)
 
 
 def step_size_of(learning_rate: ScalarLike, temperature: ScalarLike, discount: ScalarLike) -> ScalarLike:
@@ -81,8 +101,8 @@ def _log(weights: AnyArray, support: AnyArray) -> AnyArray:
     return xp.log(xp.where(support & (weights > 0), weights, xp.ones_like(weights)))
 
 
-def _softmax(score: AnyArray, support: AnyArray) -> AnyArray:
+def _log_softmax(score: AnyArray, support: AnyArray) -> AnyArray:
     xp = namespace_of(score, support)
-    highest = xp.max(xp.where(support, score, -xp.inf), axis=-1, keepdims=True)
-    weights = xp.where(support, xp.exp(xp.where(support, score - highest, 0.0)), 0.0)
-    return weights / xp.sum(weights, axis=-1, keepdims=True)
+    shifted = score - xp.max(xp.where(support, score, -xp.inf), axis=-1, keepdims=True)
+    weights = xp.where(support, xp.exp(_kept(shifted, support)), 0.0)
+    return xp.where(support, shifted - xp.log(xp.sum(weights, axis=-1, keepdims=True)), -xp.inf)

@@ -1,0 +1,41 @@
+"""Entropy, divergence and distance between laws, over the last axis, in nats."""
+
+from jaxtyping import Float
+
+from equinfer.types import AnyArray, namespace_of
+
+__all__ = ["entropy", "kl_divergence", "mutual_information", "total_variation"]
+
+
+def entropy(law: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:
+    r"""$\mathcal H(p)=-\sum_a p(a)\log p(a)$, with $0\log 0=0$."""
+    xp = namespace_of(law)
+    return -xp.sum(law * xp.log(xp.where(law > 0, law, xp.ones_like(law))), axis=-1)
+
+
+def kl_divergence(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:
+    r"""$\mathrm{KL}(p\,\|\,q)=\sum_a p(a)\log\frac{p(a)}{q(a)}$; infinite where `law` plays what `other` never does."""
+    xp = namespace_of(law, other)
+    played = law > 0
+    covered = played & (other > 0)
+    ratio = xp.where(covered, law, 1.0) / xp.where(covered, other, 1.0)
+    terms = xp.where(played & ~covered, xp.inf, law * xp.log(ratio))
+    return xp.sum(terms, axis=-1)
+
+
+def total_variation(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:
+    r"""$D_{TV}(p,q)=\tfrac12\sum_a|p(a)-q(a)|$, in [0, 1]."""
+    return namespace_of(law, other).sum(abs(law - other), axis=-1) / 2
+
+
+def mutual_information(
+    policy: Float[AnyArray, "*batch A C"], belief: Float[AnyArray, "*batch C"]
+) -> Float[AnyArray, "*batch"]:
+    r"""$I(a;c)=E_{c\sim\rho}\,\mathrm{KL}(\pi(\cdot\mid c)\,\|\,\bar\pi)$ of a conditional policy and what it looks at.
+
+    $\bar\pi(a)=\sum_c\rho(c)\pi(a\mid c)$ is the policy that is executed. Zero exactly where the policy ignores $c$.
+    """
+    xp = namespace_of(policy, belief)
+    executed = xp.sum(policy * belief[..., None, :], axis=-1)
+    average_entropy = xp.sum(belief * entropy(xp.swapaxes(policy, -1, -2)), axis=-1)
+    return entropy(executed) - average_entropy
