@@ -58,14 +58,31 @@ def soft_value(
 
 
 def evaluate_soft(
-    reward: Float[AnyArray, "N S"],
+    reward: Float[AnyArray, "*batch N S"],
     transition: Float[AnyArray, "S S"],
     discount: Float[AnyArray, " N"],
-) -> Float[AnyArray, "N S"]:
-    r"""Discounted values by linear solve: $V^i=(I-\gamma_iP)^{-1}\bar r^i$, each player with a discount in [0, 1)."""
+) -> Float[AnyArray, "*batch N S"]:
+    r"""Discounted values by linear solve: $V^i=(I-\gamma_iP)^{-1}\bar r^i$, each player with a discount in [0, 1).
+
+    One factorisation serves all the rewards of a player, and all the players if they discount alike.
+    """
     xp = namespace_of(reward, transition, discount)
-    systems = xp.eye(transition.shape[0])[None] - discount[:, None, None] * transition[None]
-    return xp.linalg.solve(systems, reward[..., None])[..., 0]
+    num_players, num_states = reward.shape[-2:]
+    identity = xp.eye(num_states, dtype=transition.dtype)
+
+    def together():
+        sides = reward.reshape(-1, num_states).T
+        return xp.linalg.solve(identity - discount[0] * transition, sides).T.reshape(reward.shape)
+
+    def apart():
+        sides = xp.moveaxis(reward, -2, 0).reshape(num_players, -1, num_states).swapaxes(1, 2)
+        values = xp.linalg.solve(identity[None] - discount[:, None, None] * transition[None], sides).swapaxes(1, 2)
+        return xp.moveaxis(values.reshape(num_players, *reward.shape[:-2], num_states), 0, -2)
+
+    if num_players == 1:
+        return together()
+    alike = xp.all(discount == discount[:1])
+    return lax.cond(alike, together, apart) if xp is jnp else (together if alike else apart)()
 
 
 def evaluate_soft_iteratively(

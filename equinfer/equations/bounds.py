@@ -146,7 +146,7 @@ def a_posteriori_gap_finite_horizon(
     discount: Float[AnyArray, " N"],
     floor: Float[AnyArray, "H N S"] | None = None,
 ) -> Float[AnyArray, "H N S"]:
-    r"""Theorem A' over $H$ epochs: $\mathrm{gap}_t(s)\le B_t(s)+\sum_{k\ge t}\gamma^{k-t}\max(\delta_k+f_k)$, each player."""
+    r"""Theorem A' over $H$ epochs: $\mathrm{gap}_t(s)\le B_t(s)+\sum_{k\ge t}\gamma^{k-t}\max(\delta_k+f_k)$."""
     xp = namespace_of(bonus_to_go, residual, discount)
     excess = xp.max(residual if floor is None else residual + floor, axis=2)
     epochs = xp.arange(excess.shape[0])
@@ -198,8 +198,8 @@ def action_value_error(
 ) -> ScalarLike:
     r"""Proposition 5.5, the error $\|\hat Q-Q\|_\infty$ of action values computed with an opponent model.
 
-    $\delta=\frac{2(R+\tau\log n)}{(1-\gamma)^2}\sqrt{\tfrac12\epsilon_p}+\frac{\tau\epsilon_p}{1-\gamma}$; the paper has
-    $R=\tau=1$.
+    $\delta=\frac{2(R+\tau\log n)}{(1-\gamma)^2}\sqrt{\tfrac12\epsilon_p}+\frac{\tau\epsilon_p}{1-\gamma}$ for the
+    paper's $R=\tau=1$ and any other.
 
     **Arguments:** `divergence` is $\epsilon_p\ge\mathrm{KL}(\rho_i\|\pi_{-i})$ in every
     state, in nats; `reward_bound` is $R\ge|r_i|$.
@@ -248,16 +248,16 @@ def smoothness_constant(
 
 
 def conditional_excess(
-    q: Float[AnyArray, "*batch A C"], policy: Float[AnyArray, "*batch A C"], belief: Float[AnyArray, "*batch C"]
+    q: Float[AnyArray, "*batch C A"], policy: Float[AnyArray, "*batch C A"], belief: Float[AnyArray, "*batch C"]
 ) -> Float[AnyArray, "*batch"]:
-    r"""Theorem B's $\Delta_i=E_{\rho\pi}[Q]-E_{\rho\otimes\bar\pi}[Q]$; the gap of a stage is at most $\tau\log n+\Delta_i$.
+    r"""Theorem B's $\Delta_i=E_{\rho\pi}[Q]-E_{\rho\otimes\bar\pi}[Q]$; a stage's gap is at most $\tau\log n+\Delta_i$.
 
     What a conditional policy $\pi(a\mid s,c)$ earns in its own model, where it answers the others' actions, beyond what
     it earns as executed, where the action that it answers is only predicted.
     """
     xp = namespace_of(q, policy, belief)
-    executed = xp.sum(policy * belief[..., None, :], axis=-1, keepdims=True)
-    return xp.sum((policy - executed) * belief[..., None, :] * q, axis=(-2, -1))
+    executed = xp.sum(belief[..., None] * policy, axis=-2, keepdims=True)
+    return xp.sum(belief[..., None] * (policy - executed) * q, axis=(-2, -1))
 
 
 def conditional_excess_bound(

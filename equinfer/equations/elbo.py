@@ -1,7 +1,7 @@
 r"""Optimality (Def. 4.1), the likelihood of optimality (1), and its evidence lower bound (2)-(3) with its terms.
 
-Seen by one agent: own actions A, context C (the joint action of the others), so rewards are (S, A, C) and kernels
-(S, A, C, S). The policy is the paper's conditional $\pi_i(a^i\mid s,a^{-i})$, an array (S, A, C); a marginal policy is
+Seen by one agent: contexts C (the joint actions of the others) and own actions A, so rewards are (S, C, A) and kernels
+(S, C, A, S). The policy is the paper's conditional $\pi_i(a^i\mid s,a^{-i})$, an array (S, C, A); a marginal policy is
 one that is the same for every context. `belief` is the agent's opponent model $\rho_i(a^{-i}\mid s)$ and `others` is
 what they really play, $\pi_{-i}(a^{-i}\mid s)$, both (S, C).
 
@@ -61,8 +61,8 @@ def optimality_likelihood(
 
 
 def log_evidence(
-    reward: Float[AnyArray, "S A C"],
-    kernel: Float[AnyArray, "S A C S"],
+    reward: Float[AnyArray, "S C A"],
+    kernel: Float[AnyArray, "S C A S"],
     prior: Float[AnyArray, "H S A"],
     others: Float[AnyArray, "H S C"],
     temperature: ScalarLike,
@@ -79,7 +79,7 @@ def log_evidence(
         own, theirs = laws
         peak = jnp.max(later)
         after = jnp.log(kernel @ jnp.exp(later - peak)) + peak
-        weights = own[:, :, None] * theirs[:, None, :]
+        weights = theirs[:, :, None] * own[:, None, :]
         now = logsumexp(likelihood + after, axis=(1, 2), b=weights)
         return now, now
 
@@ -88,8 +88,8 @@ def log_evidence(
 
 
 def elbo_stage(
-    reward: Float[AnyArray, "S A C"],
-    policy: Float[AnyArray, "S A C"],
+    reward: Float[AnyArray, "S C A"],
+    policy: Float[AnyArray, "S C A"],
     belief: Float[AnyArray, "S C"],
     others: Float[AnyArray, "S C"],
     temperature: ScalarLike,
@@ -97,16 +97,16 @@ def elbo_stage(
     r"""One epoch of (3), for every state: $E_q[r]+\tau E_\rho[\mathcal H(\pi(\cdot\mid s,a^{-i}))]-\tau\mathrm{KL}$."""
     xp = namespace_of(reward, policy, belief, others)
     return Elbo(
-        reward=xp.sum(belief[:, None, :] * policy * reward, axis=(1, 2)),
-        entropy=temperature * xp.sum(belief * entropy(xp.swapaxes(policy, -1, -2)), axis=-1),
+        reward=xp.sum(belief[:, :, None] * policy * reward, axis=(1, 2)),
+        entropy=temperature * xp.sum(belief * entropy(policy), axis=-1),
         model=-temperature * kl_divergence(belief, others),
     )
 
 
 def elbo_finite_horizon(
-    reward: Float[AnyArray, "S A C"],
-    kernel: Float[AnyArray, "S A C S"],
-    policy: Float[AnyArray, "H S A C"],
+    reward: Float[AnyArray, "S C A"],
+    kernel: Float[AnyArray, "S C A S"],
+    policy: Float[AnyArray, "H S C A"],
     belief: Float[AnyArray, "H S C"],
     others: Float[AnyArray, "H S C"],
     temperature: ScalarLike,
@@ -128,9 +128,9 @@ def elbo_finite_horizon(
 
 
 def elbo_discounted(
-    reward: Float[AnyArray, "S A C"],
-    kernel: Float[AnyArray, "S A C S"],
-    policy: Float[AnyArray, "S A C"],
+    reward: Float[AnyArray, "S C A"],
+    kernel: Float[AnyArray, "S C A S"],
+    policy: Float[AnyArray, "S C A"],
     belief: Float[AnyArray, "S C"],
     others: Float[AnyArray, "S C"],
     temperature: ScalarLike,
@@ -146,9 +146,9 @@ def elbo_discounted(
 
 
 def _followed(
-    kernel: Float[AnyArray, "S A C S"], policy: Float[AnyArray, "S A C"], belief: Float[AnyArray, "S C"]
+    kernel: Float[AnyArray, "S C A S"], policy: Float[AnyArray, "S C A"], belief: Float[AnyArray, "S C"]
 ) -> Float[AnyArray, "S S"]:
     r"""The Markov chain of states under $q$."""
-    joint = belief[:, None, :] * policy
+    joint = belief[:, :, None] * policy
     states, pairs = joint.shape[0], joint.shape[1] * joint.shape[2]
     return (joint.reshape(states, 1, pairs) @ kernel.reshape(states, pairs, states))[:, 0]

@@ -29,13 +29,12 @@ def total_variation(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*b
 
 
 def mutual_information(
-    policy: Float[AnyArray, "*batch A C"], belief: Float[AnyArray, "*batch C"]
+    policy: Float[AnyArray, "*batch C A"], belief: Float[AnyArray, "*batch C"]
 ) -> Float[AnyArray, "*batch"]:
     r"""$I(a;c)=E_{c\sim\rho}\,\mathrm{KL}(\pi(\cdot\mid c)\,\|\,\bar\pi)$ of a conditional policy and what it looks at.
 
     $\bar\pi(a)=\sum_c\rho(c)\pi(a\mid c)$ is the policy that is executed. Zero exactly where the policy ignores $c$.
     """
     xp = namespace_of(policy, belief)
-    executed = xp.sum(policy * belief[..., None, :], axis=-1)
-    average_entropy = xp.sum(belief * entropy(xp.swapaxes(policy, -1, -2)), axis=-1)
-    return entropy(executed) - average_entropy
+    executed = xp.sum(belief[..., None] * policy, axis=-2)
+    return entropy(executed) - xp.sum(belief * entropy(policy), axis=-1)

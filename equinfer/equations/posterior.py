@@ -22,7 +22,7 @@ __all__ = [
 
 
 def opponent_posterior(
-    q: Float[AnyArray, "*batch A C"],
+    q: Float[AnyArray, "*batch C A"],
     expectation: Float[AnyArray, "*batch C"],
     temperature: ScalarLike,
     prior: Float[AnyArray, "*batch A"],
@@ -35,7 +35,7 @@ def opponent_posterior(
     agents who act by the one and model each other by the other can never be right about each other.)
     """
     xp = namespace_of(q, expectation)
-    return soft_best_response(xp.sum(q * expectation[..., None, :], axis=-1), temperature, prior, legal)
+    return soft_best_response(xp.sum(expectation[..., None] * q, axis=-2), temperature, prior, legal)
 
 
 def trajectory_log_weights(

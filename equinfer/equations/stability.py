@@ -1,19 +1,16 @@
 r"""Where iterating (★) converges: the largest stable step size at a soft equilibrium of a one-shot game."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Complex, Float
 
-from equinfer.contraction import expected_own
-from equinfer.types import AnyArray, ScalarLike
+from equinfer.contraction import expected_pair
+from equinfer.types import AnyArray
 
 __all__ = ["response_eigenvalues", "stability_threshold"]
 
 
 def response_eigenvalues(
-    payoffs: Float[AnyArray, "N *A"], profile: tuple[Float[AnyArray, " _"], ...], temperature: ScalarLike
+    payoffs: Float[AnyArray, "N *A"], profile: tuple[Float[AnyArray, " _"], ...], temperature: float
 ) -> Complex[np.ndarray, " K"]:
     r"""Eigenvalues $\beta$ of the joint soft best response of all players, as a map of logits, at `profile`.
 
@@ -21,25 +18,28 @@ def response_eigenvalues(
     counts. They are real in potential games and imaginary in zero-sum games. A constant added to a player's logits
     changes nothing, so each player contributes one eigenvalue 0 besides.
     """
-    profile = jax.tree.map(jnp.asarray, profile)
-    flat, unravel = ravel_pytree(jax.tree.map(jnp.zeros_like, profile))
+    laws = [np.asarray(law) for law in profile]
+    # d pi_j / d logits_j
+    spreads = [np.diag(law) - np.outer(law, law) for law in laws]
+    batched = tuple(law[None] for law in laws)
 
-    def targets(shift):
-        # Logits move by `shift` from where the profile is: d pi = pi * (shift - <pi, shift>).
-        moved = jax.tree.map(lambda p, d: (p * (1 + d - jnp.sum(p * d)))[None], profile, unravel(shift))
-        responses = [expected_own(jnp.asarray(payoffs[i])[None], moved, i)[0] for i in range(len(profile))]
-        return jnp.concatenate(responses) / temperature
+    def block(i: int, j: int) -> np.ndarray:
+        if i == j:
+            return np.zeros_like(spreads[i])
+        pair = expected_pair(np.asarray(payoffs[i])[None], batched, i, j)[0]
+        return (pair if i < j else pair.T) @ spreads[j] / temperature
 
-    return np.linalg.eigvals(np.asarray(jax.jacfwd(targets)(flat))).astype(complex)
+    players = range(len(laws))
+    return np.linalg.eigvals(np.block([[block(i, j) for j in players] for i in players])).astype(complex)
 
 
 def stability_threshold(
-    payoffs: Float[AnyArray, "N *A"], profile: tuple[Float[AnyArray, " _"], ...], temperature: ScalarLike
+    payoffs: Float[AnyArray, "N *A"], profile: tuple[Float[AnyArray, " _"], ...], temperature: float
 ) -> float:
     r"""The $c^*$ of Theorem E: simultaneous (★) converges linearly to a soft equilibrium nearby iff $c<c^*$.
 
-    $c^*=\min_\beta\frac{2(1-\mathrm{Re}\,\beta)}{|1-\beta|^2}$: a step has the eigenvalues $1-c(1-\beta)$. Above 1 every
-    step size will do, the soft best response included; 0 means that none does (some $\mathrm{Re}\,\beta\ge1$). Of
+    $c^*=\min_\beta\frac{2(1-\mathrm{Re}\,\beta)}{|1-\beta|^2}$: a step has the eigenvalues $1-c(1-\beta)$. Above 1
+    every step size will do, the soft best response included; 0 means that none does (some $\mathrm{Re}\,\beta\ge1$). Of
     order $\tau$ in potential games, of order $\tau^2$ in zero-sum games.
 
     **Arguments:** `payoffs` (N, A_1, ..., A_N); `profile`, the soft equilibrium, one law (A_i,) per player.
