@@ -1,0 +1,123 @@
+"""A tabular game as the path and the polish see it: unit payoffs, all players' actions side by side."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import jax
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from equinfer.contraction import expected_own, expected_pair
+from equinfer.games.kernels import AbstractKernel
+
+__all__ = ["ScaledGame"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScaledGame:
+    r"""A discounted game in a unit in which the widest reward range is one, every player's rewards centred.
+
+    The unit is common to all players, so that one temperature $\tau$ = `unit` / $\lambda$ serves them all and the
+    branch of regularised equilibria is the game's own. Players' actions stand side by side: a *flat* profile is
+    (S, n) with $n=\sum_iA_i$, zero on illegal actions; values are (S, N). NumPy throughout.
+    """
+
+    reward: Float[np.ndarray, "N S *A"]
+    kernel: AbstractKernel
+    discount: Float[np.ndarray, " N"]
+    legal: Bool[np.ndarray, "S n"]
+    unit: float
+
+    @classmethod
+    def of(cls, game: Any) -> Self:
+        """The scaled form of a `TabularGame` with an infinite horizon."""
+        return cls.of_arrays(game.reward, game.kernel, game.discount, game.legal)
+
+    @classmethod
+    def of_arrays(cls, reward: Any, kernel: AbstractKernel, discount: Any, legal: Any) -> Self:
+        reward, masks = np.asarray(reward, float), [np.asarray(mask) for mask in legal]
+        joint = masks[0]
+        for mask in masks[1:]:
+            joint = joint[..., None] & mask.reshape(mask.shape[0], *[1] * (joint.ndim - 1), mask.shape[1])
+        low, high = reward[:, joint].min(axis=1), reward[:, joint].max(axis=1)
+        unit = float(np.max(high - low)) or 1.0
+        middle = ((low + high) / 2).reshape(-1, *[1] * (reward.ndim - 1))
+        return cls(
+            reward=np.where(joint, (reward - middle) / unit, 0.0),
+            kernel=jax.tree.map(np.asarray, kernel),
+            discount=np.asarray(discount, float),
+            legal=np.concatenate(masks, axis=1),
+            unit=unit,
+        )
+
+    @property
+    def num_players(self) -> int:
+        return self.reward.shape[0]
+
+    @property
+    def num_states(self) -> int:
+        return self.reward.shape[1]
+
+    @property
+    def num_actions(self) -> tuple[int, ...]:
+        return self.reward.shape[2:]
+
+    @cached_property
+    def starts(self) -> Int[np.ndarray, " N"]:
+        """Where each player's actions begin in a flat profile."""
+        return np.cumsum((0, *self.num_actions[:-1]))
+
+    @cached_property
+    def owner(self) -> Int[np.ndarray, " n"]:
+        """The player to whom each column of a flat profile belongs."""
+        return np.repeat(np.arange(self.num_players), self.num_actions)
+
+    @cached_property
+    def columns(self) -> tuple[slice, ...]:
+        """The columns of each player in a flat profile."""
+        return tuple(slice(a, a + k) for a, k in zip(self.starts, self.num_actions, strict=True))
+
+    def split(self, flat: Float[np.ndarray, "S n"]) -> tuple[Float[np.ndarray, "S _"], ...]:
+        """One array (S, A_i) per player."""
+        return tuple(flat[:, columns] for columns in self.columns)
+
+    def totals(self, flat: Float[np.ndarray, "*batch n"]) -> Float[np.ndarray, "*batch N"]:
+        """Sums over each player's own actions."""
+        return np.add.reduceat(flat, self.starts, axis=-1)
+
+    def action_tables(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "N S *A"]:
+        r"""$Q^i(s,a)=r^i(s,a)+\gamma_iE[V^i(s')\mid s,a]$ (Def. 5.1 without the term that no response can see)."""
+        discounted = np.ascontiguousarray((self.discount * value).T)
+        return self.reward + np.asarray(self.kernel.expect(discounted)) if self.discount.any() else self.reward
+
+    def action_values(
+        self, policy: Float[np.ndarray, "S n"], tables: Float[np.ndarray, "N S *A"]
+    ) -> Float[np.ndarray, "S n"]:
+        r"""$\bar Q^i(s,a^i)$, everybody's side by side."""
+        profile = self.split(policy)
+        return np.concatenate([expected_own(tables[i], profile, i) for i in range(self.num_players)], axis=1)
+
+    def pair_values(
+        self, policy: Float[np.ndarray, "S n"], tables: Float[np.ndarray, "N S *A"]
+    ) -> Float[np.ndarray, "S n n"]:
+        r"""$E[Q^i(s,a)\mid a^i,a^j]$ in row $(i,a^i)$ and column $(j,a^j)$: $\partial\bar Q^i(a^i)/\partial\pi_j(a^j)$.
+
+        The blocks $j=i$ are zero.
+        """
+        profile, n = self.split(policy), self.owner.size
+        pairs = np.zeros((self.num_states, n, n))
+        for i in range(self.num_players):
+            for j in range(self.num_players):
+                if i != j:
+                    block = expected_pair(tables[i], profile, i, j)
+                    pairs[:, self.columns[i], self.columns[j]] = block if i < j else np.swapaxes(block, 1, 2)
+        return pairs
+
+    def transitions(self, policy: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S n S"]:
+        r"""$\gamma_i P(s'\mid s,a^i)$ of the decision process that each player faces, side by side, discounted."""
+        if not self.discount.any():
+            return np.zeros((*policy.shape, self.num_states))
+        profile = self.split(policy)
+        own = [g * np.asarray(self.kernel.induced_own(i, profile)) for i, g in enumerate(self.discount)]
+        return np.concatenate(own, axis=1)
