@@ -1,0 +1,112 @@
+r"""Decision processes and Markov chains on relative values, each solution with a bound on its error.
+
+Whatever way a value was computed, one more Bellman backup tells how wrong it can be:
+$\|V-V^*\|_\infty\le\|V-TV\|_\infty/(1-\gamma)$, and the rounding errors of that one backup are bounded.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.linalg import lu_factor, lu_solve
+
+from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
+
+__all__ = ["Backup", "DecisionProcess", "MarkovChain", "best_response", "greatest", "one_hot"]
+
+_MOST_IMPROVEMENTS = 1000
+"""Policy iteration takes a handful. Whatever residual is left after so many goes into the bound."""
+
+
+class Backup(NamedTuple):
+    r"""The rounding errors of one computed $r+\gamma Pv-w$: at most $\gamma_n\sum|\mathrm{terms}|$."""
+
+    roundings: int
+    size: float
+    """A bound on |r|, with everything that is added to it."""
+    discount: float
+
+    def rounding(self, ahead: Float[np.ndarray, "..."], result: Float[np.ndarray, "..."]) -> float:
+        """For the values `ahead` that go in and the `result` that is compared with; rows of P sum to one."""
+        terms = self.size + self.discount * float(np.abs(ahead).max()) + float(np.abs(result).max())
+        return outward(gamma(self.roundings) * terms + UNDERFLOW)
+
+    def error(self, values: Float[np.ndarray, "..."], image: Float[np.ndarray, "..."]) -> float:
+        """How far `values` can be from the fixed point of the backup, given its computed `image` of them."""
+        residual = float(np.abs(image - values).max())
+        return outward((residual + self.rounding(values, values)) / (1 - self.discount))
+
+
+class MarkovChain:
+    """A discounted chain, factored once for any number of rewards."""
+
+    def __init__(self, chain: Float[np.ndarray, "S S"], discount: float):
+        self.chain, self.discount = chain, discount
+        self._factors = lu_factor(np.eye(len(chain)) - discount * chain, overwrite_a=True, check_finite=False)
+
+    def backup(self, reward: Float[np.ndarray, " S"], values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+        return reward + self.discount * (self.chain @ values)
+
+    def values(self, reward: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+        r"""$(I-\gamma P)^{-1}r$, refined once."""
+        values = lu_solve(self._factors, reward, check_finite=False)
+        return values + lu_solve(self._factors, self.backup(reward, values) - values, check_finite=False)
+
+
+class DecisionProcess(NamedTuple):
+    """What one player faces when the play of the others is fixed."""
+
+    reward: Float[np.ndarray, "S A"]
+    kernel: Float[np.ndarray, "S A S"]
+    legal: Bool[np.ndarray, "S A"]
+    backup: Backup
+
+    def action_values(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, "S A"]:
+        return self.reward + self.backup.discount * (self.kernel @ values)
+
+    def values(self, actions: Int[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+        """Of a pure policy."""
+        states = np.arange(len(actions))
+        return MarkovChain(self.kernel[states, actions], self.backup.discount).values(self.reward[states, actions])
+
+
+def best_response(
+    process: DecisionProcess, start: Float[np.ndarray, " S"]
+) -> tuple[Int[np.ndarray, " S"], Float[np.ndarray, " S"], float]:
+    """A best pure policy, its values, and a bound on their error, by policy iteration from the values `start`.
+
+    `start` must be values of a policy. They are handed back when no action improves on them beyond rounding.
+    Elsewhere an action is exchanged only for one that is better by more than a part of the rounding bound, so ties
+    do not cycle; should rounding make the values fall as much as they rise, the iteration ends. The bound rests on
+    the residual that is measured at the end, not on the way there.
+    """
+    best, image = greatest(process.action_values(start), process.legal)
+    tie = process.backup.rounding(start, start) / 8
+    if (image - start).max() <= tie:
+        return best, start, process.backup.error(start, image)
+    actions, values = best, start
+    answers = []
+    for _ in range(_MOST_IMPROVEMENTS):
+        before, values = values, process.values(actions)
+        action_values = process.action_values(values)
+        best, image = greatest(action_values, process.legal)
+        answers.append((process.backup.error(values, image), actions, values))
+        better = image - action_values[np.arange(len(actions)), actions] > tie
+        if not better.any() or (values - before).max() <= (before - values).max():
+            break
+        actions = np.where(better, best, actions)
+    error, actions, values = min(answers[-2:], key=lambda answer: answer[0])
+    return actions, values, error
+
+
+def greatest(
+    action_values: Float[np.ndarray, "S A"], legal: Bool[np.ndarray, "S A"]
+) -> tuple[Int[np.ndarray, " S"], Float[np.ndarray, " S"]]:
+    """The best legal action of each state (the first of several), and its value."""
+    allowed = np.where(legal, action_values, -np.inf)
+    return allowed.argmax(axis=1), allowed.max(axis=1)
+
+
+def one_hot(actions: Int[np.ndarray, "*HS"], size: int) -> Float[np.ndarray, "*HS A"]:
+    """The pure policy that plays `actions`."""
+    return (actions[..., None] == np.arange(size)).astype(np.float64)

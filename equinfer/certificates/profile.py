@@ -1,0 +1,97 @@
+"""The checks that a profile passes before anything is said about it."""
+
+from typing import Any, NoReturn
+
+import numpy as np
+from jaxtyping import Float
+
+from equinfer.errors import BadInput
+from equinfer.records import Solution
+from equinfer.tables import Tables
+
+__all__ = ["ROW_SUM_TOLERANCE", "checked_profile"]
+
+ROW_SUM_TOLERANCE = 1e-8
+"""Probabilities printed with eight or more decimals pass, and are renormalised; single precision is allowed its own
+resolution."""
+
+
+def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
+    """One float64 policy per player, ([H,] S, A_i): a copy of `answer`, if it is a profile of this game.
+
+    **Arguments:** `answer` is a `Solution`, or a sequence of one array-like per player (nested lists, NumPy or JAX
+    arrays of any real type). In a game of one state (A_i,) stands for (1, A_i); in a finite-horizon game (S, A_i) is
+    played in every epoch. Nothing else is broadcast.
+
+    Rows that sum to one within `ROW_SUM_TOLERANCE` are renormalised; nothing is ever clipped, filled or replaced.
+
+    **Raises:** `BadInput` that names the player, the state, the action and the epoch.
+    """
+    policies = answer.profile if isinstance(answer, Solution) else answer
+    if (
+        isinstance(policies, (str, bytes, dict))
+        or not hasattr(policies, "__len__")
+        or getattr(policies, "ndim", 1) == 0
+    ):
+        raise BadInput(f"a profile is a sequence of one array per player; got {type(answer).__name__}.")
+    if len(policies) != tables.num_players:
+        raise BadInput(f"the profile has {len(policies)} policies; the game has {tables.num_players} players.")
+    return tuple(_checked_policy(tables, player, policy) for player, policy in enumerate(policies))
+
+
+def _checked_policy(tables: Tables, player: int, policy: Any) -> Float[np.ndarray, "..."]:
+    array, tolerance = _real(policy, f"the policy of player {tables.player_labels[player]}")
+    array = _shaped(tables, player, array)
+    legal = np.broadcast_to(tables.legal[player], array.shape)
+    for bad, says in (
+        (~np.isfinite(array), "which is not a finite number"),
+        (array < 0, "which is negative"),
+        ((array != 0) & ~legal, "but the action is illegal there"),
+    ):
+        if bad.any():
+            _refuse_entry(tables, player, array, bad, says)
+    sums = array.sum(axis=-1)
+    off = np.abs(sums - 1) > tolerance
+    if off.any():
+        row = tuple(np.argwhere(off)[0])
+        raise BadInput(f"{_place(tables, player, row)}: probabilities sum to {sums[row]:.10g}, not to one.")
+    return np.abs(array / sums[..., None])  # of -0.0 too
+
+
+def _real(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
+    """A float64 copy, and how far from one its rows may sum."""
+    try:
+        given = np.asarray(policy)
+        if given.dtype.kind in "USMmc":
+            raise TypeError(f"its entries are {given.dtype}")
+        array = np.array(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{what} is not a rectangular array of real numbers: {error}.") from None
+    resolution = np.finfo(given.dtype).eps if given.dtype.kind == "f" else 0.0
+    return array, max(ROW_SUM_TOLERANCE, 4 * float(resolution))
+
+
+def _shaped(tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+    stationary = (tables.num_states, tables.num_actions[player])
+    expected = stationary if tables.horizon is None else (tables.horizon, *stationary)
+    if array.shape == expected:
+        return array
+    if array.shape == stationary or (tables.num_states == 1 and array.shape == stationary[1:]):
+        return np.broadcast_to(array, expected)
+    axes = "(S, A)" if tables.horizon is None else "(H, S, A)"
+    raise BadInput(
+        f"the policy of player {tables.player_labels[player]} must have shape {axes} = {expected}; got {array.shape}."
+    )
+
+
+def _refuse_entry(tables: Tables, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
+    index = tuple(np.argwhere(bad)[0])
+    action = tables.action_labels[player][index[-1]]
+    raise BadInput(
+        f"{_place(tables, player, index[:-1])}: the probability of action {action} is {array[index]:g}, {says}."
+    )
+
+
+def _place(tables: Tables, player: int, row: tuple[int, ...]) -> str:
+    epoch = f", epoch {row[0]}" if tables.horizon is not None else ""
+    return f"policy of player {tables.player_labels[player]}{epoch}, state {tables.state_labels[row[-1]]}"
