@@ -1,5 +1,8 @@
 """Our exceptions. Each carries the exit code with which the command line reports it."""
 
+import difflib
+from collections.abc import Iterable
+
 __all__ = ["BadInput", "EquinferError", "MissingExtra", "UnknownName"]
 
 
@@ -19,6 +22,14 @@ class UnknownName(EquinferError, ValueError):
     """A name or an option that nobody knows: the message lists the known ones."""
 
     exit_code = 2
+
+    @classmethod
+    def among(cls, what: str, name: str, known: Iterable[str]) -> "UnknownName":
+        """`what` is called `name`, which is none of the `known`: says so, and which one was probably meant."""
+        known = list(known)
+        close = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else ";"
+        return cls(f"unknown {what} {name!r}{meant} known: {', '.join(known) or 'none'}.")
 
 
 class MissingExtra(EquinferError, ImportError):

@@ -102,6 +102,10 @@ class Certificate:
     deviations: tuple[Deviation, ...]
     unit: str = "reward"
 
+    def holds(self, eps: float) -> bool:
+        """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`."""
+        return bool(self.kind in ("exact", "upper_bound") and self.gap + self.numerical_error <= eps)
+
     def deviation(self, player: int) -> Deviation:
         """The best deviation of `player`: `.policy`, and `.gain` per state."""
         return self.deviations[player]
@@ -140,8 +144,7 @@ class Solution:
     @property
     def certified(self) -> bool:
         """The certificate is a proof (exact or an upper bound) and says gap + rounding error <= eps."""
-        proof = self.certificate.kind in ("exact", "upper_bound")
-        return bool(proof and self.certificate.gap + self.certificate.numerical_error <= self.eps)
+        return self.certificate.holds(self.eps)
 
     def __repr__(self) -> str:
         verdict = "certified" if self.certified else self.status.value
@@ -322,9 +325,9 @@ def _umask() -> int:
     return mask
 
 
-def json_text(record: Any) -> str:
+def json_text(record: Any, indent: int | None = None) -> str:
     """Strict JSON: arrays become lists, and what is no finite number becomes null."""
-    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False)
+    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, indent=indent)
 
 
 def _plain(value: Any) -> Any:

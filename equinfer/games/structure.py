@@ -1,0 +1,187 @@
+"""What can be seen in the tables of a game before it is solved: structure that a method could use, and doubts."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from equinfer.tables import Tables
+
+__all__ = [
+    "absorbing_states",
+    "controllers",
+    "doubts",
+    "findings",
+    "has_identical_interests",
+    "is_constant_sum",
+    "is_deterministic",
+    "is_symmetric",
+    "is_turn_based",
+    "reachable_states",
+]
+
+
+def findings(tables: Tables) -> tuple[str, ...]:
+    """Every structure that was found, one phrase each."""
+    found = []
+    if tables.horizon == 1 or (tables.num_states == 1 and tables.horizon is None and not tables.discount.any()):
+        found.append("one-shot")
+    if is_constant_sum(tables):
+        found.append("zero-sum or constant-sum")
+    if has_identical_interests(tables):
+        found.append("identical interests")
+    if is_symmetric(tables):
+        found.append("symmetric under any exchange of players")
+    if tables.num_states > 1:
+        moving = controllers(tables)
+        if not moving:
+            found.append("no action influences the transitions")
+        elif len(moving) == 1 < tables.num_players:
+            found.append(f"single controller: only player {tables.player_labels[moving[0]]} moves the state")
+        if is_turn_based(tables):
+            found.append("turn-based (perfect information): at most one player chooses in any state")
+        if is_deterministic(tables):
+            found.append("deterministic transitions")
+        absorbing = absorbing_states(tables)
+        if absorbing.any():
+            found.append(f"absorbing states: {_listed(tables, absorbing)}")
+    return tuple(found)
+
+
+def doubts(tables: Tables) -> tuple[str, ...]:
+    """What looks like a slip in the input, one sentence each; none of it stops a solver."""
+    doubtful = []
+    reachable = reachable_states(tables)
+    if not reachable.all():
+        doubtful.append(f"no play reaches {_listed(tables, ~reachable)} from the initial states.")
+    legal = tables.legal_joint
+    ranges = np.array([np.ptp(reward[legal]) for reward in tables.reward])
+    doubtful += [
+        f"the reward of player {tables.player_labels[i]} never varies: every policy is a best response."
+        for i in np.flatnonzero(ranges == 0)
+    ]
+    if ranges.all() and ranges.max() > 1e6 * ranges.min():
+        doubtful.append("payoffs of different players differ by more than a factor of a million: check the units.")
+    doubtful += _first_few(_duplicates(tables), "duplicate actions")
+    doubtful += _first_few(_dominated(tables), "dominated actions")
+    return tuple(doubtful)
+
+
+def is_constant_sum(tables: Tables) -> bool:
+    """The rewards of all players add up to one constant, and they discount alike."""
+    total = tables.reward.sum(axis=0)[tables.legal_joint]
+    tolerance = 1e-12 * np.abs(tables.reward).sum(axis=0).max()
+    return bool(np.ptp(total) <= tolerance and np.ptp(tables.discount) == 0 and tables.num_players > 1)
+
+
+def has_identical_interests(tables: Tables) -> bool:
+    same = (tables.reward == tables.reward[0]).all()
+    return bool(same and np.ptp(tables.discount) == 0 and tables.num_players > 1)
+
+
+def is_symmetric(tables: Tables) -> bool:
+    """Exchanging any two players, with their actions by number and the states as they are, gives the same game."""
+    if tables.num_players < 2 or len(set(tables.num_actions)) > 1 or np.ptp(tables.discount) > 0:
+        return False
+    for i in range(tables.num_players - 1):  # neighbours generate all permutations
+        j = i + 1
+        reward = tables.reward.swapaxes(2 + i, 2 + j)
+        order = list(range(tables.num_players))
+        order[i], order[j] = j, i
+        same = (
+            np.array_equal(tables.legal[i], tables.legal[j])
+            and np.array_equal(reward[order], tables.reward)
+            and np.array_equal(tables.kernel.swapaxes(1 + i, 1 + j), tables.kernel)
+        )
+        if not same:
+            return False
+    return True
+
+
+def controllers(tables: Tables) -> tuple[int, ...]:
+    """The players whose action has any influence on where the game goes."""
+    legal = tables.legal_joint[..., None]
+    moving = []
+    for i, mask in enumerate(tables.legal):
+        shape = [1] * tables.kernel.ndim
+        shape[0] = tables.num_states
+        first = np.take_along_axis(tables.kernel, mask.argmax(axis=1).reshape(shape), axis=1 + i)
+        if not np.all((tables.kernel == first) | ~legal):
+            moving.append(i)
+    return tuple(moving)
+
+
+def is_turn_based(tables: Tables) -> bool:
+    choosing = np.sum([mask.sum(axis=1) > 1 for mask in tables.legal], axis=0)
+    return bool(np.all(choosing <= 1))
+
+
+def is_deterministic(tables: Tables) -> bool:
+    return bool(np.isin(tables.kernel, (0.0, 1.0)).all())
+
+
+def absorbing_states(tables: Tables) -> Bool[np.ndarray, " S"]:
+    """True for states that no legal joint action leaves."""
+    stays = np.stack([tables.kernel[s, ..., s] for s in range(tables.num_states)])
+    return np.where(tables.legal_joint, stays, 1.0).reshape(tables.num_states, -1).min(axis=1) == 1.0
+
+
+def reachable_states(tables: Tables) -> Bool[np.ndarray, " S"]:
+    """True for states that some play reaches from the initial distribution."""
+    joint = tables.legal_joint.reshape(tables.num_states, -1, 1)
+    leads = np.any((tables.kernel.reshape(tables.num_states, -1, tables.num_states) > 0) & joint, axis=1)
+    reached = np.asarray(tables.initial > 0)
+    while True:
+        further = reached | np.any(leads[reached], axis=0)
+        if np.array_equal(further, reached):
+            return reached
+        reached = further
+
+
+def _duplicates(tables: Tables) -> Iterator[str]:
+    """Pairs of legal actions that differ in name only: every reward and every transition agree."""
+    for i, s, a, b, rewards, same_moves in _pairs(tables):
+        if same_moves and np.array_equal(rewards[:, 0], rewards[:, 1]):
+            yield f"{_choice(tables, i, s, a)} and {tables.action_labels[i][b]}"
+
+
+def _dominated(tables: Tables) -> Iterator[str]:
+    """Actions that pay strictly less than another whatever the others do, and lead to the same states."""
+    for i, s, a, b, rewards, same_moves in _pairs(tables):
+        if same_moves and np.all(rewards[i, 0] > rewards[i, 1]):
+            yield f"{_choice(tables, i, s, b)} by {tables.action_labels[i][a]}"
+        if same_moves and np.all(rewards[i, 0] < rewards[i, 1]):
+            yield f"{_choice(tables, i, s, a)} by {tables.action_labels[i][b]}"
+
+
+def _pairs(tables: Tables) -> Iterator[tuple[int, int, int, int, Float[np.ndarray, "N 2 C"], bool]]:
+    """Per player, state and pair of legal actions: the rewards against legal play, and whether transitions agree."""
+    for i, mask in enumerate(tables.legal):
+        for s in range(tables.num_states):
+            own = np.flatnonzero(mask[s]).tolist()
+            others = np.take(tables.legal_joint[s], own[0], axis=i).ravel()
+            reward = np.moveaxis(tables.reward[:, s], 1 + i, 1).reshape(tables.num_players, mask.shape[1], -1)
+            kernel = np.moveaxis(tables.kernel[s], i, 0).reshape(mask.shape[1], -1, tables.num_states)
+            for place, a in enumerate(own):
+                for b in own[place + 1 :]:
+                    pair = reward[:, [a, b]][:, :, others]
+                    yield i, s, a, b, pair, np.array_equal(kernel[a, others], kernel[b, others])
+
+
+def _choice(tables: Tables, player: int, state: int, action: int) -> str:
+    where = f" in state {tables.state_labels[state]}" if tables.num_states > 1 else ""
+    return f"player {tables.player_labels[player]}{where}: {tables.action_labels[player][action]}"
+
+
+def _first_few(found: Iterator[str], what: str, shown: int = 3) -> list[str]:
+    listed = list(found)
+    if not listed:
+        return []
+    rest = f"; and {len(listed) - shown} more" if len(listed) > shown else ""
+    return [f"{what}: {'; '.join(listed[:shown])}{rest}."]
+
+
+def _listed(tables: Tables, chosen: Bool[np.ndarray, " S"], shown: int = 8) -> str:
+    names = [tables.state_labels[s] for s in np.flatnonzero(chosen)]
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return f"{'state' if len(names) == 1 else 'states'} {', '.join(names[:shown])}{rest}"
