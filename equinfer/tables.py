@@ -9,7 +9,10 @@ from jaxtyping import Bool, Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["Tables", "refuse_unless_it_fits"]
+__all__ = ["MOST_PLAYERS", "Tables", "refuse_unless_it_fits"]
+
+MOST_PLAYERS = 62
+"""A NumPy array has at most 64 axes; the kernel takes one per player and two for the states."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[
 
     **Raises:** `BadInput` with the size and the estimate.
     """
+    if num_players > MOST_PLAYERS:
+        raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
     needed = 8 * joint * (num_states + num_players)
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
+from equinfer.games.extensive import ExtensiveGame
 from equinfer.games.kernels import AbstractKernel, DenseKernel
 from equinfer.games.validation import (
     checked_discount,
@@ -54,6 +55,8 @@ class TabularGame(eqx.Module):
     legal: tuple[Bool[AnyArray, "S _"], ...]
     horizon: int | None = eqx.field(static=True)
     labels: Labels = eqx.field(static=True)
+    extensive: ExtensiveGame | None = eqx.field(static=True)
+    """The game tree whose reduced normal form this is, if it came from one."""
 
     def __init__(
         self,
@@ -68,7 +71,9 @@ class TabularGame(eqx.Module):
         player_labels: Sequence[Any] | None = None,
         *,
         name: str = "",
+        extensive: ExtensiveGame | None = None,
     ):
+        self.extensive = extensive
         self.reward = array = checked_reward(reward)
         num_players, num_states, *num_actions = array.shape
         players = checked_labels(player_labels, num_players, "player_labels")
@@ -97,11 +102,20 @@ class TabularGame(eqx.Module):
         action_labels: Sequence[Sequence[Any]] | None = None,
         player_labels: Sequence[Any] | None = None,
         name: str = "",
+        extensive: ExtensiveGame | None = None,
     ) -> Self:
         """The one-shot game of `payoffs` (N, A_1, ..., A_N): one state, discount 0, so that values are payoffs."""
         array = checked_reward(np.asarray(payoffs)[:, None])
         kernel = np.ones((*array.shape[1:], 1))
-        return cls(array, kernel, discount=0.0, action_labels=action_labels, player_labels=player_labels, name=name)
+        return cls(
+            array,
+            kernel,
+            discount=0.0,
+            action_labels=action_labels,
+            player_labels=player_labels,
+            name=name,
+            extensive=extensive,
+        )
 
     @property
     def num_players(self) -> int:
@@ -143,6 +157,7 @@ class TabularGame(eqx.Module):
         for field in fields(self):
             object.__setattr__(bare, field.name, getattr(self, field.name))
         object.__setattr__(bare, "labels", Labels())
+        object.__setattr__(bare, "extensive", None)
         return bare
 
     def uniform_profile(self) -> tuple[Float[np.ndarray, "S _"], ...]:

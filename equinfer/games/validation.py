@@ -86,7 +86,9 @@ def checked_rows(rows: Float[np.ndarray, "rows S"], names: Sequence[str]) -> Flo
     if off.any():
         row = int(np.argmax(off))
         raise BadInput(f"{names[row]}: probabilities sum to {sums[row]:.10g}, not to one.")
-    return rows / sums[:, None]
+    # Rows that are right to rounding stay as they are, so that what was saved comes back to the bit.
+    rounding = rows.shape[1] * np.finfo(float).eps
+    return rows / np.where(np.abs(sums - 1) <= rounding, 1.0, sums)[:, None]
 
 
 def checked_initial(initial: ArrayLike | None, num_states: int) -> Float[np.ndarray, " S"]:

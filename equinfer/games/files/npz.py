@@ -1,0 +1,95 @@
+"""Our own format: every number, label and mask of a tabular game, to the bit, in a NumPy archive without pickles.
+
+Arrays `reward`, `kernel`, `discount`, `initial`, `legal_0`, ..., shaped as in `TabularGame`; `meta` is JSON text with
+`format`, `schema_version`, `name`, `horizon`, `players`, `states` and `actions` (labels, or null).
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equinfer.errors import BadInput
+from equinfer.games.files.archive import opened
+from equinfer.games.tabular import TabularGame
+from equinfer.records import json_text, written_atomically
+from equinfer.tables import refuse_unless_it_fits
+
+__all__ = ["read", "write"]
+
+FORMAT = "equinfer game"
+SCHEMA_VERSION = 1
+
+
+def read(path: Path) -> TabularGame:
+    """The game that `write` wrote.
+
+    **Raises:** `BadInput` if the file is damaged, of another kind or version, or does not fit in memory.
+    """
+    with opened(path) as archive:
+        meta = _checked_meta(archive.record("meta"), path)
+        shape = archive.shape("reward")
+        if len(shape) < 3 or shape[0] != len(shape) - 2:
+            raise BadInput(f"{path}: reward has shape {shape}; expected (N, S, A_1, ..., A_N).")
+        num_players, num_states, *num_actions = shape
+        refuse_unless_it_fits(num_players, num_states, tuple(num_actions), str(path))
+        reward = archive.array("reward", shape)
+        kernel = archive.array("kernel", (*shape[1:], num_states))
+        discount = archive.array("discount", (num_players,))
+        initial = archive.array("initial", (num_states,))
+        legal = [archive.array(f"legal_{i}", (num_states, size), "b") for i, size in enumerate(num_actions)]
+    return TabularGame(
+        reward,
+        kernel,
+        discount=discount,
+        horizon=meta["horizon"],
+        initial=initial,
+        legal=legal,
+        state_labels=meta["states"],
+        action_labels=meta["actions"],
+        player_labels=meta["players"],
+        name=meta["name"],
+    )
+
+
+def _checked_meta(meta: Any, path: Path) -> dict[str, Any]:
+    """The record, if each of its entries is of the right kind; `TabularGame` checks their numbers."""
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        raise BadInput(f"{path} holds no game of ours: its meta does not say {FORMAT!r}.")
+    if meta.get("schema_version") != SCHEMA_VERSION:
+        raise BadInput(f"{path} has schema_version {meta.get('schema_version')}; this one reads {SCHEMA_VERSION}.")
+    rightly = {
+        "name": isinstance(meta.get("name"), str),
+        "horizon": "horizon" in meta,
+        "players": _are_labels(meta.get("players", 0)),
+        "states": _are_labels(meta.get("states", 0)),
+        "actions": "actions" in meta
+        and (meta["actions"] is None or (isinstance(meta["actions"], list) and all(map(_are_labels, meta["actions"])))),
+    }
+    for name, right in rightly.items():
+        if not right:
+            raise BadInput(f"{path}: its meta has no {name!r} of the right kind.")
+    return meta
+
+
+def _are_labels(value: Any) -> bool:
+    return value is None or (isinstance(value, list) and all(isinstance(label, str) for label in value))
+
+
+def write(game: TabularGame, path: Path) -> None:
+    """Write the whole game; only the tree of an extensive form is left out."""
+    tables, labels = game.tables(), game.labels
+    meta = {
+        "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "name": labels.name,
+        "horizon": tables.horizon,
+        "players": labels.players,
+        "states": labels.states,
+        "actions": labels.actions,
+    }
+    arrays: dict[str, Any] = {f"legal_{i}": mask for i, mask in enumerate(tables.legal)}
+    for name in ("reward", "kernel", "discount", "initial"):
+        arrays[name] = getattr(tables, name)
+    with written_atomically(path) as file:
+        np.savez(file, meta=np.array(json_text(meta)), **arrays)
