@@ -1,0 +1,287 @@
+"""Load, solve, certify, save: choose a method, run it, have its answer judged, hand both back."""
+
+import dataclasses
+import math
+import os
+import time as clock
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from equinfer.concepts import CONCEPTS, Nash
+from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Watch
+from equinfer.errors import BadInput, UnknownName
+from equinfer.games.extensive import behaviour
+from equinfer.games.tabular import TabularGame
+from equinfer.records import Certificate, GameLabels, Solution, Status, load_solution, register_view
+from equinfer.solvers import solver_class
+from equinfer.tables import Tables
+
+__all__ = ["certify", "load", "load_solution", "save", "solve"]
+
+Solver = AbstractSolver | AbstractHostSolver
+Path_ = str | os.PathLike[str]
+
+AUTO = ("stage-nash", "homotopy")
+"""What `solver="auto"` tries for a Nash equilibrium, in this order: the fast one, then the path that cannot cycle."""
+ENOUGH = 1e-10
+"""Of the payoff scale: with a gap above this `auto` goes on to its next solver. It does not depend on eps."""
+
+
+def load(target: Path_, **parameters: Any) -> TabularGame:
+    """A game from a file, from the catalogue or from OpenSpiel.
+
+    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"` or `"openspiel:name"`;
+    `parameters` go to whatever makes the game.
+
+    **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
+    """
+    source, _, name = str(target).partition(":")
+    if source == "catalog":
+        from equinfer.games import catalog
+
+        return catalog.load(name, **parameters)
+    if source == "openspiel":
+        from equinfer.games.adapters import open_spiel
+
+        return open_spiel.load(name, **parameters)
+    if not Path(target).exists():
+        _refuse_missing(str(target), source)
+    from equinfer.games.files import read_game
+
+    return read_game(Path(target), **parameters)
+
+
+def save(game: TabularGame, path: Path_) -> None:
+    """Write `game` to a file whose suffix says the format (`.nfg`, `.csv`, `.npz`); never half of one."""
+    from equinfer.games.files import write_game
+
+    write_game(game, Path(path))
+
+
+def solve(
+    game: TabularGame | Path_,
+    concept: str | None = None,
+    solver: str | Solver = "auto",
+    *,
+    eps: float | None = None,
+    time: float | None = None,
+    seed: int = 0,
+    magnet: Sequence[ArrayLike] | None = None,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Solution:
+    """Find an equilibrium of `game` and certify it.
+
+    **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`; `solver`, a name or a solver object
+    (`"auto"` tries `stage-nash`, then `homotopy`; `Solution.solver` says which one won); `eps`, in units of reward,
+    default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock;
+    `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what is going on;
+    `options` are fields of the solver.
+
+    **Returns:** a `Solution`, whatever happens: `status` says whether it is certified, above eps, out of time or
+    interrupted (Ctrl-C hands back the best so far).
+
+    **Raises:** `UnknownName` for a concept, solver or option that does not exist; `BadInput` for wrong values.
+    """
+    began = clock.perf_counter()
+    concept = _known_concept(concept)
+    game = game if isinstance(game, TabularGame) else load(game)
+    tables = game.tables()
+    scale = tables.payoff_scale
+    eps = default_eps(tables) if eps is None else _nonnegative("eps", eps)
+    if time is not None:
+        time = _nonnegative("time", time)
+    if magnet is not None:
+        from equinfer.certificates.nash import checked_profile
+
+        options["magnet"] = checked_profile(tables, magnet)
+    attempts = _attempts(solver, options)
+    with jax.enable_x64(True):
+        outcome, won, spent = _run(attempts, game, tables, time, seed, watch)
+    profile = tuple(np.asarray(policy, np.float64) for policy in outcome.profile)
+    bound = outcome.trace.get("bound")
+    solution = Solution(
+        game=GameLabels.of(tables),
+        concept=concept,
+        solver=won,
+        profile=profile,
+        values=outcome.certificate.values,
+        certificate=outcome.certificate,
+        eps=eps,
+        status=outcome.ended,
+        payoff_scale=scale,
+        seconds={"total": clock.perf_counter() - began, "solve": spent},
+        trace=outcome.trace,
+        tables=tables,
+        behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
+        bound=None if bound is None else float(bound[-1]),
+    )
+    return dataclasses.replace(solution, status=Status.certified) if solution.certified else solution
+
+
+def default_eps(tables: Tables) -> float:
+    """The gap up to which an answer counts as an equilibrium unless somebody says otherwise: 1e-8 payoff scales."""
+    return 1e-8 * tables.payoff_scale
+
+
+def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) -> Certificate:
+    """Judge an answer that came from anywhere.
+
+    **Arguments:** `answer` is a `Solution`, one array ([H,] S, A_i) per player ((A_i,) will do when S = 1), or the
+    path of a file: a saved solution, the object of `solve --json`, or CSV.
+
+    **Raises:** `BadInput` if it is no profile of this game, with the player and the state.
+    """
+    _known_concept(concept)
+    game = game if isinstance(game, TabularGame) else load(game)
+    tables = game.tables()
+    if isinstance(answer, (str, os.PathLike)):
+        from equinfer.games.files.answers import read_answer
+
+        answer = read_answer(Path(answer), tables)
+    elif isinstance(answer, Solution):
+        answer = answer.profile
+    return _judge(tables)(answer)
+
+
+def _run(
+    attempts: Sequence[Solver],
+    game: TabularGame,
+    tables: Tables,
+    time: float | None,
+    seed: int,
+    watch: Watch | None,
+) -> tuple[Outcome, str, float]:
+    """The best outcome of the attempts, the name of the solver that had it, and the seconds all of them took.
+
+    Each attempt but the last may use half of the time that is left.
+    """
+    judge = _judge(tables)
+    spent, best, won = 0.0, None, ""
+    for remaining, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
+        share = None if time is None else (time - spent) / (2 if remaining else 1)
+        outcome = _drive(solver, game, tables, judge, share, seed, watch)
+        spent += outcome.seconds
+        if best is None or outcome.certificate.gap < best.certificate.gap:
+            best, won = outcome, solver.name
+        certificate = best.certificate
+        if certificate.gap <= max(ENOUGH * tables.payoff_scale, certificate.numerical_error):
+            break
+        if outcome.ended is Status.interrupted:
+            best = best._replace(ended=Status.interrupted)
+            break
+        best = best._replace(ended=outcome.ended)
+    assert best is not None
+    return best, won, spent
+
+
+def _drive(
+    solver: Solver,
+    game: TabularGame,
+    tables: Tables,
+    judge: Judge,
+    time: float | None,
+    seed: int,
+    watch: Watch | None,
+) -> Outcome:
+    from equinfer.drivers import host, scan
+
+    settings: dict[str, Any] = {
+        "judge": judge,
+        "start": _uniform(game),
+        "payoff_scale": tables.payoff_scale,
+        "seed": seed,
+        "seconds": time,
+        "watch": watch,
+    }
+    if isinstance(solver, AbstractHostSolver):
+        return host.drive(solver, game, **settings)
+    return scan.drive(solver, game, **settings)
+
+
+def _attempts(solver: str | Solver, options: dict[str, Any]) -> list[Solver]:
+    """The solver objects to try, in order, each with the options that it knows.
+
+    **Raises:** `UnknownName` for an option that none of them has.
+    """
+    if not isinstance(solver, str):
+        if options:
+            raise UnknownName(f"options {', '.join(options)}: a solver object carries its own; set them there.")
+        return [solver]
+    classes = [solver_class(name) for name in (AUTO if solver == "auto" else (solver,))]
+    fields = {kind: {field.name: field for field in dataclasses.fields(kind) if field.init} for kind in classes}
+    known = {name for names in fields.values() for name in names}
+    for name in options:
+        if name not in known:
+            raise UnknownName.among(f"option of solver {solver}", name, sorted(known))
+    if "magnet" in options:
+        classes = [kind for kind in classes if "magnet" in fields[kind]]
+    return [_built(kind, {name: value for name, value in options.items() if name in fields[kind]}) for kind in classes]
+
+
+def _built(kind: type[Solver], options: Mapping[str, Any]) -> Solver:
+    try:
+        return kind(**options)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"solver {kind.name}: {error}") from error
+
+
+def _known_concept(concept: str | None) -> str:
+    if concept is None:
+        return Nash.name
+    if concept not in CONCEPTS:
+        raise UnknownName.among("concept", concept, CONCEPTS)
+    return concept
+
+
+def _nonnegative(name: str, value: float) -> float:
+    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
+        raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
+    return float(value)
+
+
+def _judge(tables: Tables) -> Judge:
+    from equinfer.certificates.nash import certify_nash
+
+    return partial(certify_nash, tables)
+
+
+def _uniform(game: TabularGame) -> tuple[Float[np.ndarray, "..."], ...]:
+    """Every legal action equally likely, in every epoch: what there is before a solver has found anything."""
+    profile = game.uniform_profile()
+    if game.horizon is None:
+        return profile
+    return tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in profile)
+
+
+def _refuse_missing(target: str, source: str) -> None:
+    """Say which source, or which name of the catalogue, was probably meant by what is no file."""
+    if source != target and source.isalpha() and len(source) > 1:
+        raise UnknownName.among("source", source, ("catalog", "openspiel"))
+    from equinfer.games import catalog
+
+    if target.replace("-", "_") in catalog.names():
+        raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{target}'?")
+
+
+def _report(solution: Solution, path: Path_) -> None:
+    from equinfer.report.page import write_report
+
+    write_report(solution, Path(path))
+
+
+def _plot(solution: Solution) -> Any:
+    from equinfer.report.page import plot
+
+    return plot(solution)
+
+
+register_view("report", _report)
+register_view("plot", _plot)

@@ -1,0 +1,217 @@
+"""The commands. Each reads its words, calls `equinfer.api`, and shows what came back.
+
+Nothing heavy is imported before a command runs: `--help` is as quick as the interpreter.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+import equinfer
+from equinfer.cli.words import assignments
+
+app = App(
+    name="equinfer",
+    help="Equilibria of games, each with a certificate of how good it is.",
+    version=equinfer.__version__,
+    default_parameter=Parameter(negative=()),
+    help_format="plaintext",
+)
+
+Settings = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())]
+Options = Annotated[list[str] | None, Parameter(name="--option", consume_multiple=True, negative=())]
+Json = Annotated[bool, Parameter(name="--json")]
+
+ABOVE_EPS, INTERRUPTED = 3, 130
+
+
+@app.command
+def solve(
+    target: str,
+    /,
+    *,
+    concept: str | None = None,
+    solver: str = "auto",
+    eps: float | None = None,
+    time: float | None = None,
+    seed: int = 0,
+    settings: Settings = None,
+    options: Options = None,
+    out: Path | None = None,
+    force: bool = False,
+    as_json: Json = False,
+) -> int:
+    """Find an equilibrium and certify it.
+
+    Exits with 0 if the certified gap is within eps, 3 if it is not, and 130 if it was interrupted.
+
+    Parameters
+    ----------
+    target
+        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+    concept
+        The kind of equilibrium [nash].
+    solver
+        Its name; auto chooses.
+    eps
+        The gap up to which the answer counts, in units of reward [1e-8 of the payoff scale].
+    time
+        Seconds of wall clock after which the best answer so far is taken.
+    seed
+        Of everything that is random.
+    settings
+        Parameters of the game, as name=value.
+    options
+        Options of the solver, as name=value.
+    out
+        Folder for solution.npz, result.json and report.html.
+    force
+        Write into a folder that is not empty.
+    as_json
+        Print one JSON object instead of the summary.
+    """
+    from equinfer.cli import display, output, progress
+
+    folder = output.prepared(out, force) if out else None
+    game = _loaded(target, settings)
+    with progress.shown(f"solving {game.name}") as watch:
+        solution = equinfer.solve(
+            game,
+            concept,
+            solver,
+            eps=eps,
+            time=time,
+            seed=seed,
+            watch=watch,
+            **assignments(options, "--option"),
+        )
+    if as_json:
+        display.print_json(solution.to_json())
+    else:
+        display.print_solution(solution)
+    if folder:
+        folder.write(solution)
+    return _exit_code(solution)
+
+
+@app.command
+def certify(
+    target: str,
+    answer: str,
+    /,
+    *,
+    concept: str | None = None,
+    eps: float | None = None,
+    settings: Settings = None,
+    as_json: Json = False,
+) -> int:
+    """Judge an answer that came from anywhere, by exact best responses.
+
+    Exits with 0 if the gap is within eps, else with 3.
+
+    Parameters
+    ----------
+    target
+        The game: a file, or catalog:NAME, or openspiel:NAME.
+    answer
+        A saved solution (.npz), the object of solve --json, or CSV with the columns state,player,action,probability.
+    concept
+        The kind of equilibrium [nash].
+    eps
+        The gap up to which the answer counts, in units of reward [1e-8 of the payoff scale].
+    settings
+        Parameters of the game, as name=value.
+    as_json
+        Print one JSON object instead of the summary.
+    """
+    from equinfer import api
+    from equinfer.cli import display
+
+    game = _loaded(target, settings)
+    certificate = api.certify(game, answer, concept)
+    tables = game.tables()
+    eps = api.default_eps(tables) if eps is None else eps
+    if as_json:
+        display.print_json(display.certificate_record(tables, certificate, eps))
+    else:
+        display.print_certificate(tables, certificate, eps)
+    return 0 if certificate.holds(eps) else ABOVE_EPS
+
+
+@app.command
+def compare(a: str, b: str, /) -> int:
+    """Set two saved answers side by side: are they of one game, and how far apart?
+
+    Parameters
+    ----------
+    a
+        A solution.npz, a result.json, or the folder that holds them.
+    b
+        Another.
+    """
+    from equinfer.cli import display
+    from equinfer.cli.answers import saved_answer
+
+    display.print_comparison(a, saved_answer(a), b, saved_answer(b))
+    return 0
+
+
+@app.command
+def info(target: str, /, *, settings: Settings = None) -> int:
+    """Say what was read: sizes, structure that was found, and doubts.
+
+    Parameters
+    ----------
+    target
+        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+    settings
+        Parameters of the game, as name=value.
+    """
+    from equinfer.cli import display
+
+    display.print_info(_loaded(target, settings).tables())
+    return 0
+
+
+@app.command
+def games() -> int:
+    """List the catalogue."""
+    from equinfer.cli import display
+
+    display.print_catalogue()
+    return 0
+
+
+@app.command
+def demo(*, out: Path = Path("demo-output"), force: bool = False) -> int:
+    """Solve three games end to end, and write a report of each.
+
+    Parameters
+    ----------
+    out
+        Folder for the reports.
+    force
+        Write into a folder that is not empty.
+    """
+    from equinfer.cli import showcase
+
+    return showcase.run(out, force)
+
+
+@app.command
+def doctor() -> int:
+    """Show versions, devices and extras, and run a self-test."""
+    from equinfer.cli import health
+
+    return health.run()
+
+
+def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
+    return equinfer.load(target, **assignments(settings, "--set"))
+
+
+def _exit_code(solution: "equinfer.Solution") -> int:
+    if solution.certified:
+        return 0
+    return INTERRUPTED if solution.status.value == "interrupted" else ABOVE_EPS

@@ -1,0 +1,270 @@
+"""What a person reads on stdout."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from equinfer.games import structure
+from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status, json_text
+from equinfer.tables import Tables
+
+__all__ = [
+    "certificate_record",
+    "print_catalogue",
+    "print_certificate",
+    "print_comparison",
+    "print_info",
+    "print_json",
+    "print_solution",
+]
+
+ROWS = 12
+"""States that a summary shows; the files of --out and --json hold all of them."""
+ACTIONS = 5
+"""Actions of one mixed action that a summary spells out."""
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    print(json_text(record))
+
+
+def print_solution(solution: Solution) -> None:
+    """What was solved, the equilibrium, the verdict."""
+    seconds = solution.seconds
+    console = _console()
+    _facts(
+        console,
+        [
+            ("game", _sizes(solution.game, solution.tables)),
+            ("answer", f"{solution.concept}, by {solution.solver} in {seconds['solve']:.3g} s"),
+        ],
+    )
+    console.print()
+    _print_profile(console, solution)
+    console.print()
+    facts = _gap_facts(solution.certificate, solution.eps)
+    if solution.bound is not None:
+        facts.append(("theory", f"promises a gap of at most {solution.bound:.3g}"))
+    facts.append(("seconds", f"{seconds['total']:.3g} in all, {seconds['solve']:.3g} of them solving"))
+    _facts(console, facts)
+    _print_status(console, solution.status, solution.certified)
+    if not solution.certified:
+        console.print()
+        _print_deviations(console, solution.game, solution.certificate)
+
+
+def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> None:
+    """How far an answer is from equilibrium, and what each player would rather do."""
+    console = _console()
+    labels = GameLabels.of(tables)
+    _facts(console, [("game", _sizes(labels, tables)), *_gap_facts(certificate, eps)])
+    console.print()
+    _print_deviations(console, labels, certificate)
+    console.print()
+    holds = certificate.holds(eps)
+    console.print(
+        Text(
+            f"{certificate.concept} to within eps" if holds else f"no {certificate.concept} to within eps", _hue(holds)
+        )
+    )
+
+
+def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> dict[str, Any]:
+    """The object of `certify --json`: the keys that `solve --json` has for the same things."""
+    labels = GameLabels.of(tables)
+    return {
+        "schema_version": 1,
+        "game": labels._asdict(),
+        "concept": certificate.concept,
+        "certified": certificate.holds(eps),
+        "gap": certificate.gap,
+        "gap_kind": certificate.kind,
+        "gap_unit": certificate.unit,
+        "per_player_gap": certificate.per_player,
+        "numerical_error": certificate.numerical_error,
+        "eps": eps,
+        "payoff_scale": tables.payoff_scale,
+        "values": certificate.values,
+        "deviations": [{"policy": each.policy, "gain": each.gain} for each in certificate.deviations],
+    }
+
+
+def print_info(tables: Tables) -> None:
+    """Sizes, structure, doubts."""
+    console = _console()
+    nbytes = tables.reward.nbytes + tables.kernel.nbytes
+    found = structure.findings(tables) or ("none that equinfer looks for",)
+    reward = tables.reward[:, tables.legal_joint]
+    facts = [
+        ("game", _sizes(GameLabels.of(tables), tables)),
+        ("players", ", ".join(map(_clean, tables.player_labels))),
+        ("rewards", f"from {reward.min():g} to {reward.max():g}; payoff scale {tables.payoff_scale:g}"),
+        ("tables", f"{math.prod(tables.num_actions) * tables.num_states} joint rows, {_bytes(nbytes)}"),
+        *(("structure", phrase) for phrase in found),
+        *(("doubt", sentence) for sentence in structure.doubts(tables)),
+    ]
+    if not tables.legal_joint.all():
+        facts.insert(3, ("legal", f"{tables.legal_joint.sum()} of the joint rows"))
+    _facts(console, facts)
+
+
+def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[str, Any]) -> None:
+    """Two objects of `solve --json` side by side."""
+    console = _console()
+    table = Table("", _clean(name_a), _clean(name_b), box=None, pad_edge=False)
+    for key in ("concept", "solver", "status"):
+        table.add_row(key, str(a[key]), str(b[key]))
+    for key in ("gap", "numerical_error", "eps"):
+        table.add_row(key.replace("_", " "), _number(a[key]), _number(b[key]))
+    console.print(table)
+    console.print()
+    if a["game"] != b["game"]:
+        differing = [key for key in a["game"] if a["game"][key] != b["game"].get(key)]
+        console.print(Text(f"not the same game: {', '.join(differing)} differ", "red"))
+    if [np.shape(policy) for policy in a["profile"]] != [np.shape(policy) for policy in b["profile"]]:
+        console.print("the profiles have different shapes: no distance")
+        return
+    table = Table("player", "largest difference of a probability", "of a value", box=None, pad_edge=False)
+    for i, player in enumerate(a["game"]["players"]):
+        apart = np.abs(np.array(a["profile"][i]) - np.array(b["profile"][i])).max()
+        values = np.abs(np.array(a["values"][i], float) - np.array(b["values"][i], float)).max()
+        table.add_row(_clean(player), f"{apart:.3g}", f"{values:.3g}")
+    console.print(table)
+
+
+def print_catalogue() -> None:
+    """The games that come along, with their parameters."""
+    from equinfer.games import catalog
+
+    table = Table("name", "parameters", "what it is", box=None, pad_edge=False)
+    for entry in catalog.entries():
+        table.add_row(
+            entry.name, " ".join(f"{name}={value}" for name, value in entry.parameters.items()), entry.description
+        )
+    _console().print(table)
+
+
+def _print_profile(console: Console, solution: Solution) -> None:
+    labels = solution.game
+    many = len(labels.states) > 1 or solution.values.ndim > 2
+    if not many:
+        table = Table("player", "plays", "value", box=None, pad_edge=False)
+        for i, player in enumerate(labels.players):
+            plays = _mixed(solution.profile[i][0], labels.actions[i])
+            table.add_row(_clean(player), plays, _number(solution.values[i, 0]))
+        console.print(table)
+        return
+    places = list(np.ndindex(solution.values.shape[1:]))
+    table = Table(*(["epoch"] if solution.values.ndim > 2 else []), "state", box=None, pad_edge=False)
+    for player in labels.players:
+        table.add_column(_clean(player))
+        table.add_column("value", justify="right")
+    for place in places[:ROWS]:
+        row = [*map(str, place[:-1]), _clean(labels.states[int(place[-1])])]
+        for i in range(len(labels.players)):
+            row += [_mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
+        table.add_row(*row)
+    console.print(table)
+    if len(places) > ROWS:
+        console.print(f"... {len(places) - ROWS} more rows: all of them with --json, or in the folder of --out")
+
+
+def _print_deviations(console: Console, labels: GameLabels, certificate: Certificate) -> None:
+    table = Table("player", "gap", "what it would rather do", box=None, pad_edge=False)
+    for i, player in enumerate(labels.players):
+        gap = float(certificate.per_player[i])
+        words = "nothing: its policy is a best response"
+        if gap > certificate.numerical_error and i < len(certificate.deviations):
+            words = _in_words(certificate.deviations[i], labels, i)
+        table.add_row(_clean(player), f"{gap:.3g}", words)
+    console.print(table)
+
+
+def _in_words(deviation: Deviation, labels: GameLabels, player: int) -> str:
+    place = [int(index) for index in np.unravel_index(np.argmax(deviation.gain), deviation.gain.shape)]
+    epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
+    where = f"from {epoch}state {_clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
+    plays = _mixed(deviation.policy[tuple(place)], labels.actions[player])
+    return f"{where}play {plays}: gains {deviation.gain.max():.3g}"
+
+
+def _print_status(console: Console, status: Status, certified: bool) -> None:
+    console.print()
+    console.print(Text(f"{status.value.replace('_', ' ').upper()}. {status.message}", _hue(certified)))
+
+
+def _gap_facts(certificate: Certificate, eps: float) -> list[tuple[str, str]]:
+    return [
+        (
+            "gap",
+            f"{certificate.gap:.3g} ± {certificate.numerical_error:.1g} in {certificate.unit} ({certificate.kind}); "
+            f"eps is {eps:.3g}",
+        )
+    ]
+
+
+def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in facts)
+    previous = ""
+    for name, text in facts:
+        shown = "" if name == previous else name
+        console.print(Text(f"{shown:<{width}}  ", "bold").append(Text(text, "not bold")), soft_wrap=True)
+        previous = name
+
+
+def _sizes(labels: GameLabels, tables: Tables | None) -> str:
+    states = f"{len(labels.states)} states, " if len(labels.states) > 1 else ""
+    actions = " x ".join(str(len(actions)) for actions in labels.actions)
+    return f"{_clean(labels.name)}: {len(labels.players)} players, {states}{actions} actions{_duration(tables)}"
+
+
+def _duration(tables: Tables | None) -> str:
+    if tables is None:
+        return ""
+    discounts = sorted(set(tables.discount.tolist()))
+    discount = f"{discounts[0]:g}" if len(discounts) == 1 else f"{discounts[0]:g} to {discounts[-1]:g}"
+    if tables.horizon is not None:
+        epochs = f"{tables.horizon} epoch{'s' if tables.horizon > 1 else ''}"
+        return f", {epochs}" + ("" if discounts == [1.0] else f", discount {discount}")
+    return ", one-shot" if tables.num_states == 1 and discounts == [0.0] else f", discount {discount}"
+
+
+def _mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
+    order = np.argsort(-policy, kind="stable")
+    support = [int(a) for a in order if policy[a] > 0]
+    if len(support) == 1:
+        return _clean(actions[support[0]])
+    words = ", ".join(f"{_clean(actions[a])} {policy[a]:.4g}" for a in support[:ACTIONS])
+    return words + (f", {len(support) - ACTIONS} more" if len(support) > ACTIONS else "")
+
+
+def _number(number: float | None) -> str:
+    return "-" if number is None else f"{number:.6g}"
+
+
+def _bytes(size: float) -> str:
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.3g} {unit}"
+        size /= 1024
+    return f"{size:.3g} GiB"
+
+
+def _clean(label: str) -> str:
+    # A file may call an action anything, terminal escapes included.
+    return "".join(character if character.isprintable() else "?" for character in label)
+
+
+def _hue(good: bool) -> str:
+    return "bold green" if good else "bold yellow"
+
+
+def _console() -> Console:
+    # Off a terminal nothing is cut to a width that nobody has.
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=200)

@@ -1,0 +1,39 @@
+"""Values as people type them: `n=3`, `slip=0.1`, `start=[0,1]`, `ordered=true`, `colour=red`."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from equinfer.cli.usage import UsageError
+
+__all__ = ["assignments", "value"]
+
+
+def assignments(words: Sequence[str] | None, option: str) -> dict[str, Any]:
+    """`name=value` words as a dictionary with typed values.
+
+    **Raises:** `UsageError` if a word has no name, no `=`, or a name that came before.
+    """
+    typed: dict[str, Any] = {}
+    for word in words or ():
+        name, equals, text = word.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name.isidentifier():
+            raise UsageError(f"{option} takes name=value; got {word!r}.")
+        if name in typed:
+            raise UsageError(f"{option} has {name} twice.")
+        typed[name] = value(text.strip())
+    return typed
+
+
+def value(text: str) -> Any:
+    """JSON where it is JSON; Python's `True`, `False`, `None`; numbers with commas are a list; else the text itself."""
+    constants = {"True": True, "False": False, "None": None}
+    if text in constants:
+        return constants[text]
+    for candidate in (text, f"[{text}]"):
+        try:
+            return json.loads(candidate)
+        except json.JSONDecodeError:
+            continue
+    return text
