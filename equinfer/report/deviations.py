@@ -1,0 +1,85 @@
+"""Picture: the best deviations: why this is, or is not, an equilibrium."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from equinfer.records import Solution
+from equinfer.report.theme import epoch_states, figure, number, player_colour, player_name
+
+__all__ = ["DeviationRow", "deviation_rows", "gains_by_state"]
+
+MOST_BARS = 80
+
+
+@dataclass(frozen=True)
+class DeviationRow:
+    """One player's best deviation, in words."""
+
+    player: str
+    gain: str
+    place: str
+    plays: str
+    instead: str
+
+
+def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
+    """For each player the place where deviating gains most, what is played there and what would be better."""
+    rows = []
+    for player, deviation in enumerate(solution.certificate.deviations):
+        gain = np.ravel(deviation.gain)
+        place = int(np.argmax(gain))
+        actions = solution.game.actions[player]
+        own = solution.profile[player].reshape(-1, len(actions))[place]
+        better = deviation.policy.reshape(-1, len(actions))[place]
+        rows.append(
+            DeviationRow(
+                player=player_name(solution.game.players[player]),
+                gain=number(float(gain[place]), 3),
+                place=_row_names(solution)[place] if len(gain) > 1 else "",
+                plays=_mixture(own, actions),
+                instead=_mixture(better, actions),
+            )
+        )
+    return tuple(rows)
+
+
+def gains_by_state(solution: Solution) -> go.Figure | None:
+    """What each player gains by its best deviation, state by state; None where it is rounding everywhere."""
+    gains = [np.ravel(deviation.gain) for deviation in solution.certificate.deviations]
+    noise = max(solution.certificate.numerical_error, 1e-13 * solution.payoff_scale)
+    if not gains or max(gain.max() for gain in gains) <= noise or gains[0].size == 1:
+        return None
+    worst = np.argsort(-np.max(gains, axis=0), kind="stable")[:MOST_BARS]
+    shown = np.sort(worst)
+    names = _row_names(solution)
+    bars = [
+        go.Bar(
+            x=[names[row] for row in shown],
+            y=gain[shown],
+            name=player_name(solution.game.players[player]),
+            marker={"color": player_colour(player)},
+            hovertemplate="%{x}: %{y:.3e}<extra>%{fullData.name}</extra>",
+        )
+        for player, gain in enumerate(gains)
+    ]
+    result = figure(*bars, height=340, barmode="group")
+    result.update_yaxes(title=f"gain ({solution.certificate.unit})", exponentformat="power")
+    result.update_xaxes(type="category")
+    return result
+
+
+def _row_names(solution: Solution) -> list[str]:
+    horizon = solution.profile[0].shape[0] if solution.profile[0].ndim == 3 else None
+    return epoch_states(solution.game.states, horizon)
+
+
+def _mixture(policy: np.ndarray, actions: tuple[str, ...]) -> str:
+    """`stay 0.75, go 0.25`: the played actions, likeliest first."""
+    order = [action for action in np.argsort(-policy, kind="stable") if policy[action] > 0]
+    if len(order) == 1:
+        return actions[order[0]]
+    return ", ".join(f"{actions[action]} {number(float(policy[action]), 3)}" for action in order[:4]) + (
+        ", …" if len(order) > 4 else ""
+    )

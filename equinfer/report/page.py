@@ -1,0 +1,122 @@
+"""The page: one self-contained HTML file that opens in ten years."""
+
+import os
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jinja2
+import plotly.graph_objects as go
+import plotly.offline
+
+from equinfer import __version__
+from equinfer.records import Solution, written_atomically
+from equinfer.report.deviations import deviation_rows, gains_by_state
+from equinfer.report.path import probability_path
+from equinfer.report.payoff_table import payoff_tables
+from equinfer.report.policies import MOST_ROWS, policy_maps
+from equinfer.report.progress import gap_along_the_way
+from equinfer.report.theme import number, player_name
+
+__all__ = ["IndexEntry", "plot", "write_index", "write_report"]
+
+MOST_VALUES = 24
+"""States whose values the table lists."""
+
+
+def plot(solution: Solution) -> go.Figure:
+    """The figure that stands for an answer in a notebook: its policies."""
+    return policy_maps(solution)
+
+
+def write_report(solution: Solution, path: str | os.PathLike[str]) -> None:
+    """Write the page of `solution`: the answer, its certificate, and pictures of both."""
+    pictures = {
+        "policies": policy_maps(solution),
+        "progress": gap_along_the_way(solution),
+        "path": probability_path(solution),
+        "gains": gains_by_state(solution),
+    }
+    drawn = {name: _embedded(picture, name) for name, picture in pictures.items() if picture is not None}
+    _write(
+        "page.html.j2",
+        path,
+        solution=solution,
+        certificate=solution.certificate,
+        players=[player_name(label) for label in solution.game.players],
+        pictures=drawn,
+        payoff_tables=payoff_tables(solution),
+        deviations=deviation_rows(solution),
+        values=_value_rows(solution),
+        hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS),
+        facts=_facts(solution),
+        plotly=plotly.offline.get_plotlyjs(),
+    )
+
+
+class IndexEntry(NamedTuple):
+    """One line of an index of reports."""
+
+    title: str
+    href: str
+    solution: Solution
+
+
+def write_index(entries: Sequence[IndexEntry], path: str | os.PathLike[str]) -> None:
+    """Write a page that links to the reports of several answers."""
+    _write("index.html.j2", path, entries=entries)
+
+
+def _write(template: str, path: str | os.PathLike[str], **context: Any) -> None:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("equinfer.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = number
+    text = environment.get_template(template).render(version=__version__, **context)
+    with written_atomically(path) as file:
+        file.write(text.encode())
+
+
+def _embedded(picture: go.Figure, name: str) -> str:
+    return picture.to_html(
+        full_html=False,
+        include_plotlyjs=False,
+        div_id=name,  # a name instead of a random one, so that the same answer writes the same page
+        config={"displaylogo": False, "responsive": True},
+    )
+
+
+def _policy_rows(solution: Solution) -> int:
+    policy = solution.profile[0]
+    return policy.size // policy.shape[-1]
+
+
+def _value_rows(solution: Solution) -> list[tuple[str, list[str]]]:
+    """The first states with every player's value, of the first epoch where there are several."""
+    values = solution.values[:, 0] if solution.values.ndim == 3 else solution.values
+    return [
+        (label, [number(float(value[state]), 8) for value in values])
+        for state, label in enumerate(solution.game.states[:MOST_VALUES])
+    ]
+
+
+def _facts(solution: Solution) -> list[tuple[str, str]]:
+    tables = solution.tables
+    facts = [
+        ("players", str(len(solution.game.players))),
+        ("states", str(len(solution.game.states))),
+        ("actions", " × ".join(str(len(actions)) for actions in solution.game.actions)),
+    ]
+    if tables is not None:
+        if tables.horizon is not None:
+            facts.append(("horizon", f"{tables.horizon} decision epochs"))
+        one_shot = tables.num_states == 1 and not tables.discount.any()
+        if not one_shot and (tables.horizon is None or (tables.discount != 1).any()):
+            facts.append(("discount", ", ".join(dict.fromkeys(number(float(g), 6) for g in tables.discount))))
+    facts.append(("payoff scale", number(solution.payoff_scale)))
+    facts.append(("solver", solution.solver))
+    facts.append(("seconds", number(float(solution.seconds["total"]), 3)))
+    return facts

@@ -1,0 +1,62 @@
+"""Picture: the policies, one heat map per player, states downwards and actions across."""
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from equinfer.records import Solution
+from equinfer.report.theme import PROBABILITY, dress, epoch_states, number, player_name, shortened
+
+__all__ = ["policy_maps"]
+
+MOST_ROWS = 600
+"""Rows beyond which a heat map is a grey smear: the picture then stops, and says so."""
+TEXT_CELLS = 400
+"""Cells per player up to which each says its probability."""
+
+
+def policy_maps(solution: Solution) -> go.Figure:
+    """One heat map per player; every state of every epoch is a row. Illegal actions are left blank."""
+    horizon = solution.profile[0].shape[0] if solution.profile[0].ndim == 3 else None
+    rows = epoch_states(solution.game.states, horizon)
+    shown = min(len(rows), MOST_ROWS)
+    result = make_subplots(
+        cols=len(solution.profile),
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        column_widths=[max(policy.shape[-1], 2) for policy in solution.profile],
+        subplot_titles=[player_name(label) for label in solution.game.players],
+    )
+    for column, policy in enumerate(solution.profile, start=1):
+        flat = policy.reshape(-1, policy.shape[-1])[:shown].copy()
+        if solution.tables is not None:
+            legal = np.broadcast_to(solution.tables.legal[column - 1], policy.shape).reshape(-1, policy.shape[-1])
+            flat[~legal[:shown]] = np.nan
+        # The last label goes to the bottom of an axis, so rows are turned round to read downwards.
+        result.add_trace(
+            go.Heatmap(
+                z=flat[::-1],
+                x=shortened(solution.game.actions[column - 1], 14),
+                y=rows[:shown][::-1],
+                zmin=0,
+                zmax=1,
+                colorscale=PROBABILITY,
+                showscale=flat.size > TEXT_CELLS and column == len(solution.profile),
+                colorbar={"title": "probability", "thickness": 12},
+                text=_texts(flat[::-1]) if flat.size <= TEXT_CELLS else None,
+                texttemplate="%{text}" if flat.size <= TEXT_CELLS else None,
+                hovertemplate="%{y}<br>%{x}: %{z:.6g}<extra></extra>",
+                xgap=1,
+                ygap=1 if shown <= 60 else 0,
+            ),
+            row=1,
+            col=column,
+        )
+    dress(result, height=min(900, 150 + 24 * shown))
+    result.update_xaxes(side="bottom", type="category", showgrid=False)
+    result.update_yaxes(type="category", showgrid=False, automargin=True, showticklabels=len(rows) > 1)
+    return result
+
+
+def _texts(policy: np.ndarray) -> list[list[str]]:
+    return [["" if np.isnan(p) or p == 0 else number(p, 3) for p in row] for row in policy]

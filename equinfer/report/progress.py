@@ -1,0 +1,59 @@
+"""Picture: the gap along the way, against the theory's bound."""
+
+import numpy as np
+import plotly.graph_objects as go
+
+from equinfer.records import Solution
+from equinfer.report.theme import INK, MUTED, PLAYERS, figure
+
+__all__ = ["gap_along_the_way"]
+
+# What a trace may hold, how it is called in the picture, and how it is drawn.
+_SERIES = {
+    "gap": ("certified gap", PLAYERS[0], "solid"),
+    "bound": ("theory's bound on the gap (Theorem A')", PLAYERS[1], "dash"),
+    "residual": ("solver's own residual", MUTED, "dot"),
+}
+
+
+def gap_along_the_way(solution: Solution) -> go.Figure | None:
+    """Gap, bound and residual against the steps watched, on a logarithmic axis; None if fewer than two were."""
+    series = {name: solution.trace[name] for name in _SERIES if name in solution.trace}
+    if not any(np.isfinite(values).sum() >= 2 for values in series.values()):
+        return None
+    length = max(len(values) for values in series.values())
+    steps = solution.trace.get("step", np.arange(1, length + 1))
+    # Zero has no logarithm: an exact answer is drawn at the rounding error of its certificate, or of the scale.
+    floor = max(solution.certificate.numerical_error, 1e-17 * max(solution.payoff_scale, 1e-300))
+    lines = []
+    for name, values in series.items():
+        label, colour, dash = _SERIES[name]
+        flat = np.asarray(values, float)
+        if flat.ndim != 1 or not np.isfinite(flat).any():
+            continue
+        known = np.isfinite(flat)
+        lines.append(
+            go.Scatter(
+                x=steps[: len(flat)][known],
+                y=np.maximum(flat[known], floor),
+                name=label,
+                mode="lines+markers" if known.sum() <= 60 else "lines",
+                line={"color": colour, "dash": dash, "width": 2},
+                marker={"size": 5},
+                hovertemplate="step %{x}: %{y:.3e}<extra>" + label + "</extra>",
+            )
+        )
+    result = figure(*lines, height=380)
+    result.add_hline(y=max(solution.eps, floor), line={"color": INK, "width": 1, "dash": "dashdot"})
+    result.add_annotation(
+        xref="paper",
+        x=1,
+        xanchor="right",
+        y=np.log10(max(solution.eps, floor)),
+        yanchor="bottom",
+        text="eps",
+        showarrow=False,
+    )
+    result.update_yaxes(type="log", exponentformat="power", title=solution.certificate.unit)
+    result.update_xaxes(title="step")
+    return result
