@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer.concepts import CONCEPTS, Nash
+from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Watch
 from equinfer.errors import BadInput, UnknownName
 from equinfer.games.extensive import behaviour
@@ -83,7 +84,8 @@ def solve(
     (`"auto"` tries `stage-nash`, then `homotopy`; `Solution.solver` says which one won); `eps`, in units of reward,
     default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock;
     `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what is going on;
-    `options` are fields of the solver.
+    `options` are fields of the solver, and the columns of Table 1 by name (`opponent="empirical"`,
+    `policy="conditional"`) for solvers that have them.
 
     **Returns:** a `Solution`, whatever happens: `status` says whether it is certified, above eps, out of time or
     interrupted (Ctrl-C hands back the best so far).
@@ -102,11 +104,10 @@ def solve(
         from equinfer.certificates.nash import checked_profile
 
         options["magnet"] = checked_profile(tables, magnet)
-    attempts = _attempts(solver, options)
+    attempts = _attempts(solver, concept, options)
     with jax.enable_x64(True):
         outcome, won, spent = _run(attempts, game, tables, time, seed, watch)
     profile = tuple(np.asarray(policy, np.float64) for policy in outcome.profile)
-    bound = outcome.trace.get("bound")
     solution = Solution(
         game=GameLabels.of(tables),
         concept=concept,
@@ -121,7 +122,7 @@ def solve(
         trace=outcome.trace,
         tables=tables,
         behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
-        bound=None if bound is None else float(bound[-1]),
+        bound=_bound(outcome),
     )
     return dataclasses.replace(solution, status=Status.certified) if solution.certified else solution
 
@@ -206,8 +207,17 @@ def _drive(
     return scan.drive(solver, game, **settings)
 
 
-def _attempts(solver: str | Solver, options: dict[str, Any]) -> list[Solver]:
+def _bound(outcome: Outcome) -> float | None:
+    """What the theory promises of the profile that was best, if the solver watched that."""
+    if "bound" not in outcome.trace or np.isnan(outcome.trace["gap"]).all():
+        return None
+    return float(outcome.trace["bound"][np.nanargmin(outcome.trace["gap"])])
+
+
+def _attempts(solver: str | Solver, concept: str, options: dict[str, Any]) -> list[Solver]:
     """The solver objects to try, in order, each with the options that it knows.
+
+    Options are fields of the solver, or columns of the concept (`opponent`, `policy`) for solvers that have one.
 
     **Raises:** `UnknownName` for an option that none of them has.
     """
@@ -216,21 +226,48 @@ def _attempts(solver: str | Solver, options: dict[str, Any]) -> list[Solver]:
             raise UnknownName(f"options {', '.join(options)}: a solver object carries its own; set them there.")
         return [solver]
     classes = [solver_class(name) for name in (AUTO if solver == "auto" else (solver,))]
-    fields = {kind: {field.name: field for field in dataclasses.fields(kind) if field.init} for kind in classes}
-    known = {name for names in fields.values() for name in names}
+    known = {kind: _options(kind, concept) for kind in classes}
     for name in options:
-        if name not in known:
-            raise UnknownName.among(f"option of solver {solver}", name, sorted(known))
+        if not any(name in names for names in known.values()):
+            raise UnknownName.among(f"option of solver {solver}", name, sorted(set().union(*known.values())))
     if "magnet" in options:
-        classes = [kind for kind in classes if "magnet" in fields[kind]]
-    return [_built(kind, {name: value for name, value in options.items() if name in fields[kind]}) for kind in classes]
+        classes = [kind for kind in classes if "magnet" in known[kind]]
+    return [
+        _built(kind, concept, {name: value for name, value in options.items() if name in known[kind]})
+        for kind in classes
+    ]
 
 
-def _built(kind: type[Solver], options: Mapping[str, Any]) -> Solver:
-    try:
-        return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"solver {kind.name}: {error}") from error
+def _options(kind: type[Solver], concept: str) -> set[str]:
+    names = _fields(kind)
+    if "concept" in names:
+        names |= _fields(CONCEPTS[concept])
+    return names - {"concept"}
+
+
+def _built(kind: type[Solver], concept: str, options: dict[str, Any]) -> Solver:
+    columns = {name: options.pop(name) for name in _fields(CONCEPTS[concept]) & options.keys()}
+    if "concept" in _fields(kind):
+        options["concept"] = concept_row(concept, **columns)
+    for field in dataclasses.fields(kind):
+        if field.name in options:
+            options[field.name] = _typed(field, options[field.name])
+    return kind(**options)
+
+
+def _fields(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind) if field.init}
+
+
+def _typed(field: dataclasses.Field, value: Any) -> Any:
+    """`value` as the plain type that the field is declared with. **Raises:** `BadInput` if it is something else."""
+    if field.type not in (bool, int, float, str):
+        return value
+    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, field.type) or (isinstance(value, bool) and field.type is not bool):
+        raise BadInput(f"option {field.name} must be of type {field.type.__name__}; got {value!r}.")
+    return value
 
 
 def _known_concept(concept: str | None) -> str:
