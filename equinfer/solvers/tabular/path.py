@@ -33,6 +33,7 @@ class PathPoint(NamedTuple):
     """A regularised equilibrium on the branch."""
 
     point: Float[np.ndarray, " size"]
+    tangent: Float[np.ndarray, " size"]
     policy: Float[np.ndarray, "S n"]
     value: Float[np.ndarray, "S N"]
     rate: float
@@ -67,13 +68,18 @@ class _Metric:
     """Squared length: Fisher's on policies, relative on the inverse temperature, none on values."""
 
     def __init__(self, system: QRESystem, policy: Float[np.ndarray, "S n"], rate: float):
-        weight = np.zeros(sum(system.sizes) + 1)
-        weight[: policy.size] = policy.ravel()
-        weight[-1] = (1.0 + rate) ** -2.0
-        self.weight = weight
+        self._system, self._policy, self._rate_weight = system, policy, (1.0 + rate) ** -2.0
+
+    def dual(self, step: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
+        """The linear form that takes the inner product with `step`; adding a constant to logits has no length."""
+        game = self._system.game
+        logits, value, rate = self._system.split(step)
+        mean = game.totals(self._policy * logits)
+        fisher = self._policy * (logits - mean[:, game.owner])
+        return self._system.join(fisher, np.zeros_like(value), self._rate_weight * rate)
 
     def length(self, step: Float[np.ndarray, " size"]) -> float:
-        return float(np.sqrt(np.sum(self.weight * step * step)))
+        return float(np.sqrt(max(self.dual(step) @ step, 0.0)))
 
 
 class _Refused(Exception):
@@ -114,11 +120,13 @@ def follow(
             return
         metric = _Metric(system, here.policy, rate)
         try:
-            predicted = _extrapolated(points, lengths, step) if len(points) > 1 else point + step * tangent
+            predicted = _extrapolated(system, points, lengths, step) if len(points) > 1 else point + step * tangent
             corrected = _corrected(system, predicted, tangent, metric, step, tolerance, control)
             if corrected.factored.sign != sign:
                 raise _Refused("the orientation changed", across_branching=True)
         except (_Refused, SingularSystemError) as refusal:
+            if not rejected:  # the tangent was taken at the prediction of this point: take it here
+                tangent = _tangent(system, point, here, metric, tangent)
             rejected += 1
             crossing = crossing + 1 if getattr(refusal, "across_branching", True) else 0
             step /= 2.0
@@ -137,6 +145,17 @@ def follow(
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
         rejected = crossing = 0
     yield PathEnd.steps
+
+
+def _tangent(
+    system: QRESystem, point: np.ndarray, here: Evaluation, metric: _Metric, like: Float[np.ndarray, " size"]
+) -> Float[np.ndarray, " size"]:
+    """The unit tangent at a point, on the side of `like`; `like` itself where the system is singular."""
+    try:
+        tangent = system.linearise(here, point, metric.dual(like)).tangent()
+    except SingularSystemError:
+        return like
+    return tangent / metric.length(tangent)
 
 
 class _Corrected(NamedTuple):
@@ -158,12 +177,12 @@ def _corrected(
     control: StepControl,
 ) -> _Corrected:
     """The predicted point brought back to the branch by the chord method: one factorisation a step."""
-    border = metric.weight * tangent
+    border = metric.dual(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
     turned = factored.tangent()
     turned = turned / metric.length(turned)
-    if np.sum(border * turned) < control.tightest_turn:
+    if border @ turned < control.tightest_turn:
         raise _Refused("the path turns too fast")
     contraction, previous = 0.0, 0.0
     for count in range(control.most_corrections + 1):
@@ -182,16 +201,27 @@ def _corrected(
     raise _Refused("the corrector does not end")
 
 
-def _extrapolated(points: list[np.ndarray], lengths: list[float], step: float) -> Float[np.ndarray, " size"]:
-    """The polynomial through the last points, `step` beyond the last one (Lagrange's form)."""
-    at = lengths[-1] + step
-    nodes = np.array(lengths)
-    weights = [np.prod([(at - b) / (a - b) for b in np.delete(nodes, j)]) for j, a in enumerate(nodes)]
-    return np.einsum("k,kz->z", np.array(weights), np.stack(points))
+def _extrapolated(
+    system: QRESystem, points: list[np.ndarray], lengths: list[float], step: float
+) -> Float[np.ndarray, " size"]:
+    r"""The polynomial through the last points, `step` beyond the last one (Lagrange's form).
+
+    The log of a living action tends to a constant and is extrapolated itself; that of a dying one falls like
+    $\lambda D$, so its advantage $D=(\beta-\log\tilde\pi)/\lambda$ is. The policy weighs the two.
+    """
+    at, nodes, stack = lengths[-1] + step, np.array(lengths), np.stack(points)
+    weights = np.array([np.prod((at - np.delete(nodes, j)) / (a - np.delete(nodes, j))) for j, a in enumerate(nodes)])
+    predicted = weights @ stack
+    size, magnet = system.sizes[0], system.log_magnet.ravel()
+    if np.all(stack[:, -1] > 0):
+        alive = system.policy(points[-1]).ravel()
+        advantage = weights @ ((stack[:, :size] - magnet) / stack[:, -1:])
+        predicted[:size] = alive * predicted[:size] + (1 - alive) * (magnet + predicted[-1] * advantage)
+    return predicted
 
 
 def _path_point(
     system: QRESystem, point: np.ndarray, here: Evaluation, tangent: np.ndarray, step: float, count: int, rejected: int
 ) -> PathPoint:
     _, value, rate = system.split(point)
-    return PathPoint(point, here.policy, value, rate, bool(tangent[-1] > 0), here.residual, step, count, rejected)
+    return PathPoint(point, tangent, here.policy, value, rate, bool(tangent[-1] > 0), here.residual, step, count, rejected)

@@ -1,0 +1,186 @@
+r"""From a point close to an equilibrium to the equilibrium itself: guess the supports, solve on them, repair them.
+
+On a support every action of a player is worth the same. The unknowns are the probabilities of all states' supports
+but one reference action each, the values are eliminated exactly by policy evaluation, and Newton's method solves
+$\bar Q^i(s,a)=\bar Q^i(s,a_0)$ for all states at once. Supports need not be square state by state: one agent can be
+indifferent in $s$ because another mixes in $s'$.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from equinfer.solvers.tabular.scaled import ScaledGame
+
+__all__ = ["Equilibrium", "exact_values", "polish"]
+
+MOST_ITERATIONS = 12
+MOST_REPAIRS = 25
+
+
+class Equilibrium(NamedTuple):
+    """A Nash equilibrium to rounding."""
+
+    policy: Float[np.ndarray, "S n"]
+    value: Float[np.ndarray, "S N"]
+    regret: float
+    """Largest one-shot gain, in the unit of the scaled game."""
+    index: int
+    """Sign of the determinant of the negative payoff-difference Jacobian on the support: +1, -1, or 0 if singular.
+
+    A branch of regularised equilibria that comes from infinite temperature arrives, while it cools, at index +1.
+    """
+
+
+class _Values(NamedTuple):
+    """Exact policy evaluation and what it took."""
+
+    transitions: Float[np.ndarray, "S n S"]
+    resolvents: Float[np.ndarray, "N S S"]
+    r"""$(I-\gamma_iP_\pi)^{-1}$."""
+    action_values: Float[np.ndarray, "S n"]
+    value: Float[np.ndarray, "S N"]
+
+
+def polish(
+    game: ScaledGame, policy: Float[np.ndarray, "S n"], support: Bool[np.ndarray, "S n"], *, tolerance: float = 1e-12
+) -> Equilibrium | None:
+    r"""The equilibrium on the support of `policy`, repaired until it is one; None if the repair leads nowhere.
+
+    **Arguments:** actions of probability above `threshold` (and each player's likeliest) are the first support;
+    `tolerance` is the largest one-shot gain accepted, relative to the size of the values.
+    """
+    support = (support & game.legal) | _likeliest(game, policy)
+    seen = set()
+    for _ in range(MOST_REPAIRS):
+        if support.tobytes() in seen:
+            return None
+        seen.add(support.tobytes())
+        solved = _on_support(game, support, policy)
+        if solved is None:
+            return None
+        policy, values, index = solved
+        allowed = tolerance * (1.0 + float(np.abs(values.value).max()))
+        regret = np.where(game.legal, values.action_values - values.value[:, game.owner], -np.inf)
+        negative = policy < -1e-13
+        better = ~support & (regret > allowed)
+        if not negative.any() and not better.any():
+            return _accepted(game, policy, index, allowed)
+        support = (support & ~negative) | (better & _likeliest(game, np.where(better, regret, -np.inf)))
+        policy = _normalised(game, np.where(support, np.maximum(policy, 0.0), 0.0), support)
+    return None
+
+
+def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> _Values:
+    """Values and action values of a flat profile, by one linear solve a player (one in all for equal discounts)."""
+    transitions = game.transitions(policy)
+    rewards = game.action_values(policy, game.reward)
+    resolvents = np.empty((game.num_players, game.num_states, game.num_states))
+    value = np.empty((game.num_states, game.num_players))
+    for i, columns in enumerate(game.columns):
+        same = [j for j in range(i) if game.discount[j] == game.discount[i]]
+        if same:
+            resolvents[i] = resolvents[same[0]]
+        else:
+            chain = np.einsum("sa,sat->st", policy[:, columns], transitions[:, columns])
+            resolvents[i] = np.linalg.inv(np.eye(game.num_states) - chain)
+        value[:, i] = resolvents[i] @ np.sum(policy[:, columns] * rewards[:, columns], axis=1)
+    action_values = rewards + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
+    return _Values(transitions, resolvents, action_values, value)
+
+
+def _on_support(
+    game: ScaledGame, support: Bool[np.ndarray, "S n"], policy: Float[np.ndarray, "S n"]
+) -> tuple[Float[np.ndarray, "S n"], _Values, int] | None:
+    """Newton's method on one support, from a profile; the profile found may have negative entries."""
+    policy = _normalised(game, np.where(support, policy, 0.0), support)
+    reference = _likeliest(game, np.where(support, policy, -1.0))
+    state, action = np.nonzero(support & ~reference)
+    base = np.argmax(reference[state] & (game.owner[None] == game.owner[action, None]), axis=1)
+    values, index, previous = exact_values(game, policy), 1, np.inf
+    if not state.size:
+        return policy, values, index
+    for _ in range(MOST_ITERATIONS):
+        error = values.action_values[state, action] - values.action_values[state, base]
+        size = float(np.abs(error).max())
+        floor = 1e-14 * (1.0 + float(np.abs(values.value).max()))
+        jacobian = _difference_jacobian(game, policy, values, state, action, base)
+        if size < 1e-9 and (size <= floor or size > previous / 4):
+            return policy, values, int(np.linalg.slogdet(-jacobian)[0])
+        previous = size
+        step = _least_squares(jacobian, -error)
+        if not np.abs(step).max() < 3.0:
+            return None
+        policy = policy.copy()
+        np.add.at(policy, (state, action), step)
+        np.add.at(policy, (state, base), -step)
+        values = exact_values(game, policy)
+    return None
+
+
+def _difference_jacobian(
+    game: ScaledGame, policy: np.ndarray, values: _Values, state: np.ndarray, action: np.ndarray, base: np.ndarray
+) -> Float[np.ndarray, "k k"]:
+    r"""Derivatives of $\bar Q^i(s,a)-\bar Q^i(s,a_0)$ in $\pi_j(s',b)$, the reference action of $(s',j)$ giving way.
+
+    Through the others' play in the same state, and through $V_i$, whose derivative is the resolvent's column $s'$
+    times what the change is worth to $i$ in $s'$.
+    """
+    pairs = game.pair_values(policy, game.action_tables(values.value))
+    mover = game.owner[action]
+    jacobian = np.zeros((state.size, state.size))
+    for i, columns in enumerate(game.columns):
+        rows = np.flatnonzero(mover == i)
+        if not rows.size:
+            continue
+        worth = np.einsum("sa,sab->sb", policy[:, columns], pairs[:, columns])  # of b to i; own actions below
+        worth[:, columns] = values.action_values[:, columns]
+        change = worth[state, action] - worth[state, base]
+        moved = values.transitions[state[rows], action[rows]] - values.transitions[state[rows], base[rows]]
+        jacobian[rows] = (moved @ values.resolvents[i])[:, state] * change
+        near, far = np.nonzero(state[rows, None] == state[None])
+        row = rows[near]
+        s, a, a0, b, b0 = state[row], action[row], base[row], action[far], base[far]
+        jacobian[row, far] += pairs[s, a, b] - pairs[s, a, b0] - pairs[s, a0, b] + pairs[s, a0, b0]
+    return jacobian
+
+
+def _least_squares(matrix: Float[np.ndarray, "k k"], right: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
+    """The solution, or the shortest least-squares solution of a singular system (ties, continua of equilibria)."""
+    try:
+        solution = np.linalg.solve(matrix, right)
+        if np.all(np.abs(solution) < 10.0):
+            return solution
+    except np.linalg.LinAlgError:
+        pass
+    return np.linalg.lstsq(matrix, right, rcond=1e-10)[0]
+
+
+def _accepted(game: ScaledGame, policy: Float[np.ndarray, "S n"], index: int, allowed: float) -> Equilibrium | None:
+    """The profile with its rounding clipped, if it still is an equilibrium."""
+    policy = np.maximum(policy, 0.0)
+    policy /= game.totals(policy)[:, game.owner]
+    values = exact_values(game, policy)
+    regret = np.where(game.legal, values.action_values - values.value[:, game.owner], -np.inf)
+    worst = float(regret.max())
+    return Equilibrium(policy, values.value, worst, index) if worst <= 4 * allowed else None
+
+
+def _likeliest(game: ScaledGame, score: Float[np.ndarray, "S n"]) -> Bool[np.ndarray, "S n"]:
+    """Each player's legal action of the highest score, the first of equals."""
+    score = np.where(game.legal, score, -np.inf)
+    marks = np.zeros(score.shape, bool)
+    for columns in game.columns:
+        best = np.argmax(score[:, columns], axis=1) + columns.start
+        marks[np.arange(len(score)), best] = True
+    return marks
+
+
+def _normalised(
+    game: ScaledGame, policy: Float[np.ndarray, "S n"], support: Bool[np.ndarray, "S n"]
+) -> Float[np.ndarray, "S n"]:
+    """Rows that sum to one; a player who has lost all mass in a state plays its support uniformly."""
+    total = game.totals(policy)[:, game.owner]
+    count = game.totals(support.astype(float))[:, game.owner]
+    return np.where(total > 0, policy, support / np.maximum(count, 1.0)) / np.where(total > 0, total, 1.0)
