@@ -1,1 +1,59 @@
+"""Table 1, one row per file. A new concept is one file and one line here."""
 
+from typing import NamedTuple
+
+from equinfer.concepts.nash import Nash
+from equinfer.concepts.protocol import AbstractConcept
+from equinfer.errors import UnknownName
+from equinfer.opponents import OPPONENTS, AbstractOpponentModel
+from equinfer.policies import POLICIES, AbstractPolicyFamily
+
+__all__ = ["CONCEPTS", "AbstractConcept", "Concept", "Nash", "Row", "concept", "table_one"]
+
+Concept = Nash
+"""The union of the concepts that a solver for N players can be asked for."""
+CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in (Nash,)}
+
+
+class Row(NamedTuple):
+    """A row of Table 1, in words: for the command line and the documentation."""
+
+    concept: str
+    meaning: str
+    opponent: str
+    policy: str
+
+
+def concept(
+    name: str,
+    *,
+    opponent: str | AbstractOpponentModel | None = None,
+    policy: str | AbstractPolicyFamily | None = None,
+) -> AbstractConcept:
+    """The concept called `name`, with its columns by name or ready-made, or as the concept has them.
+
+    **Raises:** `UnknownName` with the known ones.
+    """
+    columns = {}
+    for column, choice, registry in (("opponent", opponent, OPPONENTS), ("policy", policy, POLICIES)):
+        if isinstance(choice, str):
+            choice = _among(column, choice, registry)()
+        if choice is not None:
+            columns[column] = choice
+    return _among("concept", name, CONCEPTS)(**columns)
+
+
+def table_one() -> tuple[Row, ...]:
+    """Table 1 as it is implemented, with the default of each column."""
+    rows = (concept(name) for name in CONCEPTS)
+    return tuple(Row(row.name, _meaning(row), row.opponent.name, row.policy.name) for row in rows)
+
+
+def _meaning(row: AbstractConcept) -> str:
+    return (type(row).__doc__ or "").split("\n")[0]
+
+
+def _among(kind: str, name: str, registry: dict[str, type]) -> type:
+    if name not in registry:
+        raise UnknownName.among(kind, name, tuple(registry))
+    return registry[name]

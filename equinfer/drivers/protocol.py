@@ -37,10 +37,15 @@ class AbstractSolver(eqx.Module, Generic[State]):
     """An algorithm of pure functions, driven by `drivers.scan` in jitted chunks.
 
     `step` returns a state of the same tree, shapes and dtypes. `State` holds what the next step needs; `Info` holds
-    what is only watched. The game is an argument, never a field.
+    what is only watched: scalars, among them `converged`, true when further steps would change nothing that matters.
+    The game is an argument, never a field.
     """
 
     name: ClassVar[str]
+    steps: eqx.AbstractVar[int]
+    """Steps of a solve, at most."""
+    seeds: eqx.AbstractVar[int]
+    """Independent runs side by side; the best certified profile is the answer."""
 
     @abc.abstractmethod
     def init(self, game: Any, *, key: PRNGKey) -> State: ...

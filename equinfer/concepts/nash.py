@@ -1,0 +1,26 @@
+"""Table 1, row 1: Nash equilibrium of a general-sum stochastic game."""
+
+from typing import Any, ClassVar
+
+import equinox as eqx
+
+from equinfer.concepts.protocol import AbstractConcept
+from equinfer.opponents import AbstractOpponentModel, Oracle
+from equinfer.policies import AbstractPolicyFamily, Marginal
+
+__all__ = ["Nash"]
+
+
+class Nash(AbstractConcept):
+    r"""Nash equilibrium: opponents $\rho(a^{-i}\mid s)$, policies $\pi(a^i\mid s)$.
+
+    The paper's row has the policies $\pi(a^i\mid s,a^{-i})$, `policy=Conditional()`. The default is the marginal
+    family, because only that one comes with a bound on the gap (Theorems A and B).
+    """
+
+    name: ClassVar[str] = "nash"
+    opponent: AbstractOpponentModel = eqx.field(default_factory=Oracle)
+    policy: AbstractPolicyFamily = eqx.field(default_factory=Marginal)
+
+    def lift(self, game: Any) -> Any:
+        return game

@@ -1,0 +1,37 @@
+"""What an opponent model is: how a player predicts what the others do (Table 1, column 1)."""
+
+import abc
+from typing import Any, ClassVar, Generic, TypeVar
+
+import equinox as eqx
+from jaxtyping import Float, Int
+
+from equinfer.types import AnyArray, Profile
+
+__all__ = ["AbstractOpponentModel"]
+
+State = TypeVar("State")
+
+
+class AbstractOpponentModel(eqx.Module, Generic[State]):
+    r"""The $\rho_i(a^{-i}\mid s)$ of Table 1: a law over contexts, the others' joint actions.
+
+    A context is the others' actions flattened in order of players, C of them. A *row* is a decision point: a state,
+    or in a finite-horizon game an epoch and a state, epoch by epoch (R = S or H S).
+    """
+
+    name: ClassVar[str]
+    is_exact: ClassVar[bool]
+    """True if the prediction is the law of what the others execute: then all players plan on one and the same law."""
+
+    @abc.abstractmethod
+    def init(self, game: Any, player: int) -> State:
+        """What `player` knows of the others before the first move."""
+
+    @abc.abstractmethod
+    def predict(self, state: State, executed: Profile, player: int) -> Float[AnyArray, "R C"]:
+        """The belief of `player`. Only an exact model reads `executed`, the policies (R, A_j) that are played now."""
+
+    @abc.abstractmethod
+    def update(self, state: State, rows: Int[AnyArray, " K"], others: Int[AnyArray, "K M"]) -> State:
+        """Learn from K moves that were seen: the decision points, and the actions of the M = N - 1 others there."""
