@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -62,7 +62,7 @@ class TabularGame(eqx.Module):
         self,
         reward: ArrayLike,
         kernel: ArrayLike,
-        discount: float | ArrayLike | None = None,
+        discount: float | int | ArrayLike | None = None,
         horizon: int | None = None,
         initial: ArrayLike | None = None,
         legal: Sequence[ArrayLike] | None = None,
@@ -103,7 +103,7 @@ class TabularGame(eqx.Module):
         player_labels: Sequence[Any] | None = None,
         name: str = "",
         extensive: ExtensiveGame | None = None,
-    ) -> Self:
+    ) -> "TabularGame":
         """The one-shot game of `payoffs` (N, A_1, ..., A_N): one state, discount 0, so that values are payoffs."""
         array = checked_reward(np.asarray(payoffs)[:, None])
         kernel = np.ones((*array.shape[1:], 1))
@@ -150,7 +150,7 @@ class TabularGame(eqx.Module):
         """True if nothing follows the first decision: one state and discount 0, or one epoch."""
         return self.horizon == 1 or (self.num_states == 1 and self.horizon is None and not np.any(self.discount))
 
-    def unlabelled(self) -> Self:
+    def unlabelled(self) -> "TabularGame":
         """The same game without names: what drivers jit on, so that games of one shape share one compilation."""
         # Static fields are out of reach of `eqx.tree_at`; this is what Equinox's own unflattening does.
         bare = object.__new__(type(self))

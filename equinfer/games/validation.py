@@ -2,7 +2,7 @@
 clear sentence that names the player, the state and the joint action.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from equinfer.errors import BadInput
 
 __all__ = [
     "ROW_SUM_TOLERANCE",
+    "RowNames",
     "checked_discount",
     "checked_horizon",
     "checked_initial",
@@ -27,7 +28,7 @@ ROW_SUM_TOLERANCE = 1e-8
 """Probabilities typed with eight or more decimals pass and are renormalised; anything further off is refused."""
 
 
-def _array(value: ArrayLike, what: str) -> np.ndarray:
+def _array(value: float | int | ArrayLike, what: str) -> np.ndarray:
     try:
         array = np.array(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -58,7 +59,9 @@ def checked_horizon(horizon: Any) -> int | None:
     return int(horizon)
 
 
-def checked_discount(discount: ArrayLike | None, num_players: int, horizon: int | None) -> Float[np.ndarray, " N"]:
+def checked_discount(
+    discount: float | int | ArrayLike | None, num_players: int, horizon: int | None
+) -> Float[np.ndarray, " N"]:
     """One discount per player: in [0, 1), or in [0, 1] within a finite horizon, where it defaults to 1."""
     if discount is None:
         if horizon is None:
@@ -75,17 +78,17 @@ def checked_discount(discount: ArrayLike | None, num_players: int, horizon: int 
     return array
 
 
-def checked_rows(rows: Float[np.ndarray, "rows S"], names: Sequence[str]) -> Float[np.ndarray, "rows S"]:
-    """Rows of probabilities, renormalised to rounding; `names` says what each row is in an error."""
+def checked_rows(rows: Float[np.ndarray, "rows S"], name_of: Callable[[int], str]) -> Float[np.ndarray, "rows S"]:
+    """Rows of probabilities, renormalised to rounding; `name_of(row)` says in an error what a row is."""
     for bad, says in ((~np.isfinite(rows), "not a finite number"), (rows < 0, "negative")):
         if bad.any():
             row, successor = np.argwhere(bad)[0]
-            raise BadInput(f"{names[row]}: probability {rows[row, successor]:g} of successor {successor} is {says}.")
+            raise BadInput(f"{name_of(row)}: probability {rows[row, successor]:g} of successor {successor} is {says}.")
     sums = rows.sum(axis=1)
     off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
     if off.any():
         row = int(np.argmax(off))
-        raise BadInput(f"{names[row]}: probabilities sum to {sums[row]:.10g}, not to one.")
+        raise BadInput(f"{name_of(row)}: probabilities sum to {sums[row]:.10g}, not to one.")
     # Rows that are right to rounding stay as they are, so that what was saved comes back to the bit.
     rounding = rows.shape[1] * np.finfo(float).eps
     return rows / np.where(np.abs(sums - 1) <= rounding, 1.0, sums)[:, None]
@@ -97,7 +100,7 @@ def checked_initial(initial: ArrayLike | None, num_states: int) -> Float[np.ndar
     array = _array(initial, "initial")
     if array.shape != (num_states,):
         raise BadInput(f"initial must have shape ({num_states},), one probability per state; got {array.shape}.")
-    return checked_rows(array[None], ["initial"])[0]
+    return checked_rows(array[None], lambda _: "initial")[0]
 
 
 def checked_legal(
@@ -152,7 +155,7 @@ def checked_kernel(
         axes[player] = mask.shape[1]
         joint &= mask.reshape(num_states, *axes)
 
-    def named(index: Sequence[int]) -> str:
+    def named(index: Any) -> str:
         state, *actions = index
         chosen = ", ".join(game.action_labels[i][a] for i, a in enumerate(actions))
         return f"state {game.state_labels[state]}, joint action ({chosen})"
@@ -162,21 +165,8 @@ def checked_kernel(
         player, *index = np.argwhere(~np.isfinite(reward))[0]
         raise BadInput(f"reward of player {game.player_labels[player]} at {named(index)} is not a finite number.")
     places = np.argwhere(joint)
-    array[joint] = checked_rows(array[joint], _Named(places, named))
+    array[joint] = checked_rows(array[joint], lambda row: named(places[row]))
     array[~joint] = 0.0
     illegal = np.argwhere(~joint)
     array[(*illegal.T, illegal[:, 0])] = 1.0
     return reward, array
-
-
-class _Named(Sequence):
-    """Names of kernel rows, spelled out only when an error asks for one."""
-
-    def __init__(self, places: np.ndarray, named: Any):
-        self._places, self._named = places, named
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, row: Any) -> str:
-        return self._named(self._places[row])
