@@ -66,7 +66,7 @@ def normalised_weights(log_weights: Float[AnyArray, " K"]) -> Float[AnyArray, " 
     return weights / weights.sum()
 
 
-def effective_sample_size(log_weights: Float[AnyArray, " K"]) -> Float[AnyArray, ""]:
+def effective_sample_size(log_weights: Float[AnyArray, " K"]) -> ScalarLike:
     r"""$(\sum_kw_k)^2/\sum_kw_k^2$, between 1 (one trajectory decides) and K (all count alike)."""
     return 1 / (normalised_weights(log_weights) ** 2).sum()
 
@@ -81,7 +81,7 @@ def reward_inference_loss(
     observed_returns: Float[AnyArray, " B"],
     log_weights: Float[AnyArray, " K"],
     temperature: ScalarLike,
-) -> Float[AnyArray, ""]:
+) -> ScalarLike:
     r"""Equation (6): $-E_{\text{data}}\big[\sum_t\gamma^t\hat r^j\big]/\tau+\log E_{p}[w_j]$.
 
     Its derivative through the rewards in `trajectory_log_weights`, `log_ratio` held fixed, is (7).
@@ -91,7 +91,7 @@ def reward_inference_loss(
     return -observed_returns.mean() / temperature + _log_mean(log_weights)
 
 
-def _log_mean(log_weights: Float[AnyArray, " K"]) -> Float[AnyArray, ""]:
+def _log_mean(log_weights: Float[AnyArray, " K"]) -> ScalarLike:
     xp = namespace_of(log_weights)
     highest = log_weights.max()
     return xp.log(xp.exp(log_weights - highest).mean()) + highest

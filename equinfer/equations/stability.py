@@ -26,7 +26,7 @@ def response_eigenvalues(
     def block(i: int, j: int) -> np.ndarray:
         if i == j:
             return np.zeros_like(spreads[i])
-        pair = expected_pair(np.asarray(payoffs[i])[None], batched, i, j)[0]
+        pair = np.asarray(expected_pair(np.asarray(payoffs[i])[None], batched, i, j)[0])
         return (pair if i < j else pair.T) @ spreads[j] / temperature
 
     players = range(len(laws))
