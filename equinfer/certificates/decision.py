@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.linalg import lu_factor, lu_solve
+from scipy.linalg.lapack import dgetrf, dgetrs
 
 from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
 
@@ -42,15 +42,19 @@ class MarkovChain:
 
     def __init__(self, chain: Float[np.ndarray, "S S"], discount: float):
         self.chain, self.discount = chain, discount
-        self._factors = lu_factor(np.eye(len(chain)) - discount * chain, overwrite_a=True, check_finite=False)
+        # Plain LAPACK: a matrix that is singular in float64 gives values that are not finite, which are refused.
+        self._factors, self._pivots, _ = dgetrf(np.eye(len(chain)) - discount * chain)
 
     def backup(self, reward: Float[np.ndarray, " S"], values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         return reward + self.discount * (self.chain @ values)
 
     def values(self, reward: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         r"""$(I-\gamma P)^{-1}r$, refined once."""
-        values = lu_solve(self._factors, reward, check_finite=False)
-        return values + lu_solve(self._factors, self.backup(reward, values) - values, check_finite=False)
+        values = self._solved(reward)
+        return values + self._solved(self.backup(reward, values) - values)
+
+    def _solved(self, right: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+        return dgetrs(self._factors, self._pivots, right)[0]
 
 
 class DecisionProcess(NamedTuple):

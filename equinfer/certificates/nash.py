@@ -56,14 +56,18 @@ def certify_nash(tables: Tables, profile: Any) -> Certificate:
     """
     game = raw_game(tables)
     policies = checked_profile(tables, profile)
+    with np.errstate(all="ignore"):  # what is not finite in the end is refused
+        return _certificate(game, _verdicts(game, policies))
+
+
+def _verdicts(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]:
     if game.horizon is not None:
-        verdicts = _by_epochs(game, policies, game.horizon)
-    elif not game.discount.any():  # nothing follows: one epoch, whose axis is then dropped
-        once = _by_epochs(game, [policy[None] for policy in policies], 1)
-        verdicts = [_Verdict(v.values[0], v.actions[0], v.gain[0], v.error, v.length[0]) for v in once]
-    else:
-        verdicts = _stationary(game, policies)
-    return _certificate(game, verdicts)
+        return _by_epochs(game, policies, game.horizon)
+    if game.discount.any():
+        return _stationary(game, policies)
+    # Nothing follows the first decision: one epoch, whose axis is then dropped.
+    once = _by_epochs(game, [policy[None] for policy in policies], 1)
+    return [_Verdict(v.values[0], v.actions[0], v.gain[0], v.error, v.length[0]) for v in once]
 
 
 def _stationary(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]:

@@ -53,7 +53,7 @@ def _checked_policy(tables: Tables, player: int, policy: Any) -> Float[np.ndarra
     sums = array.sum(axis=-1)
     off = np.abs(sums - 1) > tolerance
     if off.any():
-        row = tuple(np.argwhere(off)[0])
+        row = tuple(np.argwhere(off)[0].tolist())
         raise BadInput(f"{_place(tables, player, row)}: probabilities sum to {sums[row]:.10g}, not to one.")
     return np.abs(array / sums[..., None])  # of -0.0 too
 
@@ -85,7 +85,7 @@ def _shaped(tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Flo
 
 
 def _refuse_entry(tables: Tables, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
-    index = tuple(np.argwhere(bad)[0])
+    index = tuple(np.argwhere(bad)[0].tolist())
     action = tables.action_labels[player][index[-1]]
     raise BadInput(
         f"{_place(tables, player, index[:-1])}: the probability of action {action} is {array[index]:g}, {says}."
