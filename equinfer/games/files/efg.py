@@ -126,7 +126,7 @@ class _Reader:
             if not 0 <= chances[-1] <= 1:
                 tokens.fail(f"chance event {event}: {chances[-1]:g} is not a probability")
         try:
-            law = checked_rows(np.array(chances)[None], [f"chance event {event}"])[0]
+            law = checked_rows(np.array(chances)[None], lambda _: f"chance event {event}")[0]
         except BadInput as error:
             tokens.fail(str(error).removesuffix("."))
         tokens.mark("}", "'}'")
