@@ -71,8 +71,8 @@ def solve(
     concept: str | None = None,
     solver: str | Solver = "auto",
     *,
-    eps: float | None = None,
-    time: float | None = None,
+    eps: float | int | None = None,
+    time: float | int | None = None,
     seed: int = 0,
     magnet: Sequence[ArrayLike] | None = None,
     watch: Watch | None = None,
@@ -111,7 +111,7 @@ def solve(
     solution = Solution(
         game=GameLabels.of(tables),
         concept=concept,
-        solver=won,
+        solver=won.name,
         profile=profile,
         values=outcome.certificate.values,
         certificate=outcome.certificate,
@@ -122,7 +122,7 @@ def solve(
         trace=outcome.trace,
         tables=tables,
         behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
-        bound=_bound(outcome),
+        bound=_bound(won, outcome),
     )
     return dataclasses.replace(solution, status=Status.certified) if solution.certified else solution
 
@@ -159,26 +159,24 @@ def _run(
     time: float | None,
     seed: int,
     watch: Watch | None,
-) -> tuple[Outcome, str, float]:
-    """The best outcome of the attempts, the name of the solver that had it, and the seconds all of them took.
+) -> tuple[Outcome, Solver, float]:
+    """The best outcome of the attempts, the solver that had it, and the seconds all of them took.
 
     Each attempt but the last may use half of the time that is left.
     """
-    judge = _judge(tables)
-    spent, best, won = 0.0, None, ""
-    for remaining, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
-        share = None if time is None else (time - spent) / (2 if remaining else 1)
+    judge, enough = _judge(tables), ENOUGH * tables.payoff_scale
+    spent = 0.0
+    best, won = None, attempts[0]
+    for left, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
+        share = None if time is None else (time - spent) / (2 if left else 1)
         outcome = _drive(solver, game, tables, judge, share, seed, watch)
         spent += outcome.seconds
         if best is None or outcome.certificate.gap < best.certificate.gap:
-            best, won = outcome, solver.name
-        certificate = best.certificate
-        if certificate.gap <= max(ENOUGH * tables.payoff_scale, certificate.numerical_error):
-            break
-        if outcome.ended is Status.interrupted:
-            best = best._replace(ended=Status.interrupted)
-            break
+            best, won = outcome, solver
         best = best._replace(ended=outcome.ended)
+        solved = best.certificate.gap <= max(enough, best.certificate.numerical_error)
+        if solved or outcome.ended is Status.interrupted or (time is not None and spent >= time):
+            break
     assert best is not None
     return best, won, spent
 
@@ -207,11 +205,15 @@ def _drive(
     return scan.drive(solver, game, **settings)
 
 
-def _bound(outcome: Outcome) -> float | None:
-    """What the theory promises of the profile that was best, if the solver watched that."""
-    if "bound" not in outcome.trace or np.isnan(outcome.trace["gap"]).all():
+def _bound(solver: Solver, outcome: Outcome) -> float | None:
+    """What the theory promises of the profile that was best, if the solver watches that.
+
+    A host solver's bound is about the points of its path, its answer is what lies behind the end of the path.
+    """
+    gaps = outcome.trace.get("gap", np.array([]))
+    if isinstance(solver, AbstractHostSolver) or "bound" not in outcome.trace or np.isnan(gaps).all():
         return None
-    return float(outcome.trace["bound"][np.nanargmin(outcome.trace["gap"])])
+    return float(outcome.trace["bound"][np.nanargmin(gaps)])
 
 
 def _attempts(solver: str | Solver, concept: str, options: dict[str, Any]) -> list[Solver]:
@@ -278,7 +280,7 @@ def _known_concept(concept: str | None) -> str:
     return concept
 
 
-def _nonnegative(name: str, value: float) -> float:
+def _nonnegative(name: str, value: Any) -> float:
     if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
         raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
     return float(value)

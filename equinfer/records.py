@@ -224,7 +224,7 @@ def load_solution(path: str | os.PathLike[str]) -> Solution:
     if not Path(path).is_file():
         raise BadInput(f"{path}: no such file.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
         return _assembled(arrays, json.loads(str(arrays["meta"])))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError) as error:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import jax
 import numpy as np
@@ -30,12 +30,12 @@ class ScaledGame:
     unit: float
 
     @classmethod
-    def of(cls, game: Any) -> Self:
+    def of(cls, game: Any) -> "ScaledGame":
         """The scaled form of a `TabularGame` with an infinite horizon."""
         return cls.of_arrays(game.reward, game.kernel, game.discount, game.legal)
 
     @classmethod
-    def of_arrays(cls, reward: Any, kernel: AbstractKernel, discount: Any, legal: Any) -> Self:
+    def of_arrays(cls, reward: Any, kernel: AbstractKernel, discount: Any, legal: Any) -> "ScaledGame":
         reward, masks = np.asarray(reward, float), [np.asarray(mask) for mask in legal]
         joint = masks[0]
         for mask in masks[1:]:
