@@ -13,7 +13,6 @@ from equinfer.errors import BadInput
 
 __all__ = [
     "ROW_SUM_TOLERANCE",
-    "RowNames",
     "checked_discount",
     "checked_horizon",
     "checked_initial",

@@ -85,7 +85,7 @@ def _embedded(picture: go.Figure, name: str) -> str:
         full_html=False,
         include_plotlyjs=False,
         div_id=name,  # a name instead of a random one, so that the same answer writes the same page
-        config={"displaylogo": False, "responsive": True},
+        config={"displayModeBar": False, "responsive": True},
     )
 
 
