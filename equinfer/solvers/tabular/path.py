@@ -60,8 +60,6 @@ class StepControl:
     growth: float = 2.0
     tightest_turn: float = 0.5
     """Smallest accepted cosine between successive tangents."""
-    order: int = 3
-    """Degree of the predictor."""
 
 
 class _Metric:
@@ -111,22 +109,20 @@ def follow(
     tangent /= _Metric(system, here.policy, 0.0).length(tangent)
     yield _path_point(system, point, here, tangent, 0.0, 0, 0)
 
-    lengths, points = [0.0], [point]
+    last: _Knot | None = None
     step, rejected, crossing = control.first, 0, 0
     for _ in range(max_steps):
-        rate = point[-1]
+        rate = float(point[-1])
         if rate >= coldest or rate < 0:
             yield PathEnd.cold if rate > 0 else PathEnd.returned
             return
         metric = _Metric(system, here.policy, rate)
         try:
-            predicted = _extrapolated(system, points, lengths, step) if len(points) > 1 else point + step * tangent
+            predicted = _extrapolated(system, _Knot(point, tangent), last, step)
             corrected = _corrected(system, predicted, tangent, metric, step, tolerance, control)
-            if corrected.factored.sign != sign:
+            if corrected.sign != sign:
                 raise _Refused("the orientation changed", across_branching=True)
         except (_Refused, SingularSystemError) as refusal:
-            if not rejected:  # the tangent was taken at the prediction of this point: take it here
-                tangent = _tangent(system, point, here, metric, tangent)
             rejected += 1
             crossing = crossing + 1 if getattr(refusal, "across_branching", True) else 0
             step /= 2.0
@@ -138,8 +134,8 @@ def follow(
                 return
             continue
         moved = metric.length(corrected.point - point)
+        last = _Knot(point, tangent, moved)
         point, here, tangent = corrected.point, corrected.here, corrected.tangent
-        points, lengths = [*points, point][-control.order - 1 :], [*lengths, lengths[-1] + moved][-control.order - 1 :]
         yield _path_point(system, point, here, tangent, step, corrected.count, rejected)
         grow = np.sqrt(control.contraction / max(corrected.contraction, 1e-12))
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
@@ -147,22 +143,19 @@ def follow(
     yield PathEnd.steps
 
 
-def _tangent(
-    system: QRESystem, point: np.ndarray, here: Evaluation, metric: _Metric, like: Float[np.ndarray, " size"]
-) -> Float[np.ndarray, " size"]:
-    """The unit tangent at a point, on the side of `like`; `like` itself where the system is singular."""
-    try:
-        tangent = system.linearise(here, point, metric.dual(like)).tangent()
-    except SingularSystemError:
-        return like
-    return tangent / metric.length(tangent)
+class _Knot(NamedTuple):
+    """A point of the branch with its unit tangent, `ahead` the length from it to the next one."""
+
+    point: Float[np.ndarray, " size"]
+    tangent: Float[np.ndarray, " size"]
+    ahead: float = 0.0
 
 
 class _Corrected(NamedTuple):
     point: Float[np.ndarray, " size"]
     here: Evaluation
-    factored: BorderedSystem
     tangent: Float[np.ndarray, " size"]
+    sign: float
     contraction: float
     count: int
 
@@ -180,14 +173,10 @@ def _corrected(
     border = metric.dual(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
-    turned = factored.tangent()
-    turned = turned / metric.length(turned)
-    if border @ turned < control.tightest_turn:
-        raise _Refused("the path turns too fast")
     contraction, previous = 0.0, 0.0
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:
-            return _Corrected(point, here, factored, turned, contraction, count)
+            break
         change = factored.solve(here.response_error, here.value_error, 0.0)
         size = metric.length(change)
         if count == 0 and not size <= 0.5 * step + tolerance:
@@ -198,26 +187,60 @@ def _corrected(
                 raise _Refused("the corrector is too slow")
         point, previous = point + change, size
         here = system.evaluate(point)
-    raise _Refused("the corrector does not end")
+    else:
+        raise _Refused("the corrector does not end")
+    turned = _tangent(system, factored, point, here)
+    turned /= _Metric(system, here.policy, float(point[-1])).length(turned)
+    if border @ turned < control.tightest_turn * metric.length(turned):
+        raise _Refused("the path turns too fast")
+    return _Corrected(point, here, turned, factored.sign, contraction, count)
 
 
-def _extrapolated(
-    system: QRESystem, points: list[np.ndarray], lengths: list[float], step: float
+def _tangent(
+    system: QRESystem, factored: BorderedSystem, point: Float[np.ndarray, " size"], here: Evaluation
 ) -> Float[np.ndarray, " size"]:
-    r"""The polynomial through the last points, `step` beyond the last one (Lagrange's form).
+    """The direction of the branch at `point`: that of the nearby factored system, once corrected.
+
+    The correction is a chord step on $J(z)\\,t=0$ with the product taken by a difference quotient.
+    """
+    tangent = factored.tangent()
+    nearby = 1e-6 / (1.0 + float(np.abs(tangent).max()))
+    there = system.evaluate(point + nearby * tangent)
+    response = (there.response_error - here.response_error) / nearby
+    value = (there.value_error - here.value_error) / nearby
+    return tangent + factored.solve(response, value, 0.0)
+
+
+def _extrapolated(system: QRESystem, knot: _Knot, last: _Knot | None, step: float) -> Float[np.ndarray, " size"]:
+    r"""The cubic through two points and their tangents, `step` beyond the second; at first the tangent alone.
 
     The log of a living action tends to a constant and is extrapolated itself; that of a dying one falls like
     $\lambda D$, so its advantage $D=(\beta-\log\tilde\pi)/\lambda$ is. The policy weighs the two.
     """
-    at, nodes, stack = lengths[-1] + step, np.array(lengths), np.stack(points)
-    weights = np.array([np.prod((at - np.delete(nodes, j)) / (a - np.delete(nodes, j))) for j, a in enumerate(nodes)])
-    predicted = weights @ stack
-    size, magnet = system.sizes[0], system.log_magnet.ravel()
-    if np.all(stack[:, -1] > 0):
-        alive = system.policy(points[-1]).ravel()
-        advantage = weights @ ((stack[:, :size] - magnet) / stack[:, -1:])
-        predicted[:size] = alive * predicted[:size] + (1 - alive) * (magnet + predicted[-1] * advantage)
+    if last is None or last.point[-1] <= 0:
+        return knot.point + step * knot.tangent
+    predicted = _hermite(knot, last, step)
+    logits = slice(0, system.sizes[0])
+    magnet = system.log_magnet.ravel()
+
+    def advantages(of: _Knot) -> _Knot:
+        rate = of.point[-1]
+        advantage = (of.point[logits] - magnet) / rate
+        return _Knot(advantage, (of.tangent[logits] - of.tangent[-1] * advantage) / rate, of.ahead)
+
+    alive = system.policy(knot.point).ravel()
+    dying = magnet + predicted[-1] * _hermite(advantages(knot), advantages(last), step)
+    predicted[logits] = alive * predicted[logits] + (1 - alive) * dying
     return predicted
+
+
+def _hermite(knot: _Knot, last: _Knot, step: float) -> np.ndarray:
+    """The cubic with the values and slopes of two knots, evaluated beyond the second one."""
+    length, x = last.ahead, step / last.ahead
+    rise = knot.point - last.point
+    second = 2 * length * knot.tangent + length * last.tangent - 3 * rise  # coefficients of x^2 and x^3 from the knot
+    third = length * (knot.tangent + last.tangent) - 2 * rise
+    return knot.point + x * length * knot.tangent + x * x * second + x**3 * third
 
 
 def _path_point(
