@@ -1,0 +1,84 @@
+"""The stochastic game on a few states that is left when everybody keeps to a profile everywhere else."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from equinfer.contraction import expected
+from equinfer.games.tabular import TabularGame
+from equinfer.solvers.tabular.homotopy import Homotopy
+from equinfer.types import Profile
+
+__all__ = ["exact_value", "induced_game", "solve_induced"]
+
+_PATHS = Homotopy(restarts=1, max_steps=1_000)
+"""A few states take some hundred steps; what takes more is better left to another attempt of the caller."""
+
+
+def exact_value(game: Any, profile: Profile) -> Float[np.ndarray, "N S"]:
+    """The value of a stationary profile to each player: one linear system per distinct discount."""
+    chain, reward = _chain_and_reward(game, profile)
+    value, discounts = np.empty_like(reward), np.asarray(game.discount)
+    for discount in np.unique(discounts):
+        players = discounts == discount
+        value[players] = np.linalg.solve(np.eye(len(chain)) - discount * chain, reward[players].T).T
+    return value
+
+
+def induced_game(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) -> TabularGame:
+    r"""The game on `states` alone, in which every other state is played by `profile`; one absorbing state is added.
+
+    With C the states, D the others, $P$ and $r$ the chain and the rewards of `profile`, and $W=(I-\gamma P_{DD})^{-1}$,
+    visits to D are eliminated: rewards $r_i(s,a)+\gamma P(D\mid s,a)Wr_{i,D}$, transitions
+    $P(C\mid s,a)+\gamma P(D\mid s,a)WP_{DC}$, whose missing mass (discounting in D) goes to the absorbing state of
+    reward zero. Where players differ in their discounts no one chain can do that for all, and the values of D are
+    frozen instead, as if one left for good.
+    """
+    discount, num_states = np.asarray(game.discount), game.num_states
+    inside = np.zeros(num_states, bool)
+    inside[states] = True
+    common = bool(np.all(discount == discount[0]))
+    chain, reward = _chain_and_reward(game, profile)
+    if common:
+        system = np.eye(num_states - len(states)) - discount[0] * chain[~inside][:, ~inside]
+        worth = np.linalg.solve(system, reward[:, ~inside].T).T
+        back = discount[0] * np.linalg.solve(system, chain[~inside][:, states])
+    else:
+        worth = exact_value(game, profile)[:, ~inside]
+        back = np.zeros((num_states - len(states), len(states)))
+    joint = tuple(game.num_actions)
+    cells = np.stack(np.unravel_index(np.arange(len(states) * np.prod(joint)), (len(states), *joint)), axis=1)
+    rows = np.asarray(game.kernel.rows(states[cells[:, 0]], cells[:, 1:]))
+    payoffs = np.asarray(game.reward)[:, states].reshape(len(discount), -1)
+    payoffs = payoffs + discount[:, None] * (worth @ rows[:, ~inside].T)
+    kernel = rows[:, states] + rows[:, ~inside] @ back
+    kernel = np.append(kernel, np.maximum(1 - kernel.sum(axis=1, keepdims=True), 0), axis=1)
+    absorbing_payoffs = np.zeros((len(discount), 1, *joint))
+    absorbing = np.zeros((1, *joint, len(states) + 1))
+    absorbing[..., -1] = 1.0
+    return TabularGame(
+        np.concatenate([payoffs.reshape(-1, len(states), *joint), absorbing_payoffs], axis=1),
+        np.concatenate([kernel.reshape(len(states), *joint, -1), absorbing]),
+        discount=discount,
+        legal=[np.append(np.asarray(mask)[states], np.arange(mask.shape[1])[None] == 0, axis=0) for mask in game.legal],
+    )
+
+
+def solve_induced(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) -> Iterator[Profile | None]:
+    """An equilibrium of the induced game, as policies (C, A_i), by the homotopy; None whenever the clock may be read.
+
+    It ends without one where the homotopy finds none.
+    """
+    for iterate in _PATHS.iterates(induced_game(game, profile, states), seed=0):
+        if iterate.candidate:
+            yield tuple(np.asarray(policy)[:-1] for policy in iterate.profile)
+            return
+        yield None
+
+
+def _chain_and_reward(game: Any, profile: Profile) -> tuple[Float[np.ndarray, "S S"], Float[np.ndarray, "N S"]]:
+    """Transitions and rewards of the Markov chain that `profile` induces."""
+    reward = np.stack([expected(np.asarray(payoff), profile) for payoff in game.reward])
+    return np.asarray(game.kernel.induced(profile)), reward
