@@ -87,7 +87,9 @@ def test_values_at_the_start_are_those_of_the_paper(discount):
     for each in catalog.equilibria("grid_game_1", discount=discount):
         np.testing.assert_allclose(each.values[:, start], 100 * discount**3, rtol=1e-14)
     start = catalog.load("grid_game_2", discount=discount).state_labels.index("A1-C1")
-    first, second, mixed = (each.values[:, start] for each in catalog.equilibria("grid_game_2", discount=discount))
+    known = catalog.equilibria("grid_game_2", discount=discount)
+    assert len(known) == 36
+    first, second, mixed = (known[6 * opening].values[:, start] for opening in range(3))
     np.testing.assert_allclose(first, [100 * discount**2, 50 * discount**2], rtol=1e-14)
     np.testing.assert_array_equal(second, first[::-1])
     assert mixed[0] == mixed[1]

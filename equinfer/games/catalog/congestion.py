@@ -33,10 +33,10 @@ def _rosenthal(
     return -sum((summed[r][loads[r]] for r in range(len(slopes))), np.zeros(loads.shape[1:]))[None]
 
 
-def _pure_equilibria(
+def _equilibria(
     game: TabularGame, players: int, slopes: tuple[float, ...], offsets: tuple[float, ...]
 ) -> tuple[KnownEquilibrium, ...]:
-    """All pure equilibria: no used resource is slower than another one would be with one more player on it."""
+    """The symmetric one and all pure ones: no used resource is slower than another one with one more player."""
     resources, delays = len(slopes), _delays(players, slopes, offsets)
     found = []
     for choice in itertools.product(range(resources), repeat=players):
@@ -46,10 +46,31 @@ def _pure_equilibria(
             profile = tuple(np.eye(resources)[[r]] for r in choice)
             values = -now[list(choice)][:, None]
             found.append(KnownEquilibrium(profile, values, "pure: no resource is faster with one more player on it"))
+    if players > 1 and min(slopes) > 0:
+        found.append(_symmetric_equilibrium(players, np.array(slopes), np.array(offsets)))
     return tuple(found)
 
 
-@entry("Rosenthal, A class of games possessing pure-strategy Nash equilibria, 1973", _pure_equilibria, _rosenthal)
+def _symmetric_equilibrium(
+    players: int, slopes: Float[np.ndarray, " R"], offsets: Float[np.ndarray, " R"]
+) -> KnownEquilibrium:
+    r"""The one equilibrium in which all players mix alike: used resources have one expected delay c.
+
+    Others load a resource by $(n-1)x_r$ on average, so $c=s_r(1+(n-1)x_r)+o_r$ where $x_r>0$, and an unused resource
+    costs at least c, which is $s_r+o_r$ there: resources fill in the order of $s_r+o_r$.
+    """
+    alone = slopes + offsets
+    order = np.argsort(alone)
+    rate = np.cumsum(1 / slopes[order])
+    delay = (players - 1 + np.cumsum(alone[order] / slopes[order])) / rate  # c if the first 1, 2, ... are used
+    used = 1 + int(np.sum(delay[:-1] > alone[order][1:]))
+    c = delay[used - 1]
+    mixture = np.maximum((c - alone) / slopes, 0.0) / (players - 1)
+    policy = (mixture / mixture.sum())[None]
+    return KnownEquilibrium((policy,) * players, np.full((players, 1), -c), "all mix alike, at one expected delay")
+
+
+@entry("Rosenthal, A class of games possessing pure-strategy Nash equilibria, 1973", _equilibria, _rosenthal)
 def congestion(
     *,
     players: int = 4,

@@ -6,6 +6,7 @@ places is no collision. An agent in its goal earns 100 and ends the game.
 """
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -121,33 +122,64 @@ def grid_game_1(*, discount: float = 0.99) -> TabularGame:
     return _grid_game("grid_game_1", (8, 6), doors=False, discount=discount)
 
 
-def _second_equilibria(game: TabularGame, discount: float) -> tuple[KnownEquilibrium, ...]:
-    r"""Three equilibria: from the start, one agent takes the free way through B1 and the other tries its door, or mix.
+class _Opening(NamedTuple):
+    """How the second game is played from the start, or from the start with places swapped."""
 
-    The free way is worth $100\gamma^2$, a door $50\gamma^2$. If both go up with chance q, the indifference of the
-    door, $V=50\gamma^2+\frac\gamma4qV$, and of the free way, $V=(1-q)(\gamma V-1)+100\gamma^2q$, give a quadratic in q.
+    yields: tuple[bool, bool]
+    """Whether an agent in B1 gives way to the other one beside B2."""
+    values: tuple[float, float]
+    up: float | None
+    """The chance of trying the door, if both mix."""
+    note: str
+
+
+def _openings(discount: float) -> list[_Opening]:
+    r"""Six ways to open. The free way through B1 is worth $100\gamma^2$, a door $50\gamma^2$, if nobody gives way.
+
+    An agent in A2 or C2 is in time whether it goes up or to B2; heading for B2 with certainty, it makes the other
+    one in B1 give way and lose. Whoever would have to give way prefers its door; if both would, both try their doors,
+    $V=\frac\gamma4(V+200\gamma)$. If nobody gives way, both may also mix, going up with chance q: the indifference
+    of the door, $V=50\gamma^2+\frac\gamma4qV$, and of the free way, $V=(1-q)(\gamma V-1)+100\gamma^2q$, give a
+    quadratic in q.
     """
-    states = _states((7, 7))
-    start, swapped = states.index((0, 2)), states.index((2, 0))
     free, door = _PRIZE * discount**2, _PRIZE / 2 * discount**2
-    notes = ("agent 0 goes round, agent 1 tries its door", "agent 1 goes round, agent 0 tries its door")
-    found = []
-    for player, note in enumerate(notes):
-        values = _race((7, 7), discount)
-        values[player, [start, swapped]], values[1 - player, [start, swapped]] = free, door
-        found.append(_known(game, values, note, {}))
     up = _chance_of_the_door(discount)
-    values = _race((7, 7), discount)
-    values[:, [start, swapped]] = door / (1 - discount * up / 4)
-    from_the_left, from_the_right = np.zeros(4), np.zeros(4)
-    from_the_left[[_RIGHT, _UP]] = from_the_right[[_LEFT, _UP]] = 1 - up, up
-    mixed = {start: [from_the_left, from_the_right], swapped: [from_the_right, from_the_left]}
-    found.append(_known(game, values, "both mix between the free way and the door", mixed))
+    mixed, both = door / (1 - discount * up / 4), door / (1 - discount / 4)
+    return [
+        _Opening((False, False), (free, door), None, "agent 0 goes round"),
+        _Opening((False, False), (door, free), None, "agent 1 goes round"),
+        _Opening((False, False), (mixed, mixed), up, "both mix between the free way and the door"),
+        _Opening((False, True), (free, door), None, "agent 0 goes round, agent 1 would give way"),
+        _Opening((True, False), (door, free), None, "agent 1 goes round, agent 0 would give way"),
+        _Opening((True, True), (both, both), None, "both try their doors, since both would give way"),
+    ]
+
+
+def _second_equilibria(game: TabularGame, discount: float) -> tuple[KnownEquilibrium, ...]:
+    """Any opening from the start, of Hu and Wellman the first three, with any opening from the swapped start."""
+    states = _states((7, 7))
+    # Each opening: where it starts, the way round of agent 0, and where an agent in B1 may give way to the other one.
+    sides = [((0, 2), _RIGHT, ((1, 5), (3, 1))), ((2, 0), _LEFT, ((1, 3), (5, 1)))]
+    found = []
+    for chosen in itertools.product(_openings(discount), repeat=2):
+        values, mixed = _race((7, 7), discount), {}
+        for opening, (start, around, meetings) in zip(chosen, sides, strict=True):
+            values[:, states.index(start)] = opening.values
+            for player, meeting in enumerate(meetings):
+                if opening.yields[player]:
+                    values[player, states.index(meeting)] = 0.0
+            if opening.up is not None:
+                policies = np.zeros((2, 4))
+                policies[[0, 1], [around, _LEFT + _RIGHT - around]] = 1 - opening.up
+                policies[:, _UP] = opening.up
+                mixed[states.index(start)] = list(policies)
+        note = f"from the start: {chosen[0].note}; with places swapped: {chosen[1].note}"
+        found.append(_known(game, values, note, mixed))
     return tuple(found)
 
 
 def _chance_of_the_door(discount: float) -> float:
-    """The smaller root q of a q^2 - b q + c = 0, the two indifferences of `_second_equilibria` combined."""
+    """The smaller root q of a q^2 - b q + c = 0, the two indifferences of `_openings` combined."""
     outer = _PRIZE * discount**2 - _COLLISION
     a = outer * discount / 4
     b = outer + discount / 4 - _PRIZE / 2 * discount**3

@@ -1,5 +1,7 @@
 """Random stochastic games: the benchmark of the literature, and Markov potential games with their potential."""
 
+import itertools
+
 import numpy as np
 from jaxtyping import Float
 
@@ -64,7 +66,7 @@ def _stage_potential(
     return _draw(states, players, actions, seed)[0]
 
 
-def _potential_maximiser(
+def _local_maxima(
     game: TabularGame,
     states: int,
     players: int,
@@ -73,20 +75,34 @@ def _potential_maximiser(
     controlled: bool,
     seed: int,
 ) -> tuple[KnownEquilibrium, ...]:
-    """With transitions out of everybody's hands, the best joint action of the potential, state by state."""
+    """With transitions out of everybody's hands: in every state a joint action that no single switch improves.
+
+    The maximiser of the potential comes first, then other combinations, up to a thousand in all.
+    """
     if controlled:
         return ()
     potential = _draw(states, players, actions, seed)[0]
-    best = np.unravel_index(potential.reshape(states, -1).argmax(axis=1), potential.shape[1:])
-    profile = tuple(np.eye(size)[choice] for size, choice in zip(game.num_actions, best, strict=True))
-    note = "maximises the potential in every state, and nobody moves the state"
-    return (KnownEquilibrium(profile, None, note),)
+    stable = np.ones(potential.shape, bool)
+    for axis in range(1, potential.ndim):
+        stable &= potential == potential.max(axis=axis, keepdims=True)
+    choices = [
+        sorted(np.argwhere(here).tolist(), key=lambda a, phi=phi: -phi[*a])
+        for phi, here in zip(potential, stable, strict=True)
+    ]
+    note = "no single switch raises the potential in any state, and nobody moves the state"
+    found = []
+    for joint in itertools.islice(itertools.product(*choices), 1000):
+        profile = tuple(
+            np.eye(size)[list(own)] for size, own in zip(game.num_actions, zip(*joint, strict=True), strict=True)
+        )
+        found.append(KnownEquilibrium(profile, None, note))
+    return tuple(found)
 
 
 @entry(
     "Leonardos, Overman, Panageas and Piliouras, Global convergence of multi-agent policy gradient in Markov "
     "potential games, 2022",
-    _potential_maximiser,
+    _local_maxima,
     _stage_potential,
 )
 def random_potential(
