@@ -250,7 +250,7 @@ def _options(kind: type[Solver], concept: str) -> set[str]:
 def _built(kind: type[Solver], concept: str, options: dict[str, Any]) -> Solver:
     columns = {name: options.pop(name) for name in _fields(CONCEPTS[concept]) & options.keys()}
     if "concept" in _fields(kind):
-        options["concept"] = concept_row(concept, **columns)
+        options["concept"] = concept_row(concept, **{**getattr(kind, "columns", {}), **columns})
     for field in dataclasses.fields(kind):
         if field.name in options:
             options[field.name] = _typed(field, options[field.name])

@@ -42,6 +42,8 @@ class AbstractSolver(eqx.Module, Generic[State]):
     """
 
     name: ClassVar[str]
+    columns: ClassVar[Mapping[str, str]] = {}
+    """Columns of Table 1, by name, in which the solver's default is not the concept's."""
     steps: eqx.AbstractVar[int]
     """Steps of a solve, at most."""
     seeds: eqx.AbstractVar[int]
