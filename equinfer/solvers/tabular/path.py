@@ -53,10 +53,10 @@ class StepControl:
 
     first: float = 0.1
     shortest: float = 1e-9
-    most_corrections: int = 12
+    most_corrections: int = 20
     contraction: float = 0.08
     """The rate of the corrector that a step aims at; a worse rate than `worst_contraction` is refused."""
-    worst_contraction: float = 0.4
+    worst_contraction: float = 0.6
     growth: float = 2.0
     tightest_turn: float = 0.5
     """Smallest accepted cosine between successive tangents."""

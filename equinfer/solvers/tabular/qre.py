@@ -139,8 +139,8 @@ class BorderedSystem:
     rate: float
     advantage: Float[np.ndarray, "S n"]
     inverse: Float[np.ndarray, "S n n"]
-    gain: Float[np.ndarray, "S n m"]
-    "G, its columns ordered as the values of a point."
+    gain: Float[np.ndarray, "S n S"]
+    """G, whose rows act on the values of their own player only."""
     gathered: Float[np.ndarray, "S N n"]
     """Z: how an error E1 of a state reaches its value equations once the logits are eliminated."""
     border_weight: Float[np.ndarray, "S n"]
@@ -155,10 +155,10 @@ class BorderedSystem:
     def factor(cls, system: QRESystem, here: Evaluation, point: np.ndarray, border: np.ndarray) -> "BorderedSystem":
         game, rate = system.game, system.split(point)[2]
         S, N, n = game.num_states, game.num_players, game.owner.size
-        own = np.equal.outer(np.arange(N), game.owner).astype(float)  # (N, n)
+        own = game.own
 
         pairs = game.pair_values(here.policy, here.tables)
-        centred = np.where(own.T @ own > 0, 0.0, pairs - here.action_values[:, :, None])
+        centred = np.where(game.same_owner, 0.0, pairs - here.action_values[:, :, None])
         response_slope = centred * here.policy[:, None, :]  # MC
         blocks = np.eye(n) - rate * response_slope
         signs, kept, inverse = _inverses(blocks)
@@ -168,27 +168,30 @@ class BorderedSystem:
         gathered[kept] = 0.0
         reach = picks + rate * gathered  # Y = p^T B^{-1}
 
-        gain = np.zeros((S, n, S, N))
-        gain[:, np.arange(n), :, game.owner] = game.transitions(here.policy).transpose(1, 0, 2)
+        gain = game.transitions(here.policy)
         states = np.arange(S)
-        gain[states[:, None], np.arange(n), states[:, None], game.owner] -= 1.0
-        gain = gain.reshape(S, n, S * N)
+        gain[states, :, states] -= 1.0
 
         border_logits, border_value, border_rate = system.split(border)
-        border_weight = np.einsum("sn,snk->sk", border_logits, inverse)
+        border_weight = (border_logits[:, None] @ inverse)[:, 0]
         border_weight[kept] = 0.0
 
         m, k = S * N, len(kept) * n
         matrix = np.zeros((m + 1 + k, m + 1 + k), order="F")
-        matrix[:m, :m] = (reach @ gain).reshape(m, m)
-        matrix[:m, m] = (_curvature(system, here, rate) + np.einsum("sin,sn->si", gathered, here.advantage)).ravel()
-        matrix[m, :m] = rate * np.einsum("sn,snm->m", border_weight, gain) + border_value.ravel()
+        through_values = np.zeros((S, N, S, N))
+        through_border = np.array(border_value)
+        for i, columns in enumerate(game.columns):
+            through_values[..., i] = reach[:, :, columns] @ gain[:, columns]
+            through_border[:, i] += rate * np.tensordot(border_weight[:, columns], gain[:, columns])
+        matrix[:m, :m] = through_values.reshape(m, m)
+        matrix[:m, m] = (_curvature(system, here, rate) + _rowwise(gathered, here.advantage)).ravel()
+        matrix[m, :m] = through_border.ravel()
         matrix[m, m] = border_rate + np.sum(border_weight * here.advantage)
         for place, s in enumerate(kept):
             rows = slice(m + 1 + place * n, m + 1 + (place + 1) * n)
             matrix[s * N : (s + 1) * N, rows] = picks[s] @ response_slope[s]
             matrix[rows, rows] = blocks[s]
-            matrix[rows, :m] = -rate * gain[s]
+            matrix[rows, :m] = -rate * (gain[s][:, :, None] * own.T[:, None]).reshape(n, m)
             matrix[rows, m] = -here.advantage[s]
             matrix[m, rows] = border_logits[s]
         lower_upper, pivots, info = lapack.dgetrf(matrix, overwrite_a=1)
@@ -208,13 +211,13 @@ class BorderedSystem:
         game = self.system.game
         n, m = game.owner.size, value_error.size
         right = np.empty(self.pivots.size)
-        right[:m] = (np.einsum("sin,sn->si", self.gathered, response_error) - value_error).ravel()
+        right[:m] = (_rowwise(self.gathered, response_error) - value_error).ravel()
         right[m] = along + np.sum(self.border_weight * response_error)
         right[m + 1 :] = -response_error[self.kept].ravel()
         solution, _ = lapack.dgetrs(self.lower_upper, self.pivots, right)
-        value, rate = solution[:m], float(solution[m])
-        change = self.rate * (self.gain @ value) + rate * self.advantage - response_error
-        logits = np.einsum("snk,sk->sn", self.inverse, change)
+        value, rate = solution[:m].reshape(value_error.shape), float(solution[m])
+        change = self.rate * game.times_values(self.gain, value) + rate * self.advantage - response_error
+        logits = _rowwise(self.inverse, change)
         logits[self.kept] = solution[m + 1 :].reshape(-1, n)
         return self.system.join(logits, value, rate)
 
@@ -222,6 +225,11 @@ class BorderedSystem:
         """The direction of the branch, whose product with the border is one."""
         S, N = self.system.game.num_states, self.system.game.num_players
         return self.solve(np.zeros_like(self.advantage), np.zeros((S, N)), 1.0)
+
+
+def _rowwise(matrices: Float[np.ndarray, "S k n"], vectors: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S k"]:
+    """Each state's matrix times each state's vector."""
+    return (matrices @ vectors[:, :, None])[:, :, 0]
 
 
 def _inverses(blocks: Float[np.ndarray, "S n n"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

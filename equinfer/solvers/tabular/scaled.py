@@ -1,7 +1,8 @@
 """A tabular game as the path and the polish see it: unit payoffs, all players' actions side by side."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -78,6 +79,24 @@ class ScaledGame:
         """The columns of each player in a flat profile."""
         return tuple(slice(a, a + k) for a, k in zip(self.starts, self.num_actions, strict=True))
 
+    @cached_property
+    def own(self) -> Float[np.ndarray, "N n"]:
+        """One where the column is the player's."""
+        return np.equal.outer(np.arange(self.num_players), self.owner).astype(float)
+
+    @cached_property
+    def same_owner(self) -> Bool[np.ndarray, "n n"]:
+        return np.equal.outer(self.owner, self.owner)
+
+    @cached_property
+    def _expect(self) -> Callable[..., Any]:
+        # A method looked up on an Equinox module is a new module each time, which costs more than a small average.
+        return partial(type(self.kernel).expect, self.kernel)
+
+    @cached_property
+    def _induced_own(self) -> Callable[..., Any]:
+        return partial(type(self.kernel).induced_own, self.kernel)
+
     def split(self, flat: Float[np.ndarray, "S n"]) -> tuple[Float[np.ndarray, "S _"], ...]:
         """One array (S, A_i) per player."""
         return tuple(flat[:, columns] for columns in self.columns)
@@ -86,10 +105,17 @@ class ScaledGame:
         """Sums over each player's own actions."""
         return np.add.reduceat(flat, self.starts, axis=-1)
 
+    def times_values(
+        self, rows: Float[np.ndarray, "S n S"], value: Float[np.ndarray, "S N"]
+    ) -> Float[np.ndarray, "S n"]:
+        """Rows over states times the values of the player to whom each belongs."""
+        return np.concatenate([rows[:, columns] @ value[:, i] for i, columns in enumerate(self.columns)], axis=1)
+
     def action_tables(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "N S *A"]:
         r"""$Q^i(s,a)=r^i(s,a)+\gamma_iE[V^i(s')\mid s,a]$ (Def. 5.1 without the term that no response can see)."""
-        discounted = np.ascontiguousarray((self.discount * value).T)
-        return self.reward + np.asarray(self.kernel.expect(discounted)) if self.discount.any() else self.reward
+        if not self.discount.any():
+            return self.reward
+        return self.reward + self._expect(np.ascontiguousarray((self.discount * value).T))
 
     def action_values(
         self, policy: Float[np.ndarray, "S n"], tables: Float[np.ndarray, "N S *A"]
@@ -119,5 +145,5 @@ class ScaledGame:
         if not self.discount.any():
             return np.zeros((*policy.shape, self.num_states))
         profile = self.split(policy)
-        own = [g * np.asarray(self.kernel.induced_own(i, profile)) for i, g in enumerate(self.discount)]
+        own = [g * self._induced_own(i, profile) for i, g in enumerate(self.discount)]
         return np.concatenate(own, axis=1)
