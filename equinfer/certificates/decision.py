@@ -8,11 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.linalg.lapack import dgetrf, dgetrs
+from scipy.linalg import get_lapack_funcs
 
 from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
 
 __all__ = ["Backup", "DecisionProcess", "MarkovChain", "best_response", "greatest", "one_hot"]
+
+_factor, _substitute = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
 _MOST_IMPROVEMENTS = 1000
 """Policy iteration takes a handful. Whatever residual is left after so many goes into the bound."""
@@ -43,7 +45,7 @@ class MarkovChain:
     def __init__(self, chain: Float[np.ndarray, "S S"], discount: float):
         self.chain, self.discount = chain, discount
         # Plain LAPACK: a matrix that is singular in float64 gives values that are not finite, which are refused.
-        self._factors, self._pivots, _ = dgetrf(np.eye(len(chain)) - discount * chain)
+        self._factors, self._pivots, _ = _factor(np.eye(len(chain)) - discount * chain)
 
     def backup(self, reward: Float[np.ndarray, " S"], values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         return reward + self.discount * (self.chain @ values)
@@ -54,7 +56,7 @@ class MarkovChain:
         return values + self._solved(self.backup(reward, values) - values)
 
     def _solved(self, right: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        return dgetrs(self._factors, self._pivots, right)[0]
+        return _substitute(self._factors, self._pivots, right)[0]
 
 
 class DecisionProcess(NamedTuple):

@@ -84,7 +84,7 @@ def _stationary(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]
         level = _midrange(solver(discount).values(reward))
         constant = (1 - discount) * level
         values = solver(discount).values(reward - constant)
-        backup = Backup(roundings, 1 + abs(constant), discount)
+        backup = Backup(roundings, float(game.size[player]) + abs(constant), discount)
         error = backup.error(values, solver(discount).backup(reward - constant, values))
         process = DecisionProcess(own - constant, kernels[player], game.legal[player], backup)
         actions, best, best_error = best_response(process, values)
@@ -111,7 +111,7 @@ def _by_epochs(game: RawGame, policies: Sequence[np.ndarray], horizon: int) -> l
             actions[player, epoch], best = greatest(own[..., -1], game.legal[player])
             constant = _midrange(of_profile)
             both = np.stack([of_profile - constant, best - constant])
-            backup = Backup(roundings, 1 + abs(constant), discount)
+            backup = Backup(roundings, float(game.size[player]) + abs(constant), discount)
             error[player] = discount * error[player] + 2 * backup.rounding(ahead[player], both)
             ahead[player] = both
             level[player] = discount * level[player] + constant
@@ -149,7 +149,7 @@ def _certificate(game: RawGame, verdicts: Sequence[_Verdict]) -> Certificate:
         kind="exact",
         gap=float(per_player.max()),
         per_player=per_player,
-        numerical_error=float(np.nextafter(bound, np.inf)) if bound else 0.0,
+        numerical_error=float(np.nextafter(outward(bound), np.inf)) if bound else 0.0,
         values=np.stack(
             [u * v.values + c * v.length for u, c, v in zip(game.unit, game.centre, verdicts, strict=True)]
         ),

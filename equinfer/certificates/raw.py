@@ -22,7 +22,9 @@ class RawGame(NamedTuple):
     """
 
     reward: Float[np.ndarray, "N S *A"]
-    """In [-1, 1]; 0 on illegal joint actions."""
+    """0 on illegal joint actions."""
+    size: Float[np.ndarray, " N"]
+    """Largest absolute value of each player's reward: about 1, or 0."""
     kernel: Float[np.ndarray, "S *A S"]
     discount: Float[np.ndarray, " N"]
     horizon: int | None
@@ -63,6 +65,7 @@ def raw_game(tables: Tables) -> RawGame:
     centred, unit, centre = _centred(tables, reward, joint)
     return RawGame(
         reward=centred,
+        size=np.abs(centred).reshape(len(centred), -1).max(axis=1),
         kernel=kernel,
         discount=discount,
         horizon=tables.horizon,

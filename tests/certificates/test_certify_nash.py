@@ -25,6 +25,7 @@ def within(certificate, truth):
         exact = np.array(gains)
         errors = [abs(type(e)(float(c)) - e) for c, e in zip(computed.ravel(), exact.ravel(), strict=True)]
         assert max(errors) <= certificate.numerical_error
+        assert (computed >= 0).all()
         assert certificate.per_player[player] == computed.max()
     assert certificate.gap == certificate.per_player.max()
 
@@ -187,6 +188,21 @@ def test_best_response_agrees_with_a_linear_programme(seed):
         )
         best = certificate.values[player] + certificate.deviation(player).gain
         np.testing.assert_allclose(best, answer.x, atol=1e-6)  # HiGHS is feasible to 1e-7, amplified by 1 / 0.05
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_no_gain_is_negative(seed):
+    """Three copies of one action, mixed, but for one state with a better one: elsewhere the gain is 0 or a rounding."""
+    rng = np.random.default_rng(seed)
+    reward = np.repeat(rng.normal(size=(1, 8, 1)), 3, axis=2)
+    kernel = np.repeat(rng.dirichlet(np.ones(7), size=(8, 1)), 3, axis=1)
+    kernel = np.concatenate([kernel, np.zeros((8, 3, 1))], axis=2)  # nobody comes to the last state
+    reward[0, 7, 2] += 1
+    certificate = certify_nash(tables_of(reward, kernel, 0.99), [rng.dirichlet(np.ones(3), size=8)])
+    gain = certificate.deviation(0).gain
+    assert gain[7] > 0.1
+    assert (gain[:7] >= 0).all()
+    assert (gain[:7] <= certificate.numerical_error).all()
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)

@@ -75,6 +75,18 @@ def test_bound_holds_when_kernel_rows_are_off():
     assert 1e-9 < certificate.numerical_error < 1e-5
 
 
+def test_bound_adds_up_over_the_epochs():
+    """20 undiscounted epochs of one state whose rows sum to 1 + 4e-9: each gain of 2 is counted too often 0..19 times.
+
+    The exact gap is 20 * 2; what is computed is 4e-9 * 2 * (0 + 1 + ... + 19) too large.
+    """
+    reward = np.array([[[[3, 0], [5, 1]]], [[[3, 5], [0, 1]]]], float)
+    certificate = certify_nash(tables_of(reward, np.full((1, 2, 2, 1), 1 + 4e-9), 1.0, horizon=20), [[1, 0], [1, 0]])
+    error = certificate.gap - 40
+    assert error == pytest.approx(4e-9 * 2 * 190, rel=1e-6)
+    assert error <= certificate.numerical_error < 10 * error
+
+
 @pytest.mark.parametrize("discount", [0.0, 0.9, 0.999])
 def test_bound_is_not_silly(discount):
     """Within 1e4 of the typical error over 100 games, and far below every tolerance that is asked for."""
@@ -96,6 +108,14 @@ def test_payoffs_at_the_ends_of_float64():
     huge = certify_nash(one_shot([[[1e308, 0], [0, 0]], [[0, 0], [0, 0]]]), ([0, 1], [1, 0]))
     assert huge.gap == pytest.approx(1e308, rel=1e-14)
     assert 0 < huge.numerical_error < 1e295
+
+
+def test_payoffs_that_are_neighbours_in_float64():
+    """The midrange of 1e16 and the next number is no number of its own: centred payoffs are 0 and 2."""
+    tables = one_shot(1e16 + np.array([[[0.0, 0], [2, 2]], [[0, 2], [0, 2]]]))
+    certificate = certify_nash(tables, ([0.75, 0.25], [1, 0]))
+    np.testing.assert_array_equal(certificate.per_player, [1.5, 2])
+    assert certificate.numerical_error < 1e-13
 
 
 def test_products_that_underflow_are_within_the_bound():
