@@ -1,6 +1,7 @@
 """Every Python block of the README and the documentation runs, page by page, and every link inside leads somewhere."""
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,8 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
 def test_links_lead_to_files(page):
     missing = [target for target in LINK.findall(page.read_text()) if not (page.parent / target).exists()]
     assert not missing
+
+
+def test_the_catalogue_page_is_what_the_registry_says():
+    page = runpy.run_path(str(ROOT / "docs" / "catalogue.py"))["page"]
+    assert (ROOT / "docs" / "catalogue.md").read_text() == page()
