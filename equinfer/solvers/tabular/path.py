@@ -173,19 +173,26 @@ def _corrected(
     border = metric.dual(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
-    contraction, previous = 0.0, 0.0
+    contraction, steps, duals = 0.0, [], []
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:
             break
         change = factored.solve(here.response_error, here.value_error, 0.0)
-        size = metric.length(change)
-        if count == 0 and not size <= 0.5 * step + tolerance:
-            raise _Refused("the prediction is too far off")
-        if count > 0:
-            contraction = max(contraction, size / previous) if size > 100 * tolerance else contraction
-            if contraction > control.worst_contraction:
+        for k in range(1, len(steps)):  # Broyden's rank-one updates, carried by the steps themselves (Kelley 1995)
+            change += steps[k] * (duals[k - 1] @ change)
+        if steps:
+            ratio = metric.length(change) / metric.length(steps[-1])
+            contraction = max(contraction, ratio)
+            if ratio > control.worst_contraction:
                 raise _Refused("the corrector is too slow")
-        point, previous = point + change, size
+            change /= 1.0 - duals[-1] @ change
+        dual = metric.dual(change)
+        squared = dual @ change
+        if count == 0 and not squared <= (0.5 * step + tolerance) ** 2:
+            raise _Refused("the prediction is too far off")
+        steps.append(change)
+        duals.append(dual / max(squared, 1e-300))
+        point = point + change
         here = system.evaluate(point)
     else:
         raise _Refused("the corrector does not end")
