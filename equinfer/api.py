@@ -136,7 +136,7 @@ def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) 
     """Judge an answer that came from anywhere.
 
     **Arguments:** `answer` is a `Solution`, one array ([H,] S, A_i) per player ((A_i,) will do when S = 1), or the
-    path of a file: a saved solution, the object of `solve --json`, or CSV.
+    path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV.
 
     **Raises:** `BadInput` if it is no profile of this game, with the player and the state.
     """
@@ -146,7 +146,8 @@ def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) 
     if isinstance(answer, (str, os.PathLike)):
         from equinfer.games.files.answers import read_answer
 
-        answer = read_answer(Path(answer), tables)
+        answer = Path(answer)
+        answer = read_answer(answer / "solution.npz" if answer.is_dir() else answer, tables)
     elif isinstance(answer, Solution):
         answer = answer.profile
     return _judge(tables)(answer)

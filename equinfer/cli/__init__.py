@@ -51,8 +51,7 @@ def run(tokens: Sequence[str]) -> int:
 def _failed_writing(error: OSError) -> int:
     if isinstance(error, BrokenPipeError):
         return DONE
-    where = f"{error.filename}: " if error.filename else ""
-    return _say(f"{where}{error.strerror or error}.", FAILED)
+    return _say(f"{error.filename or 'writing failed'}: {error.strerror or error}.", FAILED)
 
 
 def _say(sentence: str, code: int) -> int:

@@ -17,6 +17,7 @@ app = App(
     version=equinfer.__version__,
     default_parameter=Parameter(negative=()),
     help_format="plaintext",
+    suppress_keyboard_interrupt=False,
 )
 
 Settings = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())]
@@ -115,7 +116,8 @@ def certify(
     target
         The game: a file, or catalog:NAME, or openspiel:NAME.
     answer
-        A saved solution (.npz), the object of solve --json, or CSV with the columns state,player,action,probability.
+        A saved solution (.npz, or the folder of --out), the object of solve --json, or CSV with the columns
+        state,player,action,probability.
     concept
         The kind of equilibrium [nash].
     eps

@@ -1,6 +1,7 @@
 """What a person reads on stdout."""
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from equinfer.tables import Tables
 
 __all__ = [
     "certificate_record",
+    "on_stdout",
     "print_catalogue",
     "print_certificate",
     "print_comparison",
@@ -36,7 +38,7 @@ def print_json(record: Mapping[str, Any]) -> None:
 def print_solution(solution: Solution) -> None:
     """What was solved, the equilibrium, the verdict."""
     seconds = solution.seconds
-    console = _console()
+    console = on_stdout()
     _facts(
         console,
         [
@@ -60,7 +62,7 @@ def print_solution(solution: Solution) -> None:
 
 def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> None:
     """How far an answer is from equilibrium, and what each player would rather do."""
-    console = _console()
+    console = on_stdout()
     labels = GameLabels.of(tables)
     _facts(console, [("game", _sizes(labels, tables)), *_gap_facts(certificate, eps)])
     console.print()
@@ -96,7 +98,7 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
 
 def print_info(tables: Tables) -> None:
     """Sizes, structure, doubts."""
-    console = _console()
+    console = on_stdout()
     nbytes = tables.reward.nbytes + tables.kernel.nbytes
     found = structure.findings(tables) or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
@@ -115,7 +117,7 @@ def print_info(tables: Tables) -> None:
 
 def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[str, Any]) -> None:
     """Two objects of `solve --json` side by side."""
-    console = _console()
+    console = on_stdout()
     table = Table("", _clean(name_a), _clean(name_b), box=None, pad_edge=False)
     for key in ("concept", "solver", "status"):
         table.add_row(key, str(a[key]), str(b[key]))
@@ -146,7 +148,7 @@ def print_catalogue() -> None:
         table.add_row(
             entry.name, " ".join(f"{name}={value}" for name, value in entry.parameters.items()), entry.description
         )
-    _console().print(table)
+    on_stdout().print(table)
 
 
 def _print_profile(console: Console, solution: Solution) -> None:
@@ -239,6 +241,8 @@ def _mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
     support = [int(a) for a in order if policy[a] > 0]
     if len(support) == 1:
         return _clean(actions[support[0]])
+    if len(support) <= ACTIONS and np.ptp(policy[support]) < 1e-12:
+        return f"{', '.join(_clean(actions[a]) for a in sorted(support))}: {policy[support[0]]:.4g} each"
     words = ", ".join(f"{_clean(actions[a])} {policy[a]:.4g}" for a in support[:ACTIONS])
     return words + (f", {len(support) - ACTIONS} more" if len(support) > ACTIONS else "")
 
@@ -247,7 +251,7 @@ def _number(number: float | None) -> str:
     return "-" if number is None else f"{number:.6g}"
 
 
-def _bytes(size: float) -> str:
+def _bytes(size: float | int) -> str:
     for unit in ("bytes", "KiB", "MiB"):
         if size < 1024:
             return f"{size:.3g} {unit}"
@@ -264,7 +268,12 @@ def _hue(good: bool) -> str:
     return "bold green" if good else "bold yellow"
 
 
-def _console() -> Console:
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
+def on_stdout() -> Console:
     # Off a terminal nothing is cut to a width that nobody has.
-    console = Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=200)
+    width = None if sys.stdout.isatty() else 200
+    return _Console(highlight=False, markup=False, emoji=False, width=width)

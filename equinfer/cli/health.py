@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 import equinfer
+from equinfer.cli.display import on_stdout
 
 __all__ = ["run"]
 
@@ -21,7 +22,7 @@ def run() -> int:
     """Print versions, devices and extras, solve two games whose answers are known; 0 if all is well, else 1."""
     import jax
 
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = on_stdout()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     facts = [
         ("equinfer", equinfer.__version__),

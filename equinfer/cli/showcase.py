@@ -6,8 +6,6 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
-
 import equinfer
 from equinfer.cli import display, output, progress
 from equinfer.records import Solution
@@ -35,7 +33,7 @@ SHOWN = (
 def run(out: Path, force: bool) -> int:
     """Solve them, print summaries, write `out`/index.html and a folder for each; 0 if every answer is certified."""
     folder = output.prepared(out, force)
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = display.on_stdout()
     solutions: dict[Shown, Solution] = {}
     with resources.as_file(resources.files(equinfer) / "examples") as examples:
         for number, shown in enumerate(SHOWN, 1):

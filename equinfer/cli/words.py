@@ -31,7 +31,7 @@ def value(text: str) -> Any:
     constants = {"True": True, "False": False, "None": None}
     if text in constants:
         return constants[text]
-    for candidate in (text, f"[{text}]"):
+    for candidate in (text, f"[{text}]") if "," in text else (text,):
         try:
             return json.loads(candidate)
         except json.JSONDecodeError:

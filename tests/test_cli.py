@@ -1,0 +1,291 @@
+"""The command line: what is printed where, and every exit code."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.cli import run
+from equinfer.cli.usage import UsageError
+from equinfer.cli.words import assignments
+
+DILEMMA = "catalog:prisoners_dilemma"
+BY_PATH = ("--solver", "homotopy")
+"""The solver under which the commands are tested; solvers have tests of their own."""
+
+
+CUT_SHORT = (*BY_PATH, "--option", "max_steps=1", "--option", "restarts=0")
+"""Near the beginning of the path, far from any equilibrium."""
+ENDLESS = ("--solver", "vpg", "--option", "steps=1000000000", "--option", "tolerance=-1")
+"""Logit equilibria at a temperature that never falls."""
+
+
+@pytest.fixture
+def answer(tmp_path) -> Path:
+    """A CSV in which both cooperate: each would gain 5 - 3 = 2."""
+    path = tmp_path / "cooperate.csv"
+    path.write_text("state,player,action,probability\n0,0,cooperate,1\n0,1,cooperate,1\n")
+    return path
+
+
+def test_solve_prints_the_equilibrium_and_the_verdict(capsys):
+    assert run(["solve", DILEMMA, *BY_PATH]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "prisoners_dilemma: 2 players, 2 x 2 actions, one-shot" in out
+    assert "defect" in out
+    assert "cooperate" not in out
+    assert "CERTIFIED" in out
+
+
+def test_solve_json_is_one_object_and_nothing_else(capsys):
+    assert run(["solve", DILEMMA, *BY_PATH, "--json"]) == 0
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert err == ""
+    assert out.count("\n") == 1
+    assert record["certified"] is True
+    assert record["profile"] == [[[0.0, 1.0]], [[0.0, 1.0]]]
+    assert record["game"]["actions"] == [["cooperate", "defect"]] * 2
+
+
+def test_parameters_of_the_game_and_options_of_the_solver(capsys):
+    words = ["--set", "temptation=7.5", "sucker=-1", "--option", "max_steps=50", "--option", "restarts=1"]
+    assert run(["solve", DILEMMA, *BY_PATH, *words, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["payoff_scale"] == 8.5
+
+
+def test_above_eps_is_3_and_says_who_would_rather_do_what(capsys):
+    assert run(["solve", DILEMMA, *CUT_SHORT]) == 3
+    out = capsys.readouterr().out
+    assert "ABOVE EPS" in out
+    assert "play defect" in out
+    assert run(["solve", DILEMMA, *CUT_SHORT, "--eps", "5"]) == 0  # nobody can gain more than the payoffs' range
+
+
+def test_out_of_time_is_3(capsys):
+    assert run(["solve", DILEMMA, *ENDLESS, "--time", "0.5", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["status"] == "out_of_time"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["solv", DILEMMA], 2, 'Did you mean "solve"'),
+        (["solve", DILEMMA, "--epz", "1"], 2, "--eps"),
+        (["solve"], 2, "TARGET"),
+        (["solve", DILEMMA, "--eps", "much"], 2, "much"),
+        (["solve", DILEMMA, "--solver", "homotpy"], 2, "homotopy"),
+        (["solve", DILEMMA, "--concept", "wardrop"], 2, "known: nash"),
+        (["solve", DILEMMA, "--set", "tempation=3"], 2, "temptation"),
+        (["solve", DILEMMA, "--set", "temptation"], 2, "name=value"),
+        (["solve", DILEMMA, *BY_PATH, "--option", "max_stebs=3"], 2, "did you mean 'max_steps'"),
+        (["solve", "catalog:chiken"], 2, "chicken"),
+        (["solve", "nowhere.nfg"], 4, "nowhere.nfg"),
+        (["solve", DILEMMA, "--set", "temptation=red"], 4, "temptation"),
+        (["solve", DILEMMA, "--eps", "-1"], 4, "eps must be"),
+        (["certify", DILEMMA, "nowhere.csv"], 4, "nowhere.csv"),
+        (["compare", "nowhere.npz", "nowhere.npz"], 4, "nowhere.npz"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_an_exit_code(capsys, words, code, says):
+    assert run(words) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.startswith("equinfer: ")
+    assert err.count("\n") == 1
+
+
+def test_a_missing_extra_is_5_with_the_pip_line(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyspiel", None)  # importing it now fails, installed or not
+    assert run(["solve", "openspiel:matrix_pd"]) == 5
+    assert "pip install" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", [b"", b"\x00\xff\xfe", b"NFG 1 R"], ids=["empty", "binary", "truncated"])
+def test_a_bad_file_is_4_and_one_sentence(capsys, tmp_path, content):
+    (tmp_path / "game.nfg").write_bytes(content)
+    assert run(["solve", str(tmp_path / "game.nfg")]) == 4
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_mistake_of_ours_shows_where_and_is_1(capsys, monkeypatch):
+    monkeypatch.setattr(eq, "load", lambda *_, **__: 1 / 0, raising=False)
+    assert run(["info", DILEMMA]) == 1
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError" in err
+    assert "not in your input" in err
+
+
+def test_certify_judges_and_explains(capsys, answer):
+    assert run(["certify", DILEMMA, str(answer)]) == 3
+    out = capsys.readouterr().out
+    assert "play defect: gains 2" in out
+    assert run(["certify", DILEMMA, str(answer), "--eps", "2.1"]) == 0
+    assert run(["certify", DILEMMA, str(answer), "--json"]) == 3
+    record = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert record["gap"] == 2
+    assert record["certified"] is False
+    assert record["deviations"][0] == {"policy": [[0.0, 1.0]], "gain": [2.0]}
+
+
+def test_out_receives_three_files_that_can_be_judged_and_compared(capsys, tmp_path):
+    out = tmp_path / "new" / "answer"
+    assert run(["solve", DILEMMA, *BY_PATH, "--out", str(out)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "result.json", "solution.npz"]
+    for path in (out, out / "solution.npz", out / "result.json"):
+        assert run(["certify", DILEMMA, str(path)]) == 0
+    assert eq.load_solution(out / "solution.npz").to_json() == json.loads((out / "result.json").read_text())
+    capsys.readouterr()
+    assert run(["compare", str(out), str(out / "result.json")]) == 0
+    assert "not the same game" not in capsys.readouterr().out
+
+
+def test_compare_sees_another_game_and_the_distance(capsys, tmp_path):
+    for name, words in {
+        "short": (DILEMMA, *CUT_SHORT),
+        "long": (DILEMMA, *BY_PATH),
+        "other": ("catalog:asymmetric_matching_pennies", *BY_PATH),
+    }.items():
+        run(["solve", *words, "--out", str(tmp_path / name)])
+    short, long = (eq.load_solution(tmp_path / name / "solution.npz") for name in ("short", "long"))
+    apart = np.abs(short.profile[0] - long.profile[0]).max()
+    assert apart > 0.1
+    capsys.readouterr()
+    assert run(["compare", str(tmp_path / "short"), str(tmp_path / "long")]) == 0
+    assert f"{apart:.3g}" in capsys.readouterr().out
+    assert run(["compare", str(tmp_path / "short"), str(tmp_path / "other")]) == 0
+    assert "not the same game: name, actions differ" in capsys.readouterr().out
+
+
+def test_a_folder_with_something_in_it_is_refused_before_any_work(capsys, tmp_path):
+    (tmp_path / "thesis.txt").write_text("do not lose")
+    began = time.perf_counter()
+    assert run(["solve", "catalog:soccer", "--out", str(tmp_path)]) == 2
+    assert time.perf_counter() - began < 1
+    assert "--force" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+    assert run(["solve", DILEMMA, *BY_PATH, "--out", str(tmp_path), "--force"]) == 0
+    assert (tmp_path / "thesis.txt").read_text() == "do not lose"
+    assert (tmp_path / "solution.npz").exists()
+
+
+def test_a_full_disk_is_1_after_the_answer_was_printed_and_leaves_nothing(capsys, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    assert run(["solve", DILEMMA, *BY_PATH, "--out", str(tmp_path / "answer")]) == 1
+    out, err = capsys.readouterr()
+    assert "CERTIFIED" in out
+    assert err == "equinfer: writing failed: No space left on device.\n"
+    assert list((tmp_path / "answer").iterdir()) == []
+
+
+def test_an_out_that_is_a_file_is_refused(capsys, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert run(["solve", DILEMMA, "--out", str(tmp_path / "file")]) == 2
+    assert "must be a folder" in capsys.readouterr().err
+
+
+def test_labels_cannot_drive_the_terminal(capsys, tmp_path):
+    game = eq.TabularGame.from_payoffs([[[1, 0]], [[1, 0]]], action_labels=[["\x1b[2Jwipe"], ["[red]a", "b"]])
+    eq.save(game, tmp_path / "game.npz")
+    assert run(["solve", str(tmp_path / "game.npz"), *BY_PATH]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "?[2Jwipe" in out
+    assert "[red]a" in out
+
+
+def test_info_says_sizes_structure_and_doubts(capsys):
+    assert run(["info", DILEMMA]) == 0
+    out = capsys.readouterr().out
+    assert "payoff scale 5" in out
+    assert "symmetric" in out
+    assert "player 0: cooperate by defect" in out
+
+
+def test_games_lists_every_game_of_the_catalogue(capsys):
+    from equinfer.games import catalog
+
+    assert run(["games"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n{name} " in out for name in catalog.names())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3", 3),
+        ("-2.5e-1", -0.25),
+        ("true", True),
+        ("False", False),
+        ("None", None),
+        ("[1, 2]", [1, 2]),
+        ("1,2.5", [1, 2.5]),
+        ("red", "red"),
+        ('"3"', "3"),
+        ("", ""),
+    ],
+)
+def test_typed_values(text, value):
+    typed = assignments([f"name={text}"], "--set")["name"]
+    assert typed == value
+    assert type(typed) is type(value)
+
+
+@pytest.mark.parametrize("words", [["=3"], ["a"], ["a b=3"], ["a=1", "a=2"]])
+def test_words_that_are_no_assignments(words):
+    with pytest.raises(UsageError, match="--set"):
+        assignments(words, "--set")
+
+
+def spawn(*words: str, **streams) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-c", "import equinfer.cli; equinfer.cli.main()", *words], **streams)
+
+
+def test_help_loads_nothing_heavy():
+    code = "import sys, equinfer.cli; equinfer.cli.run(['--help']); sys.exit('numpy' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0
+    assert "solve" in ran.stdout
+
+
+def test_ctrl_c_prints_the_best_so_far_and_is_130(tmp_path):
+    words = (*ENDLESS, "--out", str(tmp_path / "o"))
+    process = spawn("solve", DILEMMA, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # The folder is made before the work begins; by then the interpreter answers to Ctrl-C.
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "o").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "INTERRUPTED" in out
+    assert "gap" in out
+    assert "Traceback" not in err
+    assert (tmp_path / "o" / "solution.npz").exists()
+
+
+def test_a_closed_pipe_is_no_error_and_a_full_one_is():
+    games = spawn("games", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert games.stdout is not None
+    games.stdout.close()
+    assert games.wait(timeout=60) == 0
+    if not os.path.exists("/dev/full"):
+        return
+    with open("/dev/full", "w") as full:
+        process = spawn("games", stdout=full, stderr=subprocess.PIPE, text=True)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == "equinfer: writing failed: No space left on device.\n"
