@@ -17,6 +17,9 @@ __all__ = ["ROUNDING_LEVEL", "drive"]
 
 ROUNDING_LEVEL = 1e-13
 """A gap of this many payoff scales is rounding: there is nothing left to polish."""
+DRAWN_ENTRIES = 400
+"""Probabilities of a profile up to which every iterate is certified and remembered, so that the way can be drawn."""
+DRAWN_ITERATES = 4000
 
 
 def drive(
@@ -39,7 +42,8 @@ def drive(
     read between iterates; `watch` is called with each iterate's info, the seconds and the best certified gap so far.
 
     **Returns:** an `Outcome`; `trace` holds every watched number per iterate, `seconds`, and `gap` (not a number
-    where nothing was certified). A solver that fails numerically (a singular system, a policy that is not finite) ends
+    where nothing was certified), of small games also the profiles themselves: `profile_0` (iterates, [H,] S, A_0), ...
+    A solver that fails numerically (a singular system, a policy that is not finite) ends
     as `stalled`, with its best so far.
     """
     run = _Run(judge, payoff_scale, watch)
@@ -75,6 +79,7 @@ class _Run:
         self._negligible = ROUNDING_LEVEL * payoff_scale
         self._began = time.perf_counter()
         self._rows: list[dict[str, float]] = []
+        self._drawn: list[Profile] = []
 
     @property
     def elapsed(self) -> float:
@@ -93,9 +98,15 @@ class _Run:
         if not all(np.isfinite(policy).all() for policy in profile):
             raise FloatingPointError("a policy is not finite")
         self._unjudged = profile
-        gap = self._keep_the_better(profile) if iterate.candidate else np.nan
+        drawn = sum(policy.size for policy in profile) <= DRAWN_ENTRIES and len(self._rows) < DRAWN_ITERATES
+        if iterate.candidate:
+            gap = self._keep_the_better(profile)
+        else:  # only watched: a solver has its reasons (which equilibrium it is after) not to offer it
+            gap = self._judge(profile).gap if drawn else np.nan
         row = {**iterate.info, "seconds": self.elapsed, "gap": gap}
         self._rows.append(row)
+        if drawn:
+            self._drawn.append(profile)
         if self._watch is not None:
             self._watch(row if self.best is None else {**row, "best_gap": self.best[1].gap})
 
@@ -116,4 +127,8 @@ class _Run:
 
     def trace(self) -> dict[str, np.ndarray]:
         names = self._rows[0] if self._rows else ()
-        return {name: np.array([row[name] for row in self._rows], np.float64) for name in names}
+        numbers = {name: np.array([row[name] for row in self._rows], np.float64) for name in names}
+        if len(self._drawn) < len(self._rows):
+            return numbers
+        drawn = {f"profile_{i}": np.stack(policies) for i, policies in enumerate(zip(*self._drawn, strict=True))}
+        return numbers | drawn

@@ -166,18 +166,24 @@ class TabularGame(eqx.Module):
         return tuple(mask / mask.sum(axis=1, keepdims=True) for mask in masks)
 
     def tables(self) -> Tables:
-        """The game as plain NumPy float64 arrays, for certificates, files and reports."""
+        """The game as plain NumPy float64 arrays that cannot be written to, for certificates, files and reports."""
         if not isinstance(self.kernel, DenseKernel):
             raise TypeError("only a dense kernel has raw tables")
         return Tables(
-            reward=np.asarray(self.reward),
-            kernel=np.asarray(self.kernel.probabilities),
-            discount=np.asarray(self.discount),
+            reward=_frozen(self.reward),
+            kernel=_frozen(self.kernel.probabilities),
+            discount=_frozen(self.discount),
             horizon=self.horizon,
-            initial=np.asarray(self.initial),
-            legal=tuple(np.asarray(legal) for legal in self.legal),
+            initial=_frozen(self.initial),
+            legal=tuple(map(_frozen, self.legal)),
             name=self.name,
             state_labels=self.state_labels,
             action_labels=self.action_labels,
             player_labels=self.player_labels,
         )
+
+
+def _frozen(array: AnyArray) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view

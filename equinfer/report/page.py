@@ -1,5 +1,6 @@
 """The page: one self-contained HTML file that opens in ten years."""
 
+import importlib.metadata
 import os
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +9,6 @@ import jinja2
 import plotly.graph_objects as go
 import plotly.offline
 
-from equinfer import __version__
 from equinfer.records import Solution, written_atomically
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
@@ -75,7 +75,7 @@ def _write(template: str, path: str | os.PathLike[str], **context: Any) -> None:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["number"] = number
-    text = environment.get_template(template).render(version=__version__, **context)
+    text = environment.get_template(template).render(version=importlib.metadata.version("equinfer"), **context)
     with written_atomically(path) as file:
         file.write(text.encode())
 

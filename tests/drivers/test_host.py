@@ -136,3 +136,14 @@ def test_watch_sees_every_iterate_and_the_best_gap():
     drive(script, watch=seen.append)
     assert [row["sweep"] for row in seen] == [0, 1, 2]
     assert [row.get("best_gap") for row in seen] == [None, 0.25, 0.25]
+
+
+def test_the_way_of_a_small_game_is_remembered_but_only_candidates_are_answers():
+    def script():
+        yield Iterate(policy(0.5), {"sweep": 0})
+        yield Iterate(policy(0.75), {"sweep": 1}, candidate=True)
+
+    outcome = drive(script)
+    np.testing.assert_array_equal(outcome.trace["profile_0"][:, 0], [policy(0.5)[0][0], policy(0.75)[0][0]])
+    assert np.isfinite(outcome.trace["gap"]).all()
+    np.testing.assert_array_equal(outcome.profile[0], policy(0.75)[0])
