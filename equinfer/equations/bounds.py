@@ -6,14 +6,12 @@ decision epochs, or $1/(1-\gamma)$. The letters are those of our account of the 
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import wrightomega
 
-from equinfer.equations.backup import evaluate_soft
-from equinfer.equations.information import entropy, kl_divergence
+from equinfer.equations.information import kl_divergence
 from equinfer.equations.response import soft_best_response
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
@@ -27,7 +25,7 @@ __all__ = [
     "implicit_gap",
     "log_num_outcomes",
     "model_error_gap",
-    "nash_gap_bound",
+    "pure_floor",
     "sampled_response_gap",
     "sharp_gap",
     "smoothness_constant",
@@ -47,7 +45,9 @@ def entropy_gap(temperature: ScalarLike, num_actions: int, length: ScalarLike) -
     return temperature * math.log(num_actions) * length
 
 
-def sharp_gap(temperature: float, log_outcomes: Float[AnyArray, "*batch"] | float) -> Float[np.ndarray, "*batch"]:
+def sharp_gap(
+    temperature: float, log_outcomes: Float[AnyArray, "*batch"] | float
+) -> Float[np.ndarray, "*batch"] | float:
     r"""Theorem A, sharp: $\tau\,W\big((M-1)/e\big)$, $W$ the Lambert function, $M$ the number of outcomes. On the host.
 
     $M=n^H$ with $n$ actions in each of $H$ epochs, or `log_num_outcomes` when actions are not always legal. With a
@@ -133,7 +133,7 @@ def a_posteriori_gap(
     **Arguments:** `bonus_to_go` is $B_i(s)=E_\pi\sum_t\gamma_i^t\,b_i(s_t)$, where $b_i=\tau\mathcal H(\pi_i)$, or
     $-\tau\,\mathrm{KL}(\pi_i\|\tilde\pi_i)$ with a magnet: the soft value less the plain one. `residual` is $\delta_i$,
     `soft_residual` at the exact soft action values of the profile. `floor`, $f_i$, is how far below zero the bonus of
-    a pure policy can be: nothing for entropy (default), $\max_a\tau\log\frac1{\tilde\pi_i(a\mid s)}$ with a magnet.
+    a pure policy can be: nothing for entropy (default), `pure_floor` with a magnet.
     """
     xp = namespace_of(bonus_to_go, residual, discount)
     excess = xp.max(residual, axis=1) + (0.0 if floor is None else xp.max(floor, axis=1))
@@ -156,38 +156,17 @@ def a_posteriori_gap_finite_horizon(
     return bonus_to_go + to_go[:, :, None]
 
 
-def nash_gap_bound(
-    q: Sequence[Float[AnyArray, "S _"]],
-    profile: Sequence[Float[AnyArray, "S _"]],
-    transition: Float[AnyArray, "S S"],
-    temperature: ScalarLike,
-    legal: Sequence[Bool[AnyArray, "S _"]],
-    discount: Float[AnyArray, " N"],
-    magnet: Sequence[Float[AnyArray, "S _"]] | None = None,
-) -> Float[AnyArray, "N S"]:
-    r"""Theorem A' for a whole discounted profile, from what an evaluation of it holds already.
+def pure_floor(
+    prior: Float[AnyArray, "*batch A"], legal: Bool[AnyArray, "*batch A"], temperature: ScalarLike
+) -> Float[AnyArray, "*batch"]:
+    r"""$\max_{a\text{ legal}}\tau\log\frac1{\tilde\pi(a\mid s)}$: how far below zero a pure policy's bonus can be.
 
-    **Arguments:** `q` are the players' $\bar Q^i(s,a^i)$, averaged over the others, *of the exact soft evaluation of
-    `profile`* with the entropy bonus, or with the bonus relative to `magnet` if one is given; `transition` is the
-    chain that the profile induces.
+    The `floor` of Theorem A' with a magnet: $\tau\log n$ for a uniform one, infinite if it rules out a legal action.
     """
-    xp = namespace_of(*q, *profile, transition)
-    bonuses, residuals, floors = [], [], []
-    for i, policy in enumerate(profile):
-        prior = legal[i].astype(policy.dtype) if magnet is None else magnet[i]
-        floors.append(_surprise(prior, legal[i]) if magnet is not None else xp.zeros_like(policy[:, 0]))
-        bonuses.append(entropy(policy) if magnet is None else -kl_divergence(policy, prior))
-        residuals.append(soft_residual(q[i], policy, temperature, prior, legal[i]))
-    to_go = evaluate_soft(temperature * xp.stack(bonuses), transition, discount)
-    return a_posteriori_gap(to_go, xp.stack(residuals), discount, temperature * xp.stack(floors))
-
-
-def _surprise(prior: Float[AnyArray, "S A"], legal: Bool[AnyArray, "S A"]) -> Float[AnyArray, " S"]:
-    r"""$\max_{a\text{ legal}}\log\frac1{\tilde\pi(a\mid s)}$: infinite if the prior rules out a legal action."""
     xp = namespace_of(prior, legal)
-    possible = prior > 0
+    possible = legal & (prior > 0)
     nats = xp.where(possible, -xp.log(xp.where(possible, prior, 1.0)), xp.inf)
-    return xp.max(xp.where(legal, nats, 0.0), axis=-1)
+    return temperature * xp.max(xp.where(legal, nats, 0.0), axis=-1)
 
 
 # Theorem E: a wrong opponent model (Prop. 5.5, Lemma 5.7 and Theorem 5.8 of the paper).

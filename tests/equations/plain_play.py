@@ -4,6 +4,8 @@ One agent's decision problem: reward (S, A), kernel (S, A, S). Shares nothing wi
 """
 
 import numpy as np
+from scipy.optimize import root
+from scipy.special import softmax
 
 
 def play_value(reward, kernel, policy, discount):
@@ -42,6 +44,24 @@ def one_shot_gaps(payoffs, profile):
             (row @ payoffs[1]).max() - row @ payoffs[1] @ column,
         ]
     )
+
+
+def logit_equilibrium(payoffs, temperature, start):
+    """A quantal response equilibrium of two players, logits = values / temperature: followed down from `start`.
+
+    Roots at falling temperatures, each from the last, in units where nothing grows: x = temperature * logits.
+    """
+    rows = len(start[0])
+    x = np.log(np.concatenate(start))
+    for now in temperature * np.geomspace(1.0 + 7.0 * (np.ptp(x) == 0), 1.0, 30):
+
+        def residual(x, now=now):
+            row, column = softmax(x[:rows] / now), softmax(x[rows:] / now)
+            return np.concatenate([payoffs[0] @ column, row @ payoffs[1]]) - x
+
+        x = root(residual, x, method="hybr", options={"xtol": 1e-14}).x
+    assert abs(residual(x)).max() < 1e-10 * temperature * (1 + abs(payoffs).max())
+    return softmax(x[:rows] / temperature), softmax(x[rows:] / temperature)
 
 
 def random_law(rng, *shape):
