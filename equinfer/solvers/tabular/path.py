@@ -19,6 +19,9 @@ from equinfer.solvers.tabular.qre import BorderedSystem, Evaluation, QRESystem, 
 __all__ = ["PathEnd", "PathPoint", "follow"]
 
 
+TINY = 1e-300
+
+
 class PathEnd(Enum):
     """Why a path ended."""
 
@@ -124,6 +127,8 @@ def follow(
                 raise _Refused("the orientation changed", across_branching=True)
         except (_Refused, SingularSystemError) as refusal:
             rejected += 1
+            if rejected == 2:  # perhaps the tangent is to blame: it was taken by way of the last prediction
+                tangent = _tangent_here(system, point, here, metric, tangent)
             crossing = crossing + 1 if getattr(refusal, "across_branching", True) else 0
             step /= 2.0
             if crossing > 12:
@@ -181,7 +186,7 @@ def _corrected(
         for k in range(1, len(steps)):  # Broyden's rank-one updates, carried by the steps themselves (Kelley 1995)
             change += steps[k] * (duals[k - 1] @ change)
         if steps:
-            ratio = metric.length(change) / metric.length(steps[-1])
+            ratio = metric.length(change) / max(metric.length(steps[-1]), TINY)
             contraction = max(contraction, ratio)
             if ratio > control.worst_contraction:
                 raise _Refused("the corrector is too slow")
@@ -191,7 +196,7 @@ def _corrected(
         if count == 0 and not squared <= (0.5 * step + tolerance) ** 2:
             raise _Refused("the prediction is too far off")
         steps.append(change)
-        duals.append(dual / max(squared, 1e-300))
+        duals.append(dual / max(squared, TINY))
         point = point + change
         here = system.evaluate(point)
     else:
@@ -216,6 +221,17 @@ def _tangent(
     response = (there.response_error - here.response_error) / nearby
     value = (there.value_error - here.value_error) / nearby
     return tangent + factored.solve(response, value, 0.0)
+
+
+def _tangent_here(
+    system: QRESystem, point: np.ndarray, here: Evaluation, metric: _Metric, like: Float[np.ndarray, " size"]
+) -> Float[np.ndarray, " size"]:
+    """The unit tangent by a factorisation at the point itself, on the side of `like`."""
+    try:
+        tangent = system.linearise(here, point, metric.dual(like)).tangent()
+    except SingularSystemError:
+        return like
+    return tangent / metric.length(tangent)
 
 
 def _extrapolated(system: QRESystem, knot: _Knot, last: _Knot | None, step: float) -> Float[np.ndarray, " size"]:
