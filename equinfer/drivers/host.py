@@ -99,10 +99,11 @@ class _Run:
             raise FloatingPointError("a policy is not finite")
         self._unjudged = profile
         drawn = sum(policy.size for policy in profile) <= DRAWN_ENTRIES and len(self._rows) < DRAWN_ITERATES
+        gap = np.nan
         if iterate.candidate:
             gap = self._keep_the_better(profile)
-        else:  # only watched: a solver has its reasons (which equilibrium it is after) not to offer it
-            gap = self._judge(profile).gap if drawn else np.nan
+        elif drawn:  # only watched: a solver has its reasons (which equilibrium it is after) not to offer it
+            gap = self._judge(profile).gap
         row = {**iterate.info, "seconds": self.elapsed, "gap": gap}
         self._rows.append(row)
         if drawn:
