@@ -11,8 +11,8 @@ from equinfer.errors import BadInput
 
 __all__ = ["MOST_PLAYERS", "Tables", "refuse_unless_it_fits"]
 
-MOST_PLAYERS = 62
-"""A NumPy array has at most 64 axes; the kernel takes one per player and two for the states."""
+MOST_PLAYERS = 32
+"""A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
 
 
 @dataclass(frozen=True, eq=False)

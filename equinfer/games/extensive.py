@@ -23,6 +23,8 @@ MOST_PROFILES = 2**20
 """Largest reduced normal form that is built, in pure strategy profiles."""
 MOST_DECISIONS = 2**22
 """Largest (strategies x sequences) table of one player."""
+COUNTED = 10**12
+"""Strategies beyond which nobody counts on."""
 MOST_WORK = 2**30
 """Most additions of one leaf to one profile."""
 
@@ -63,7 +65,7 @@ class ExtensiveGame:
 
     @property
     def num_strategies(self) -> tuple[int, ...]:
-        """Of each player, in the reduced normal form; counts beyond a million million stop there."""
+        """Of each player, in the reduced normal form; counting stops at `COUNTED`."""
         return tuple(map(_count, self.information_sets, self.num_sequences))
 
     @cached_property
@@ -76,7 +78,7 @@ def _count(sets: Sequence[InformationSet], num_sequences: int) -> int:
     below = [1] * num_sequences
     for here in reversed(sets):
         ways = sum(below[here.first : here.first + len(here.actions)])
-        below[here.parent] = min(below[here.parent] * ways, 10**12)
+        below[here.parent] = min(below[here.parent] * ways, COUNTED)
     return below[0]
 
 
@@ -101,7 +103,8 @@ def _refuse_unless_small(game: ExtensiveGame) -> None:
     for player, sequences, strategies in zip(game.players, game.num_sequences, counts, strict=True):
         if sequences * strategies > MOST_DECISIONS:
             raise BadInput(
-                f"{game.title}: player {player} has {strategies} reduced strategies with {sequences} sequences; "
+                f"{game.title}: player {player} has {'at least ' if strategies == COUNTED else ''}{strategies} reduced "
+                f"strategies with {sequences} sequences; "
                 f"the reduced normal form is built up to {MOST_DECISIONS} of strategies x sequences."
             )
     profiles = math.prod(counts)

@@ -288,7 +288,7 @@ def write(game: TabularGame, path: Path) -> None:
         if holds:
             raise BadInput(f"{path}: a .csv table cannot hold {reason}; write {game.name!r} to .npz.")
     text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text)  # its line ends are RFC 4180's, which makes it quote both kinds within a label
     players, states = tables.player_labels, tables.state_labels
     writer.writerow(
         ["state", *(f"a_{p}" for p in players), *(f"u_{p}" for p in players), *(f"phi_{s}" for s in states)]

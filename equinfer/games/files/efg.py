@@ -74,7 +74,7 @@ class _Reader:
             else:
                 pending.append(self.node(branch))
         if not self.tokens.at_end:
-            self.tokens.unexpected("the end of the file, since every branch has its node,")
+            self.tokens.unexpected("the end of the file, since every branch has its node")
         return ExtensiveGame(
             title,
             self.players,
@@ -113,7 +113,7 @@ class _Reader:
             if self.events.setdefault(which, described) != described:
                 tokens.fail(f"chance event {label or which} was declared with other actions or probabilities before")
         if which not in self.events:
-            tokens.unexpected(f"the actions of chance event {which}, which occurs for the first time,")
+            tokens.unexpected(f"the actions of chance event {which}, which occurs here first")
         return self.events[which][1]
 
     def chances(self, event: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
@@ -136,7 +136,7 @@ class _Reader:
         tokens = self.tokens
         player = tokens.whole("the number of the player", least=1) - 1
         if player >= len(self.players):
-            tokens.fail(f"player {player + 1} before this place does not exist; there are {len(self.players)}")
+            tokens.fail(f"player {player + 1} does not exist; there are {len(self.players)}")
         which = tokens.whole("the number of the information set", least=1)
         label = tokens.text("a name") if tokens.at_text else ""
         known = self.sets[player].get(which)
@@ -156,7 +156,7 @@ class _Reader:
                 self.sets[player][which] = known
                 self.num_sequences[player] += len(actions)
         if known is None:
-            tokens.unexpected(f"the actions of information set {which}, which occurs for the first time,")
+            tokens.unexpected(f"the actions of information set {which}, which occurs here first")
         if branch.sequences[player] != known.parent:
             tokens.fail(
                 f"player {self.players[player]} has imperfect recall at information set {known.label}: it is reached "
@@ -177,7 +177,7 @@ class _Reader:
             if self.outcomes.setdefault(which, payoffs) != payoffs:
                 tokens.fail(f"outcome {label or which} was declared with other payoffs before")
         if which not in self.outcomes:
-            tokens.unexpected(f"the payoffs of outcome {which}, which occurs for the first time,")
+            tokens.unexpected(f"the payoffs of outcome {which}, which occurs here first")
         total = tuple(a + b for a, b in zip(branch.payoffs, self.outcomes[which], strict=True))
         if not all(map(math.isfinite, total)):
             tokens.fail("the payoffs on the way to this node add up to more than a float holds")

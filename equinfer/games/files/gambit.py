@@ -10,14 +10,13 @@ from typing import NoReturn
 
 from equinfer.errors import BadInput
 from equinfer.games.extensive import distinct
-from equinfer.games.files.source import number
+from equinfer.games.files.source import clipped, number
 from equinfer.tables import MOST_PLAYERS
 
 __all__ = ["Tokens", "quoted"]
 
 _TOKEN = re.compile(r'"((?:[^"\\]++|\\.)*+)"|([{},])|([^\s{},"]+)|(")', re.DOTALL)
 _ESCAPE = re.compile(r'\\(["\\])')
-_SHOWN = 40
 
 TEXT, MARK, WORD, OPEN_QUOTE, END = 1, 2, 3, 4, 0
 
@@ -28,25 +27,30 @@ class Tokens:
     def __init__(self, text: str, source: str):
         self._text, self._source = text, source
         self._matches: Iterator[re.Match[str]] = _TOKEN.finditer(text)
+        self._start = 0
         self._advance()
 
     def _advance(self) -> None:
-        match = next(self._matches, None)
+        match, self._previous = next(self._matches, None), self._start
         self._start = len(self._text) if match is None else match.start()
         self.kind = END if match is None else match.lastindex or END
         self.value = "" if match is None else match[self.kind]
         if self.kind == OPEN_QUOTE:
-            self.fail("this quote is never closed")
+            self._fail_at(self._start, "this quote is never closed")
 
     def fail(self, says: str) -> NoReturn:
-        """Raise `BadInput` about the token in hand."""
-        raise BadInput(f"{self._source}, line {self._text.count(chr(10), 0, self._start) + 1}: {says}.")
+        """Raise `BadInput` about the token that was read last."""
+        self._fail_at(self._previous, says)
 
     def unexpected(self, expected: str) -> NoReturn:
+        """Raise `BadInput` about the token that comes next."""
         if self.kind == END:
-            self.fail(f"the file ends where {expected} should stand")
-        shown = self.value if len(self.value) <= _SHOWN else self.value[:_SHOWN] + "..."
-        self.fail(f"expected {expected}, found {shown!r}")
+            self._fail_at(self._start, f"the file ends where {expected} should stand")
+        self._fail_at(self._start, f"expected {expected}, found {self.value!r}")
+
+    def _fail_at(self, position: int, says: str) -> NoReturn:
+        line = self._text.count("\n", 0, position) + 1
+        raise BadInput(f"{self._source}, line {line}: {clipped(says)}.")
 
     def at(self, mark: str) -> bool:
         """Is the next token this brace or comma?"""
@@ -112,7 +116,7 @@ class Tokens:
             if values and self.at(","):
                 self._advance()
             values.append(self.number(f"the payoff of player {player}"))
-        self.mark("}", f"'}}' after {len(players)} payoffs, one per player,")
+        self.mark("}", f"'}}' after {len(players)} payoffs, one per player")
         return tuple(values)
 
     def header(self, keyword: str, version: str) -> tuple[str, tuple[str, ...]]:

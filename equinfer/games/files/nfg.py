@@ -69,9 +69,9 @@ def _payoff_form(tokens: Tokens, num_players: int, profiles: int) -> Float[np.nd
     while not tokens.at_end:
         if payoffs and tokens.at(","):
             tokens.mark(",", "a comma")
-        if len(payoffs) == needed:
-            tokens.fail(f"more payoffs than {needed} = {profiles} strategy profiles x {num_players} players")
         payoffs.append(tokens.number("a payoff"))
+        if len(payoffs) > needed:
+            tokens.fail(f"more payoffs than {needed} = {profiles} strategy profiles x {num_players} players")
     if len(payoffs) < needed:
         tokens.fail(f"only {len(payoffs)} payoffs of {needed} = {profiles} strategy profiles x {num_players} players")
     return np.frombuffer(payoffs)
@@ -88,11 +88,11 @@ def _outcome_form(tokens: Tokens, players: tuple[str, ...], profiles: int) -> Fl
     tokens.mark("}", "'}' after the outcomes")
     chosen = array("q")
     while not tokens.at_end:
+        outcome = tokens.whole("an outcome number")
         if len(chosen) == profiles:
             tokens.fail(f"more outcome numbers than the {profiles} strategy profiles")
-        outcome = tokens.whole("an outcome number")
         if outcome >= len(outcomes):
-            tokens.fail(f"outcome {outcome} before this place was never defined; there are {len(outcomes) - 1}")
+            tokens.fail(f"outcome {outcome} does not exist; there are {len(outcomes) - 1}")
         chosen.append(outcome)
     if len(chosen) < profiles:
         tokens.fail(f"only {len(chosen)} outcome numbers of {profiles}, one per strategy profile")

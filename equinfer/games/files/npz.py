@@ -60,7 +60,7 @@ def _checked_meta(meta: Any, path: Path) -> dict[str, Any]:
         raise BadInput(f"{path} has schema_version {meta.get('schema_version')}; this one reads {SCHEMA_VERSION}.")
     rightly = {
         "name": isinstance(meta.get("name"), str),
-        "horizon": "horizon" in meta,
+        "horizon": isinstance(meta.get("horizon", ""), int | None),
         "players": _are_labels(meta.get("players", 0)),
         "states": _are_labels(meta.get("states", 0)),
         "actions": "actions" in meta

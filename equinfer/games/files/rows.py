@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from equinfer.errors import BadInput
-from equinfer.games.files.source import number, read_text
+from equinfer.games.files.source import clipped, number, read_text
 
 __all__ = ["Row", "read_rows"]
 
@@ -21,7 +21,7 @@ class Row(NamedTuple):
     cells: dict[str, str]
 
     def fail(self, says: str) -> NoReturn:
-        raise BadInput(f"{self.path}, line {self.line}: {says}.")
+        raise BadInput(f"{self.path}, line {self.line}: {clipped(says)}.")
 
     def number(self, column: str) -> float:
         value = number(self.cells[column])

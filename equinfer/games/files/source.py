@@ -9,10 +9,12 @@ from pathlib import Path
 from equinfer.errors import BadInput
 from equinfer.records import written_atomically
 
-__all__ = ["LARGEST_FILE", "checked_file", "decimal", "number", "read_text", "write_text"]
+__all__ = ["LARGEST_FILE", "checked_file", "clipped", "decimal", "number", "read_text", "write_text"]
 
 LARGEST_FILE = 2**29
 """Bytes of text that a reader takes in."""
+
+LONGEST_SENTENCE = 800
 
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _RATIONAL = re.compile(r"([+-]?\d+)/(\d+)", re.ASCII)
@@ -77,6 +79,15 @@ def decimal(value: float) -> str:
     """The shortest text from which `number` gets the same float back."""
     text = repr(float(value))
     return text.removesuffix(".0")
+
+
+def clipped(says: str) -> str:
+    """A sentence that quotes a file, without the middle if the quotation is endless."""
+    return (
+        says
+        if len(says) <= LONGEST_SENTENCE
+        else f"{says[: LONGEST_SENTENCE // 2]} ... {says[-LONGEST_SENTENCE // 2 :]}"
+    )
 
 
 def _reason(error: Exception) -> str:
