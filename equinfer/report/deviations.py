@@ -32,14 +32,14 @@ def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
         place = int(np.argmax(gain))
         actions = solution.game.actions[player]
         own = solution.profile[player].reshape(-1, len(actions))[place]
-        better = deviation.policy.reshape(-1, len(actions))[place]
+        better = _mixture(deviation.policy.reshape(-1, len(actions))[place], actions)
         rows.append(
             DeviationRow(
                 player=player_name(solution.game.players[player]),
                 gain=number(float(gain[place]), 3),
                 place=_row_names(solution)[place] if len(gain) > 1 else "",
                 plays=_mixture(own, actions),
-                instead=_mixture(better, actions),
+                instead=better if gain[place] > _noise(solution) else "nothing gains more than rounding",
             )
         )
     return tuple(rows)
@@ -48,8 +48,7 @@ def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
 def gains_by_state(solution: Solution) -> go.Figure | None:
     """What each player gains by its best deviation, state by state; None where it is rounding everywhere."""
     gains = [np.ravel(deviation.gain) for deviation in solution.certificate.deviations]
-    noise = max(solution.certificate.numerical_error, 1e-13 * solution.payoff_scale)
-    if not gains or max(gain.max() for gain in gains) <= noise or gains[0].size == 1:
+    if not gains or max(gain.max() for gain in gains) <= _noise(solution) or gains[0].size == 1:
         return None
     worst = np.argsort(-np.max(gains, axis=0), kind="stable")[:MOST_BARS]
     shown = np.sort(worst)
@@ -68,6 +67,10 @@ def gains_by_state(solution: Solution) -> go.Figure | None:
     result.update_yaxes(title=f"gain ({solution.certificate.unit})", exponentformat="power")
     result.update_xaxes(type="category")
     return result
+
+
+def _noise(solution: Solution) -> float:
+    return max(solution.certificate.numerical_error, 1e-13 * solution.payoff_scale)
 
 
 def _row_names(solution: Solution) -> list[str]:

@@ -51,14 +51,15 @@ def probability_path(solution: Solution) -> go.Figure | None:
                     legendgroup=names[player],
                     legendgrouptitle={"text": names[player]},
                     showlegend=state == 0,
-                    mode="lines",
+                    mode="lines+markers",
+                    marker={"size": 5},
                     line={"color": player_colour(action), "dash": _DASHES[(action // 8) % len(_DASHES)], "width": 2},
                     hovertemplate="%{y:.4f}<extra>" + label + "</extra>",
                 ),
                 row=state + 1,
                 col=player + 1,
             )
-    dress(result, height=130 + 220 * states, legend={"orientation": "v", "x": 1.04, "y": 1})
+    dress(result, height=130 + 220 * states, legend={"orientation": "v", "x": 1.04, "y": 1, "yanchor": "top"})
     result.update_yaxes(range=[-0.03, 1.03])
     result.update_yaxes(title="probability", col=1)
     result.update_xaxes(type="log", exponentformat="power")

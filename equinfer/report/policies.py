@@ -54,7 +54,8 @@ def policy_maps(solution: Solution) -> go.Figure:
         )
     dress(result, height=min(900, 150 + 24 * shown))
     result.update_xaxes(side="bottom", type="category", showgrid=False)
-    result.update_yaxes(type="category", showgrid=False, automargin=True, showticklabels=len(rows) > 1)
+    result.update_yaxes(type="category", showgrid=False, automargin=True, showticklabels=False)
+    result.update_yaxes(showticklabels=len(rows) > 1, col=1)
     return result
 
 
