@@ -61,6 +61,8 @@ class StepControl:
     """The rate of the corrector that a step aims at; a worse rate than `worst_contraction` is refused."""
     worst_contraction: float = 0.6
     growth: float = 2.0
+    most_crossings: int = 10
+    """So many steps refused for the sign of the determinant alone, none got past: two branches cross."""
     tightest_turn: float = 0.5
     """Smallest accepted cosine between successive tangents."""
 
@@ -113,7 +115,8 @@ def follow(
     yield _path_point(system, point, here, tangent, 0.0, 0, 0)
 
     last: _Knot | None = None
-    step, rejected, crossing = control.first, 0, 0
+    step, rejected = control.first, 0
+    travelled, crossings, barrier = 0.0, 0, 0.0
     for _ in range(max_steps):
         rate = float(point[-1])
         if rate >= coldest or rate < 0:
@@ -129,9 +132,10 @@ def follow(
             rejected += 1
             if rejected == 2:  # perhaps the tangent is to blame: it was taken by way of the last prediction
                 tangent = _tangent_here(system, point, here, metric, tangent)
-            crossing = crossing + 1 if getattr(refusal, "across_branching", True) else 0
+            if getattr(refusal, "across_branching", True):
+                crossings, barrier = crossings + 1, barrier if crossings else travelled + step
             step /= 2.0
-            if crossing > 12:
+            if crossings > control.most_crossings:
                 yield PathEnd.branching
                 return
             if step < control.shortest:
@@ -139,12 +143,15 @@ def follow(
                 return
             continue
         moved = metric.length(corrected.point - point)
+        travelled += moved
+        if travelled > barrier:
+            crossings = 0
         last = _Knot(point, tangent, moved)
         point, here, tangent = corrected.point, corrected.here, corrected.tangent
         yield _path_point(system, point, here, tangent, step, corrected.count, rejected)
         grow = np.sqrt(control.contraction / max(corrected.contraction, 1e-12))
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
-        rejected = crossing = 0
+        rejected = 0
     yield PathEnd.steps
 
 
