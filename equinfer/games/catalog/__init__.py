@@ -3,7 +3,6 @@
 To add one: write its builder into a file of this folder, decorate it with `entry`, and give it a line in `_HOME`.
 """
 
-import difflib
 import importlib
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +97,5 @@ def stage_potential(name: str, **parameters: Any) -> Float[np.ndarray, "S *A"] |
 def _entry(name: str) -> Entry:
     key = name.replace("-", "_")
     if key not in _HOME:
-        near = difflib.get_close_matches(key, _HOME, n=1)
-        hint = f" Did you mean {near[0]}?" if near else ""
-        raise UnknownName(f"the catalogue has no game {name!r}.{hint} Known: {', '.join(_HOME)}.")
+        raise UnknownName.among("game of the catalogue", key, _HOME)
     return getattr(importlib.import_module(f"{__name__}.{_HOME[key]}"), key)

@@ -76,7 +76,7 @@ class StageSolver:
         yield
         if len(self._shape) == 2:
             yield from self._by_pivoting(flat)
-        for state in np.flatnonzero(~self.solved):
+        for state in np.flatnonzero(~self.solved).tolist():
             yield from self._by_path(flat, state)
 
     def _by_pivoting(self, table: Float[np.ndarray, "N S J"]) -> Iterator[None]:
