@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
 
@@ -157,7 +158,7 @@ def strategy_labels(game: ExtensiveGame) -> tuple[tuple[str, ...], ...]:
     return tuple(labels)
 
 
-def behaviour(game: ExtensiveGame, profile: Sequence[np.ndarray]) -> tuple[dict[str, dict[str, float]], ...]:
+def behaviour(game: ExtensiveGame, profile: Sequence[ArrayLike]) -> tuple[dict[str, dict[str, float]], ...]:
     r"""The behaviour strategies that are worth the same as a mixed `profile` (Kuhn 1953).
 
     With realisation weights $w(\sigma)=\sum_s x_s 1[s\text{ plays }\sigma]$ the probability of action $a$ at an
