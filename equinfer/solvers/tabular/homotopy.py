@@ -132,24 +132,37 @@ def branch(system: QRESystem, tolerance: float, max_steps: int) -> Iterator[Trac
         if point.cooling and point.rate >= next_rate:
             next_rate = POLISH_EVERY * point.rate
             found = polish(system.game, point.policy, _living(system, point))
-            if found is not None and not _on_branch(found, point):
+            if found is not None and not _on_branch(system, found, point):
                 found, aside = None, found
         yield Traced(point.policy if found is None else found.policy, _watched(system, point), found, True, None)
         if found is not None:
             return
 
 
-def _on_branch(equilibrium: Equilibrium, point: PathPoint) -> bool:
-    return equilibrium.index >= 0 and bool(np.abs(equilibrium.policy - point.policy).max() < NEAR)
+def _on_branch(system: QRESystem, equilibrium: Equilibrium, point: PathPoint) -> bool:
+    r"""Whether the branch can end here: index, nearness, and approach at the rate of a limit or faster.
+
+    Close to its limit $\pi(\lambda)=\pi^*+c/\lambda$, so that $d\pi/d\log\lambda=-(\pi-\pi^*)$; half of that is asked.
+    """
+    away = point.policy - equilibrium.policy
+    far = float(np.abs(away).max())
+    drift = point.policy * _log_slope(system, point)
+    approaching = far < ALIVE or np.sum(away * drift) <= -0.5 * np.sum(away * away)
+    return equilibrium.index >= 0 and far < NEAR and bool(approaching)
+
+
+def _log_slope(system: QRESystem, point: PathPoint) -> Float[np.ndarray, "S n"]:
+    r"""$d\log\pi/d\log\lambda$ along the branch."""
+    game = system.game
+    change, _, cooling = system.split(point.tangent)
+    mean = game.totals(point.policy * change)[:, game.owner]
+    return point.rate / cooling * (change - mean)
 
 
 def _living(system: QRESystem, point: PathPoint) -> np.ndarray:
     """The actions that the tangent expects alive further down the path: the support that it is heading for."""
-    game = system.game
-    change, _, cooling = system.split(point.tangent)
-    mean = game.totals(point.policy * change)[:, game.owner]
-    slope = point.rate / cooling * (change - mean)
-    return np.log(np.maximum(point.policy, 1e-300)) + (LOOK_AHEAD - 1.0) * slope > np.log(ALIVE)
+    ahead = (LOOK_AHEAD - 1.0) * _log_slope(system, point)
+    return np.log(np.maximum(point.policy, 1e-300)) + ahead > np.log(ALIVE)
 
 
 def _watched(system: QRESystem, point: PathPoint) -> dict[str, float]:
