@@ -9,9 +9,6 @@ from equinfer.tables import refuse_unless_it_fits
 
 __all__ = ["price_duopoly"]
 
-KINKED_DISCOUNT = 0.9
-"""The kinked-demand policies are listed from here on; they are an equilibrium as long as firms are patient enough."""
-
 
 def _profits(steps: int) -> Float[np.ndarray, "P P"]:
     """What a firm at the first price earns against the second: demand 1 - p goes to the cheaper one, or is shared."""
@@ -27,9 +24,10 @@ def _kinked_demand(game: TabularGame, steps: int, discount: float) -> tuple[Know
     The mover answers 6, 5, 4, 3 and 0 by the monopoly price 3, 2 by 1, and 1 by a war of attrition: it raises the
     price to 3 with the chance $\beta$ that leaves both indifferent. With $v=\frac{9/2}{1-\gamma}$ the mover's value
     at 3, raising from 1 earns $\gamma v$; staying earns $\frac52+\gamma[\beta(5+\gamma v)+(1-\beta)(\frac52+\gamma^2
-    v)]$. Hence $\beta=\frac{(1+\gamma)(9\gamma-5)}{\gamma(5+9\gamma)}$.
+    v)]$. Hence $\beta=\frac{(1+\gamma)(9\gamma-5)}{\gamma(5+9\gamma)}$, a probability for $\gamma\ge5/9$. Of the other
+    deviations the most tempting undercuts 3 by 2, $8+\gamma^3v\le\frac92+\gamma v$, and never pays above that either.
     """
-    if steps != 6 or discount < KINKED_DISCOUNT:
+    if steps != 6 or discount < 5 / 9:
         return ()
     raises = (1 + discount) * (9 * discount - 5) / (discount * (5 + 9 * discount))
     answer = np.zeros((7, 7))

@@ -21,12 +21,12 @@ def bertrand_profits(quality: Float[np.ndarray, "S N"], market: float) -> Float[
     function. Best responses increase in each other and start below the equilibrium at 1, so their iteration climbs to
     it; the equilibrium of logit demand is unique. At it, profits are market size times $m_iD_i=m_i-1$.
     """
-    markup = np.ones_like(quality)
+    markup, rivals = np.ones_like(quality), 1.0 - np.eye(quality.shape[1])
+    rounding = 4 * np.finfo(float).eps * (1 + np.abs(quality).max())  # of the exponents
     while True:
-        appeal = np.exp(quality - markup)
-        others = 1.0 + appeal.sum(axis=1, keepdims=True) - appeal
+        others = 1.0 + np.exp(quality - markup) @ rivals
         better = 1.0 + lambertw(np.exp(quality - 1.0) / others).real
-        if np.abs(better - markup).max() <= 4 * np.finfo(float).eps * better.max():
+        if np.abs(better - markup).max() <= rounding * better.max():
             return market * (better - 1.0)
         markup = better
 
@@ -120,6 +120,10 @@ def quality_ladder(
         require(value >= least, f"quality_ladder needs {what} >= {least}; got {value}.")
     for what, value in (("cost", cost), ("efficacy", efficacy), ("step", step), ("market", market)):
         require(value >= 0, f"quality_ladder needs {what} >= 0; got {value:g}.")
+    require(
+        step * (levels - 1) <= 100,
+        f"quality_ladder needs step * (levels - 1) <= 100, a best quality of e^100; got {step * (levels - 1):g}.",
+    )
     require(0 <= shock <= 1, f"quality_ladder needs a shock in [0, 1]; got {shock:g}.")
     states = levels**firms
     refuse_unless_it_fits(firms, states, (investments,) * firms, "quality_ladder")
