@@ -188,7 +188,7 @@ def test_no_text(tmp_path, suffix):
 
 
 def test_an_unknown_suffix_lists_the_known_ones(tmp_path):
-    with pytest.raises(BadInput, match=r"ends in one of \.nfg, \.efg, \.csv, \.npz; \.txt does not"):
+    with pytest.raises(BadInput, match=r"ends in one of \.nfg, \.efg, \.csv, \.npz; \.txt is none of them"):
         read_game(tmp_path / "g.txt")
 
 

@@ -68,7 +68,6 @@ def write_game(game: TabularGame, path: str | os.PathLike[str]) -> None:
 def _format(path: Path) -> Format:
     form = FORMATS.get(path.suffix.lower())
     if form is None:
-        raise BadInput(
-            f"{path}: a game's file ends in one of {', '.join(FORMATS)}; {path.suffix or 'nothing'} does not."
-        )
+        found = f"{path.suffix} is none of them" if path.suffix else "this name has no suffix"
+        raise BadInput(f"{path}: the name of a game's file ends in one of {', '.join(FORMATS)}; {found}.")
     return form

@@ -109,7 +109,7 @@ def _players(path: Path, header: tuple[str, ...]) -> tuple[str, ...]:
             f"{path} needs a column 'state' and, for each player, columns a_<player> and u_<player>; "
             f"its header begins with {', '.join(map(repr, header[:SHOWN]))}."
         )
-    for player in set(players) ^ set(_suffixes(header, "u_")):
+    for player in sorted(set(players) ^ set(_suffixes(header, "u_"))):
         has, lacks = ("a_", "u_") if player in players else ("u_", "a_")
         raise BadInput(f"{path} has a column {has}{player}, but no column {lacks}{player}.")
     return players
