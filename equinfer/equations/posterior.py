@@ -32,7 +32,7 @@ def opponent_posterior(
 
     The soft best response of agent $j$ to `expectation`, $p_{-j}(a^{-j}\mid s)$, with its prior as the magnet. The
     average is inside the exponential: a *marginal* response. (Prop. 5.2's conditional response puts it outside, so
-    agents who act by the one and model each other by the other can never be right about each other.)
+    agents who act by the one and model each other by the other are wrong even if they know each other's rewards.)
     """
     xp = namespace_of(q, expectation)
     return soft_best_response(xp.sum(expectation[..., None] * q, axis=-2), temperature, prior, legal)

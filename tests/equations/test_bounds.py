@@ -361,3 +361,19 @@ def test_epsilons_scale_with_the_unit_of_reward(temperature, unit):
         )
 
     np.testing.assert_allclose(all_of(unit), unit * all_of(1.0), rtol=1e-12)
+
+
+def test_sharp_gap_does_not_carry_over_to_discounting():
+    # Stay for 0.266, or leave for good at -1.42, to where both actions pay 0: more than tau W((2^(1/(1-g)) - 1) / e).
+    discount = 0.59
+    reward = np.array([[0.266, -1.42], [0.0, 0.0]])
+    kernel = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 1.0]]])
+    policy = np.full((2, 2), 0.5)
+    for _ in range(20):
+        value = play_value(reward + entropy(policy)[:, None], kernel, policy, discount)
+        q = reward + discount * kernel @ value
+        policy = soft_best_response(q, 1.0, np.ones_like(q), np.ones_like(q, bool))
+    assert soft_residual(q, policy, 1.0, np.ones_like(q), np.ones_like(q, bool)).max() < 1e-15
+    gap = (best_value(reward, kernel, discount) - play_value(reward, kernel, policy, discount))[0]
+    assert gap == pytest.approx(1.027 * sharp_gap(1.0, np.log(2) / (1 - discount)), rel=1e-3)
+    assert gap < entropy_gap(1.0, 2, 1 / (1 - discount))
