@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import cyclopts
 
@@ -18,6 +19,7 @@ DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    _remember_compilations()
     code = run(sys.argv[1:] if tokens is None else tokens)
     try:
         sys.stdout.flush()
@@ -26,6 +28,16 @@ def main(tokens: Sequence[str] | None = None) -> None:
         # What is still in the buffer has nowhere to go; without this the interpreter would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _remember_compilations() -> None:
+    """Keep what JAX compiles for the next run, if there is a place for it, unless the user has chosen one."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equinfer" / "jax"
+    with contextlib.suppress(OSError):
+        cache.mkdir(parents=True, exist_ok=True)
+    if os.access(cache, os.W_OK):
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 def run(tokens: Sequence[str]) -> int:

@@ -161,7 +161,7 @@ def _print_profile(console: Console, solution: Solution) -> None:
             table.add_row(_clean(player), plays, _number(solution.values[i, 0]))
         console.print(table)
         return
-    places = list(np.ndindex(solution.values.shape[1:]))
+    places = _places(solution)
     table = Table(*(["epoch"] if solution.values.ndim > 2 else []), "state", box=None, pad_edge=False)
     for player in labels.players:
         table.add_column(_clean(player))
@@ -174,6 +174,15 @@ def _print_profile(console: Console, solution: Solution) -> None:
     console.print(table)
     if len(places) > ROWS:
         console.print(f"... {len(places) - ROWS} more rows: all of them with --json, or in the folder of --out")
+
+
+def _places(solution: Solution) -> list[tuple[int, ...]]:
+    """([epoch,] state) of every row; the states in which the game can begin stand first."""
+    places = list(np.ndindex(solution.values.shape[1:]))
+    if solution.tables is None:
+        return places
+    initial = solution.tables.initial
+    return sorted(places, key=lambda place: (place[:-1], initial[place[-1]] == 0))
 
 
 def _print_deviations(console: Console, labels: GameLabels, certificate: Certificate) -> None:

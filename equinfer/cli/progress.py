@@ -1,7 +1,6 @@
-"""What a person sees on stderr while a solver works: a live line on a terminal, an occasional plain one elsewhere."""
+"""What a person sees on stderr while a solver works: a live line on a terminal, ever rarer plain ones elsewhere."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,8 +8,8 @@ from rich.console import Console
 
 __all__ = ["shown"]
 
-PLAIN_EVERY = 10.0
-"""Seconds between lines where stderr is a file or a pipe: a short solve says nothing there."""
+FIRST_LINE = 2.0
+"""Seconds of solving before the first line where stderr is a file or a pipe; each next one takes twice as long."""
 
 
 @contextmanager
@@ -21,12 +20,12 @@ def shown(task: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
         with console.status(f"{task} ...") as status:
             yield lambda row: status.update(f"{task}: {_line(row)}")
         return
-    said = time.monotonic()
+    due = FIRST_LINE
 
     def say(row: Mapping[str, float]) -> None:
-        nonlocal said
-        if time.monotonic() - said >= PLAIN_EVERY:
-            said = time.monotonic()
+        nonlocal due
+        if row["seconds"] >= due:
+            due *= 2
             print(f"{task}: {_line(row)}", file=sys.stderr, flush=True)
 
     yield say

@@ -37,7 +37,7 @@ def run(out: Path, force: bool) -> int:
     solutions: dict[Shown, Solution] = {}
     with resources.as_file(resources.files(equinfer) / "examples") as examples:
         for number, shown in enumerate(SHOWN, 1):
-            console.rule(f"{number} of {len(SHOWN)}: {shown.title}", align="left", characters="-")
+            console.print(f"--- {number} of {len(SHOWN)}: {shown.title}")
             target = shown.target if ":" in shown.target else examples / shown.target
             with progress.shown(f"{number} of {len(SHOWN)}: solving {shown.name}") as watch:
                 solutions[shown] = equinfer.solve(target, watch=watch)
