@@ -185,6 +185,8 @@ def flat_magnet(game: Any, magnet: Profile | None) -> Float[np.ndarray, "*H S n"
     """
     if magnet is None:
         return np.concatenate(game.uniform_profile(), axis=1)
+    if len(magnet) != game.num_players:
+        raise BadInput(f"magnet has {len(magnet)} arrays; expected one array per player ({game.num_players}).")
     flat = []
     for player, (given, mask) in enumerate(zip(magnet, game.legal, strict=True)):
         array, legal = np.asarray(given, float), np.asarray(mask)

@@ -160,6 +160,7 @@ class BorderedSystem:
         pairs = game.pair_values(here.policy, here.tables)
         centred = np.where(game.same_owner, 0.0, pairs - here.action_values[:, :, None])
         response_slope = centred * here.policy[:, None, :]  # MC
+        response_slope[~game.legal] = 0.0
         blocks = np.eye(n) - rate * response_slope
         signs, kept, inverse = _inverses(blocks)
 
@@ -171,6 +172,7 @@ class BorderedSystem:
         gain = game.transitions(here.policy)
         states = np.arange(S)
         gain[states, :, states] -= 1.0
+        gain[~game.legal] = 0.0
 
         border_logits, border_value, border_rate = system.split(border)
         border_weight = (border_logits[:, None] @ inverse)[:, 0]
