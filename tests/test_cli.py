@@ -214,6 +214,21 @@ def test_info_says_sizes_structure_and_doubts(capsys):
     assert "player 0: cooperate by defect" in out
 
 
+def test_a_game_tree_is_answered_by_information_set(capsys, tmp_path):
+    # In pays the entrant 1 if the incumbent then shares, which pays it 1 rather than -1; out pays the entrant 0.
+    (tmp_path / "entry.efg").write_text(
+        'EFG 2 R "entry" { "entrant" "incumbent" }\n'
+        'p "" 1 1 "start" { "in" "out" } 0\np "" 2 1 "entered" { "fight" "share" } 0\n'
+        't "" 1 "" { -1, -1 }\nt "" 2 "" { 1, 1 }\nt "" 3 "" { 0, 2 }\n'
+    )
+    assert run(["info", str(tmp_path / "entry.efg")]) == 0
+    assert "2 information sets" in capsys.readouterr().out
+    assert run(["solve", str(tmp_path / "entry.efg"), "--solver", "stage-nash"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    plays = [line.split()[2:] for line in lines if line.startswith(("entrant", "incumbent"))]
+    assert plays in ([["start", "in"], ["entered", "share"]], [["start", "out"], ["entered", "fight"]])
+
+
 def test_games_lists_every_game_of_the_catalogue(capsys):
     from equinfer.games import catalog
 

@@ -172,7 +172,7 @@ def info(target: str, /, *, settings: Settings = None) -> int:
     """
     from equinfer.cli import display
 
-    display.print_info(_loaded(target, settings).tables())
+    display.print_info(_loaded(target, settings))
     return 0
 
 

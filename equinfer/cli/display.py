@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equinfer.games import structure
+from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status, json_text
 from equinfer.tables import Tables
 
@@ -47,7 +48,10 @@ def print_solution(solution: Solution) -> None:
         ],
     )
     console.print()
-    _print_profile(console, solution)
+    if solution.behaviour is None:
+        _print_profile(console, solution)
+    else:
+        _print_behaviour(console, solution)
     console.print()
     facts = _gap_facts(solution.certificate, solution.eps)
     if solution.bound is not None:
@@ -96,9 +100,9 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
     }
 
 
-def print_info(tables: Tables) -> None:
+def print_info(game: TabularGame) -> None:
     """Sizes, structure, doubts."""
-    console = on_stdout()
+    console, tables = on_stdout(), game.tables()
     nbytes = tables.reward.nbytes + tables.kernel.nbytes
     found = structure.findings(tables) or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
@@ -112,6 +116,9 @@ def print_info(tables: Tables) -> None:
     ]
     if not tables.legal_joint.all():
         facts.insert(3, ("legal", f"{tables.legal_joint.sum()} of the joint rows"))
+    if game.extensive is not None:
+        sets = sum(map(len, game.extensive.information_sets))
+        facts.insert(1, ("tree", f"{sets} information sets; actions are the strategies of the reduced normal form"))
     _facts(console, facts)
 
 
@@ -172,8 +179,28 @@ def _print_profile(console: Console, solution: Solution) -> None:
             row += [_mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
         table.add_row(*row)
     console.print(table)
-    if len(places) > ROWS:
-        console.print(f"... {len(places) - ROWS} more rows: all of them with --json, or in the folder of --out")
+    _print_rest(console, len(places))
+
+
+def _print_rest(console: Console, rows: int) -> None:
+    if rows > ROWS:
+        console.print(f"... {rows - ROWS} more rows: all of them with --json, or in the folder of --out")
+
+
+def _print_behaviour(console: Console, solution: Solution) -> None:
+    """Of a game tree: what each player does where it has to choose."""
+    table = Table("player", "value", "information set", "plays", box=None, pad_edge=False)
+    rows = [
+        (i, information_set, actions)
+        for i, sets in enumerate(solution.behaviour)
+        for information_set, actions in sets.items()
+    ]
+    for i, information_set, actions in rows[:ROWS]:
+        plays = _mixed(np.array(list(actions.values())), list(actions))
+        value = _number(solution.values[i, 0])
+        table.add_row(_clean(solution.game.players[i]), value, _clean(information_set), plays)
+    console.print(table)
+    _print_rest(console, len(rows))
 
 
 def _places(solution: Solution) -> list[tuple[int, ...]]:

@@ -20,6 +20,6 @@ SOLVERS = {
 def solver_class(name: str) -> Any:
     """The class of a solver. **Raises:** `UnknownName` with the known ones."""
     if name not in SOLVERS:
-        raise UnknownName(f"unknown solver {name!r}; known: auto, {', '.join(SOLVERS)}.")
+        raise UnknownName.among("solver", name, ("auto", *SOLVERS))
     module, _, attribute = SOLVERS[name].partition(":")
     return getattr(importlib.import_module(module), attribute)
