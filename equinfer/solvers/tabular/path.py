@@ -103,8 +103,8 @@ def follow(
 ) -> Iterator[PathPoint | PathEnd]:
     r"""The points of the branch in order, the one at $\lambda=0$ first, and last the reason of the end.
 
-    **Arguments:** `tolerance` on the fixed-point residual in probabilities and unit payoffs; `coldest` is the
-    $\lambda$ at which the path is at its end.
+    **Arguments:** `tolerance` on the fixed-point residual in probabilities and unit payoffs, or its rounding error
+    where that is larger (beyond $\lambda=10^4$ or so); `coldest` is the $\lambda$ at which the path is at its end.
     """
     point = system.start()
     here = system.evaluate(point)
@@ -185,6 +185,7 @@ def _corrected(
     border = metric.dual(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
+    tolerance = max(tolerance, _rounding(system, predicted))
     contraction, steps, duals = 0.0, [], []
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:
@@ -208,26 +209,34 @@ def _corrected(
         here = system.evaluate(point)
     else:
         raise _Refused("the corrector does not end")
-    turned = _tangent(system, factored, point, here)
+    point = system.normalised(point)
+    turned = _tangent(system, factored, point, here, metric)
     turned /= _Metric(system, here.policy, float(point[-1])).length(turned)
     if border @ turned < control.tightest_turn * metric.length(turned):
         raise _Refused("the path turns too fast")
     return _Corrected(point, here, turned, factored.sign, contraction, count)
 
 
+def _rounding(system: QRESystem, point: Float[np.ndarray, " size"]) -> float:
+    r"""What rounding alone makes of the residual: that of $\lambda\bar Q$ in an exponent."""
+    _, value, rate = system.split(point)
+    return 8 * np.finfo(float).eps * abs(rate) * (1.0 + float(np.abs(value).max()))
+
+
 def _tangent(
-    system: QRESystem, factored: BorderedSystem, point: Float[np.ndarray, " size"], here: Evaluation
+    system: QRESystem, factored: BorderedSystem, point: np.ndarray, here: Evaluation, metric: _Metric
 ) -> Float[np.ndarray, " size"]:
     """The direction of the branch at `point`: that of the nearby factored system, once corrected.
 
     The correction is a chord step on $J(z)\\,t=0$ with the product taken by a difference quotient.
     """
     tangent = factored.tangent()
-    nearby = 1e-6 / (1.0 + float(np.abs(tangent).max()))
+    nearby = 1e-7 / metric.length(tangent)
     there = system.evaluate(point + nearby * tangent)
     response = (there.response_error - here.response_error) / nearby
     value = (there.value_error - here.value_error) / nearby
-    return tangent + factored.solve(response, value, 0.0)
+    tangent += factored.solve(response, value, 0.0)
+    return system.centred(tangent, here.policy)
 
 
 def _tangent_here(

@@ -80,6 +80,18 @@ class QRESystem:
     def policy(self, point: Float[np.ndarray, " size"]) -> Float[np.ndarray, "S n"]:
         return self._gibbs(self.split(point)[0])[0]
 
+    def normalised(self, point: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
+        """The same point with logits that are log-probabilities, as they are on the branch up to the tolerance."""
+        logits, value, rate = self.split(point)
+        excess = self._gibbs(logits)[1][:, self.game.owner]
+        return self.join(np.where(self.game.legal, logits - excess, 0.0), value, rate)
+
+    def centred(self, step: Float[np.ndarray, " size"], policy: Float[np.ndarray, "S n"]) -> Float[np.ndarray, " size"]:
+        """The same direction without the part that adds a constant to a player's logits."""
+        logits, value, rate = self.split(step)
+        mean = self.game.totals(policy * logits)[:, self.game.owner]
+        return self.join(np.where(self.game.legal, logits - mean, 0.0), value, rate)
+
     def _gibbs(self, logits: Float[np.ndarray, "S n"]) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"]]:
         """Softmax and log-sum-exp over each player's legal actions."""
         game = self.game
