@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from equinfer.contraction import expected, expected_own
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
-from equinfer.solvers.tabular.induced_game import exact_value, solve_induced
+from equinfer.solvers.tabular.induced_game import exact_value, solve_induced, solve_on_supports
 from equinfer.solvers.tabular.stage_solver import StageSolver
 from equinfer.tables import discounted_length
 from equinfer.types import Profile
@@ -17,11 +17,15 @@ __all__ = ["StageNash"]
 
 _TINY = 1e-12
 """Of the payoff scale: a profile whose bound on the gap is below is offered as an equilibrium."""
-_ROUNDING = 1e-15
+_ROUNDING = 5e-15
 """Of the payoff scale: nothing is left to polish."""
 _RECENT = 6
 """Sweeps within which a change of support counts as recent."""
-_SETTLED = 3
+_SLOW = 0.1
+"""A sweep that leaves more of the bound than this, on the same supports, is slow."""
+_PATIENCE = 3
+"""Slow sweeps in a row before Newton's method is tried."""
+_SETTLED = 2
 """Sweeps that do not halve the bound after which an equilibrium is as good as it gets."""
 
 
@@ -68,34 +72,50 @@ class StageNash(AbstractHostSolver):
 
     def _policy_iteration(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
         """One attempt, which ends when an equilibrium is as good as it gets, or after `sweeps`."""
-        length, scale = discounted_length(np.asarray(game.discount), None), _payoff_scale(game)
-        value = np.zeros((game.num_players, game.num_states))
-        last_switch = np.full(game.num_states, -_RECENT)
-        best, stale, info = np.inf, 0, _info(np.inf, 0, game.num_states)
+        length = discounted_length(np.asarray(game.discount), None)
+        table, progress = np.asarray(game.reward), _Progress(game.num_states, _payoff_scale(game))
+        info = _info(np.inf, 0, game.num_states)
         for sweep in range(self.sweeps):
             before = stages.supports()
-            for _ in stages.solve(_stage_payoffs(game, value)):
+            for _ in stages.solve(table):
                 yield Iterate(stages.policies(), info)
-            last_switch[stages.switched_since(before)] = sweep
-            moving = np.flatnonzero(last_switch > sweep - _RECENT)
-            if self._repairs_at(sweep) and 0 < len(moving) <= self.repair_size:
-                for solved in solve_induced(game, stages.policies(), moving):
-                    if solved is not None:
-                        stages.adopt(solved, moving)
-                    yield Iterate(stages.policies(), info)
+            switched = stages.switched_since(before)
+            progress.mark(sweep, switched)
+            for _ in self._intervene(game, stages, progress):
+                yield Iterate(stages.policies(), info)
             profile = stages.policies()
-            value = exact_value(game, profile)
-            regret = _stage_regrets(game, _stage_payoffs(game, value), profile)
-            bound = float((regret.max(axis=1) * length).max())
-            info = _info(bound, sweep + 1, int(stages.switched_since(before).sum()))
-            yield Iterate(profile, info, candidate=bound < best and bound <= _TINY * scale)
-            stale = 0 if bound < 0.5 * best else stale + 1
-            best = min(best, bound)
-            if best <= _ROUNDING * scale or (best <= _TINY * scale and stale >= _SETTLED):
+            table = _stage_payoffs(game, exact_value(game, profile))
+            bound = float((_stage_regrets(game, table, profile).max(axis=1) * length).max())
+            info = _info(bound, sweep + 1, int(switched.sum()))
+            yield Iterate(profile, info, candidate=progress.measure(bound))
+            if progress.finished:
                 return
 
-    def _repairs_at(self, sweep: int) -> bool:
-        return sweep >= self.repair_from and (sweep - self.repair_from) % self.repair_every == 0
+    def _intervene(self, game: Any, stages: StageSolver, progress: "_Progress") -> Iterator[None]:
+        """What sweeps alone will not do: end a cycle, or a slow approach on supports that no longer change."""
+        if progress.crawling:
+            polished = solve_on_supports(game, stages.policies())
+            if polished is not None:
+                stages.adopt(polished, np.arange(game.num_states))
+            yield
+        together = self._to_repair(progress, stages.mixed())
+        if len(together):
+            for solved in solve_induced(game, stages.policies(), together):
+                if solved is not None:
+                    stages.adopt(solved, together)
+                yield
+
+    def _to_repair(self, progress: "_Progress", mixed: Bool[np.ndarray, " S"]) -> Int[np.ndarray, " C"]:
+        """The states to be solved together now: those that switched lately. If that was tried before, also those that
+        mix, since they move with the values; at last all. Whatever of this is small enough.
+        """
+        recent = progress.switched_lately
+        repairs, rest = divmod(progress.sweep - self.repair_from, self.repair_every)
+        if repairs < 0 or rest or not recent.any():
+            return np.zeros(0, int)
+        choices = [recent, recent | mixed, np.ones_like(recent)][: repairs + 1]
+        small = [choice for choice in choices if choice.sum() <= self.repair_size]
+        return np.flatnonzero(small[-1]) if small else np.zeros(0, int)
 
     def _backward_induction(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
         """One attempt: every epoch's stage games given the values of the next; exact where all are solved."""
@@ -113,6 +133,45 @@ class StageNash(AbstractHostSolver):
             bound = _stage_regrets(game, table, now).max(axis=1) + np.asarray(game.discount) * bound
             info = _info(bound.max(), game.horizon - epoch, int(stages.switched_since(before).sum()))
         yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * _payoff_scale(game)))
+
+
+class _Progress:
+    """What one attempt has seen so far, and what it says about going on."""
+
+    def __init__(self, num_states: int, scale: float):
+        self._scale = scale
+        self._last_switch = np.full(num_states, -_RECENT)
+        self._best, self._last, self._slow, self._stale = np.inf, np.inf, 0, 0
+        self.sweep = 0
+
+    def mark(self, sweep: int, switched: Bool[np.ndarray, " S"]) -> None:
+        """Note where supports changed in this sweep."""
+        self.sweep = sweep
+        self._last_switch[switched] = sweep
+
+    @property
+    def switched_lately(self) -> Bool[np.ndarray, " S"]:
+        return self._last_switch > self.sweep - _RECENT
+
+    def measure(self, bound: float) -> bool:
+        """Note the sweep's bound on the gap; True for a new best that is an equilibrium."""
+        quiet = self._last_switch.max() < self.sweep
+        self._slow = self._slow + 1 if quiet and bound > _SLOW * self._last else 0
+        self._stale = 0 if bound < 0.5 * self._best else self._stale + 1
+        better = bound < self._best
+        self._best, self._last = min(bound, self._best), bound
+        return better and bound <= _TINY * self._scale
+
+    @property
+    def crawling(self) -> bool:
+        """Supports have stood still, but the bound falls slowly or not at all: Newton's method will do better."""
+        return self._slow > 0 and self._slow % _PATIENCE == 0 and self._best > _TINY * self._scale
+
+    @property
+    def finished(self) -> bool:
+        if self._best <= _ROUNDING * self._scale:
+            return True
+        return self._best <= _TINY * self._scale and self._stale >= _SETTLED
 
 
 def _stage_payoffs(game: Any, value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:

@@ -60,6 +60,10 @@ class StageSolver:
         """Where `profile` is positive now."""
         return self.profile > 0
 
+    def mixed(self) -> Bool[np.ndarray, " S"]:
+        """The states where somebody mixes."""
+        return np.any(self.supports().sum(axis=2) > 1, axis=0)
+
     def switched_since(self, before: Bool[np.ndarray, "N S A"]) -> Bool[np.ndarray, " S"]:
         """The states whose supports are no longer those of `before`."""
         return np.any(before != self.supports(), axis=(0, 2))
