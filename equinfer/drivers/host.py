@@ -17,7 +17,7 @@ __all__ = ["ROUNDING_LEVEL", "drive"]
 
 ROUNDING_LEVEL = 1e-13
 """A gap of this many payoff scales is rounding: there is nothing left to polish."""
-DRAWN_ENTRIES = 400
+DRAWN_ENTRIES = 500
 """Probabilities of a profile up to which every iterate is certified and remembered, so that the way can be drawn."""
 DRAWN_ITERATES = 4000
 

@@ -11,6 +11,9 @@ __all__ = ["policy_maps"]
 
 MOST_ROWS = 600
 """Rows beyond which a heat map is a grey smear: the picture then stops, and says so."""
+MOST_HEIGHT = 1800
+MOST_LABELS = 70
+"""Rows up to which each has its label."""
 TEXT_CELLS = 400
 """Cells per player up to which each says its probability."""
 
@@ -52,10 +55,10 @@ def policy_maps(solution: Solution) -> go.Figure:
             row=1,
             col=column,
         )
-    dress(result, height=min(900, 150 + 24 * shown))
+    dress(result, height=min(MOST_HEIGHT, 150 + 24 * shown))
     result.update_xaxes(side="bottom", type="category", showgrid=False)
     result.update_yaxes(type="category", showgrid=False, automargin=True, showticklabels=False)
-    result.update_yaxes(showticklabels=len(rows) > 1, col=1)
+    result.update_yaxes(showticklabels=len(rows) > 1, dtick=1 if shown <= MOST_LABELS else None, col=1)
     return result
 
 
