@@ -76,7 +76,10 @@ def measure(size: str, repeats: int) -> dict[str, float]:
     sweep = best_seconds(lambda: sweeps(count), repeats) / count
 
     chain = jnp.asarray(game.kernel.induced(game.uniform_profile()))
-    reward, discount = jnp.asarray(game.reward).reshape(*game.reward.shape[:2], -1).mean(axis=2), jnp.asarray(game.discount)
+    reward, discount = (
+        jnp.asarray(game.reward).reshape(*game.reward.shape[:2], -1).mean(axis=2),
+        jnp.asarray(game.discount),
+    )
     solve = jax.jit(evaluate_soft)
     solved = best_seconds(lambda: jax.block_until_ready(solve(reward, chain, discount)), 5 * repeats)
     traffic = 2 * (game.kernel.probabilities.nbytes + game.reward.nbytes)
@@ -92,11 +95,13 @@ def main() -> None:
     with jax.enable_x64(True):
         for size in arguments.sizes:
             measured = measure(size, arguments.repeats)
-            speed = bandwidth(measured["traffic"] // 2, arguments.repeats)
+            speed = bandwidth(int(measured["traffic"] // 2), arguments.repeats)
             floor = measured["traffic"] / max(speed.values())
             rows.append((size, measured, speed, floor))
-    print("| N,S,A | tables, MB | copy, GB/s | triad, GB/s | compile, s | sweep, ms | of it solve, ms | traffic at full "
-          "bandwidth, ms | sweep / traffic | (sweep - solve) / traffic |")
+    print(
+        "| N,S,A | tables, MB | copy, GB/s | triad, GB/s | compile, s | sweep, ms | of it solve, ms | traffic at full "
+        "bandwidth, ms | sweep / traffic | (sweep - solve) / traffic |"
+    )
     print("|---|---|---|---|---|---|---|---|---|---|")
     for size, m, speed, floor in rows:
         print(

@@ -7,13 +7,13 @@ them the host looks at the clock and at Ctrl-C, has the profiles judged, and kee
 """
 
 import time
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
+from jaxtyping import Array, Int, Key
 
 from equinfer.drivers.host import ROUNDING_LEVEL
 from equinfer.drivers.protocol import AbstractSolver, Info, Judge, Outcome, Watch
@@ -24,6 +24,8 @@ __all__ = ["CHUNK_SECONDS", "advance", "begin", "drive"]
 
 CHUNK_SECONDS = 0.5
 """Aim of one dispatch, in wall-clock seconds: Ctrl-C and the clock wait no longer than that."""
+Keys: TypeAlias = Key[Array, "*seeds"]
+"""One key, or one per seed where there are several."""
 GROWTH = 1.5
 """Steps done after a chunk over steps done before it, until a chunk takes `CHUNK_SECONDS`."""
 
@@ -53,7 +55,7 @@ def drive(
         return _Run(judge, payoff_scale, seconds, watch, chunk).outcome(solver, game, start, seed)
 
 
-def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver, Any, Tree, PRNGKey]:
+def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver, Any, Tree, Keys]:
     """Solver and game as they are compiled for, the state before the first step, and the keys of the seeds.
 
     Float fields become arrays: under `filter_jit` a Python float is part of the program, and every new temperature
@@ -62,14 +64,14 @@ def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver,
     key = jax.random.key(seed)
     keys = key if solver.seeds == 1 else jax.random.split(key, solver.seeds)
     solver = eqx.tree_at(lambda s: (s.steps, s.seeds), solver, (0, 0))
-    solver = jax.tree.map(lambda leaf: jnp.asarray(leaf) if isinstance(leaf, float) else leaf, solver)
+    solver = jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if isinstance(leaf, float) else leaf, solver)
     game = jax.tree.map(jnp.asarray, game.unlabelled())
     return solver, game, _init(solver, game, keys), keys
 
 
 @eqx.filter_jit
 def advance(
-    solver: AbstractSolver, game: Any, state: Tree, keys: PRNGKey, first: Int[Array, ""], last: Int[Array, ""]
+    solver: AbstractSolver, game: Any, state: Tree, keys: Keys, first: Int[Array, ""], last: Int[Array, ""]
 ) -> tuple[Tree, Info, Profile, Int[Array, ""]]:
     """Steps `first`, ..., `last` - 1, or fewer if all seeds converge: the state, what is watched, the profiles, and the
     number of the next step.
@@ -99,7 +101,7 @@ def advance(
 
 
 @eqx.filter_jit
-def _init(solver: AbstractSolver, game: Any, keys: PRNGKey) -> Tree:
+def _init(solver: AbstractSolver, game: Any, keys: Keys) -> Tree:
     def init(key: PRNGKey) -> Tree:
         return solver.init(game, key=jax.random.fold_in(key, 0))
 

@@ -77,7 +77,7 @@ class ExpectedSARSA(AbstractCritic[SARSAState]):
 
     name: ClassVar[str] = "sarsa"
 
-    rate_decay: float = 0.6
+    rate_decay: ScalarLike = 0.6
     """The power $p$, in (1/2, 1]."""
 
     def init(self, num_rows: int, num_contexts: int, num_actions: int) -> SARSAState:

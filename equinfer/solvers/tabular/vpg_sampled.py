@@ -115,12 +115,16 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         return SampledVPGState(rows, tuple(agents), executed, executed, jnp.asarray(0))
 
     def step(self, game: Any, state: SampledVPGState, *, key: PRNGKey) -> tuple[SampledVPGState, Info]:
+        act_key, world_key = jax.random.split(key)
+        return self.replay(game, state, _drawn(state.executed, state.rows, act_key), key=world_key)
+
+    def replay(
+        self, game: Any, state: SampledVPGState, actions: Int[Array, "W N"], *, key: PRNGKey
+    ) -> tuple[SampledVPGState, Info]:
+        """One step in which the players' actions are given instead of drawn."""
         game, family = self.concept.lift(game), self.concept.policy
         rules = [_rules(game, i) for i in range(game.num_players)]
-        act_key, world_key = jax.random.split(key)
-        actions = _drawn(state.executed, state.rows, act_key)
-        views, rows = self._moved(game, rules, state.rows, actions, world_key)
-
+        views, rows = self._moved(game, rules, state.rows, actions, key)
         learnt = [
             self.learn(rule, agent, moves, state.executed)
             for rule, agent, moves in zip(rules, state.agents, views, strict=True)

@@ -1,0 +1,210 @@
+"""VPG on known tables, against root finding, backward induction and the theorems."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from plain_soft import quantal_response, quantal_response_by_epochs, soft_values
+
+from equinfer.certificates.nash import certify_nash
+from equinfer.concepts import concept
+from equinfer.drivers import scan
+from equinfer.games.tabular import TabularGame
+from equinfer.solvers.tabular.vpg import VPG
+
+CONDITIONAL = concept("nash", policy="conditional")
+LOG3 = np.log(3)
+
+
+def solve(game, solver, **options):
+    tables = game.tables()
+    return scan.drive(
+        solver,
+        game,
+        judge=lambda profile: certify_nash(tables, profile),
+        start=game.uniform_profile(),
+        payoff_scale=tables.payoff_scale,
+        **options,
+    )
+
+
+def last_profile(game, solver, steps=200):
+    """The last iterate, which need not be the one of smallest gap that a solve hands back."""
+    solver, game, state, keys = scan.begin(solver, game, seed=0)
+    return [np.asarray(p) for p in scan.advance(solver, game, state, keys, jnp.asarray(0), jnp.asarray(steps))[2]]
+
+
+def assert_settles_at(expected, game, solver):
+    for found, wanted in zip(last_profile(game, solver), expected, strict=True):
+        assert found.shape == wanted.shape
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-10)
+
+
+def stochastic_game(seed, **settings):
+    rng = np.random.default_rng(seed)
+    kernel = rng.dirichlet(np.ones(3), (3, 2, 3))
+    reward = rng.random((2, 3, 2, 3))
+    return TabularGame(reward, kernel, **{"discount": [0.8, 0.4], **settings})
+
+
+def cliff(horizon):
+    """Theorem B's cliff: state 1 is bad for ever; T in the good state falls there if player 1 plays R; B does not."""
+    reward, kernel = np.zeros((2, 2, 2, 2)), np.zeros((2, 2, 2, 2))
+    reward[0] = [[[1, 1], [1, 1]], [[-1, -1], [-1, -1]]]
+    kernel[0] = [[[1, 0], [0, 1]], [[1, 0], [1, 0]]]
+    kernel[1, ..., 1] = 1
+    return TabularGame(reward, kernel, horizon=horizon)
+
+
+# The fixed point is the logit quantal response equilibrium (Theorem A), found independently.
+
+SOME_LEGAL = (np.array([[True, True], [True, False], [True, True]]), np.ones((3, 3), bool))
+
+
+@pytest.mark.parametrize("legal", [None, SOME_LEGAL], ids=["all legal", "some illegal"])
+def test_the_fixed_point_is_the_logit_equilibrium(legal):
+    game = stochastic_game(0, legal=legal)
+    assert_settles_at(quantal_response(game, 0.5), game, VPG(temperature=0.5, step_size=0.5, tolerance=-1.0))
+
+
+def test_with_a_magnet_it_is_the_equilibrium_relative_to_it():
+    game = stochastic_game(1)
+    rng = np.random.default_rng(0)
+    magnet = tuple(rng.dirichlet(np.ones(size), 3) for size in (2, 3))
+    solver = VPG(temperature=0.5, step_size=0.5, magnet=magnet, tolerance=-1.0)
+    assert_settles_at(quantal_response(game, 0.5, magnet), game, solver)
+    trace = solve(game, solver).trace
+    assert (trace["gap"] <= trace["bound"] + 1e-12).all()
+
+
+def test_a_finite_horizon_has_a_policy_per_epoch():
+    game = stochastic_game(2, horizon=3, discount=[1.0, 0.9])
+    solver = VPG(temperature=0.5, step_size=0.5, tolerance=-1.0)
+    assert_settles_at(quantal_response_by_epochs(game, 0.5), game, solver)
+    trace = solve(game, solver).trace
+    assert (trace["gap"] <= trace["bound"] + 1e-12).all()
+
+
+# Theorem A': the bound holds on the way, converged or not, whatever was done.
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_gap_is_below_the_bound_all_the_way(seed):
+    outcome = solve(
+        stochastic_game(seed), VPG(temperature=[0.02, 0.1, 1.0][seed % 3], step_size=0.2, steps=300, tolerance=-1.0)
+    )
+    assert len(outcome.trace["gap"]) > 5
+    assert (outcome.trace["gap"] <= outcome.trace["bound"] + 1e-12).all()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"concept": CONDITIONAL}, {"play": "average"}, {"schedule": "annealed"}, {"entropy": "team", "magnet_every": 3}],
+    ids=str,
+)
+def test_the_bound_is_one_for_what_is_executed(fields):
+    payoffs = np.random.default_rng(3).random((2, 2, 2))
+    outcome = solve(TabularGame.from_payoffs(payoffs), VPG(temperature=0.05, step_size=0.3, steps=100, **fields))
+    assert (outcome.trace["gap"] <= outcome.trace["bound"] + 1e-12).all()
+
+
+# Theorems B and E, by their numbers.
+
+
+def test_the_conditional_form_is_no_approximate_equilibrium():
+    expected = {1: 0.275, 3: 0.411, 10: 1.25, 100: 12.5}
+    for m, gap in expected.items():
+        copycat = TabularGame.from_payoffs([m * np.eye(2), [[LOG3, 0], [LOG3, 0]]])
+        outcome = solve(copycat, VPG(concept=CONDITIONAL, temperature=1.0, step_size=0.5))
+        # Player 1 plays 3 : 1 and loses 1/4 log 3; player 0 matches each prediction with probability e^M / (1 + e^M).
+        match = np.exp(m) / (1 + np.exp(m))
+        gain = m * (0.75 - (0.75 * (0.75 * match + 0.25 * (1 - match)) + 0.25 * (0.25 * match + 0.75 * (1 - match))))
+        assert outcome.trace["gap"][-1] == pytest.approx(max(LOG3 / 4, gain), abs=m * 1e-6)  # root of 1e-12
+        assert outcome.trace["gap"][-1] == pytest.approx(gap, abs=6e-3)
+        assert (outcome.trace["gap"][-1] > np.log(2)) == (m >= 10)
+
+
+def test_the_conditional_form_falls_off_the_cliff_and_the_marginal_form_does_not():
+    # Theorem 4.2 would allow 9 log 2 = 6.238.
+    conditional = solve(cliff(9), VPG(concept=CONDITIONAL, temperature=1.0, step_size=1.0))
+    assert conditional.trace["gap"][-1] == pytest.approx(6.848, abs=5e-4)
+    assert conditional.trace["gap"][-1] > 9 * np.log(2)
+    marginal = solve(cliff(9), VPG(temperature=1.0, step_size=1.0))
+    assert 0.87 < marginal.certificate.gap < 1.084
+
+
+@pytest.mark.parametrize(("share", "stable"), [(0.9, True), (1.1, False)])
+def test_rock_paper_scissors_is_stable_below_its_threshold_only(share, stable):
+    temperature = 0.2
+    threshold = 2 / (1 + 1 / (3 * temperature**2))
+    beats = np.array([[0.0, -1, 1], [1, 0, -1], [-1, 1, 0]])
+    game = TabularGame.from_payoffs([beats, -beats])
+    solver = VPG(temperature=temperature, step_size=share * threshold, start="random", steps=5000)
+    residual = solve(game, solver).trace["residual"][-1]
+    assert residual <= 1e-12 if stable else residual > 1e-3
+
+
+COMMON = np.random.default_rng(5).random((3, 2, 3))
+TEAM_GAME = TabularGame([COMMON, COMMON], np.random.default_rng(6).dirichlet(np.ones(3), (3, 2, 3)), discount=0.8)
+
+
+@jax.jit
+def team_path(step_size):
+    """The profiles of 40 round-robin sweeps from a random start, paid by the team's entropy."""
+    solver = VPG(order="round-robin", entropy="team", temperature=0.05, start="random")
+    solver = eqx.tree_at(lambda s: s.step_size, solver, step_size)
+
+    def sweep(state, _):
+        state, _ = solver.step(TEAM_GAME, state, key=jax.random.key(0))
+        return state, solver.profile(TEAM_GAME, state)
+
+    return jax.lax.scan(sweep, solver.init(TEAM_GAME, key=jax.random.key(1)), None, length=40)[1]
+
+
+@pytest.mark.parametrize("step_size", [0.3, 1.0])
+def test_round_robin_raises_the_team_potential_at_every_state(step_size):
+    # A common reward is its own potential; with the team's entropy it stays one although play moves the state.
+    profiles = zip(*map(np.asarray, team_path(jnp.asarray(step_size))), strict=True)
+    potential = np.array([soft_values(TEAM_GAME, 0, profile, 0.05, team=True) for profile in profiles])
+    assert (np.diff(potential, axis=0) >= -1e-13).all()
+    assert (potential[-1] - potential[0]).max() > 0.1
+
+
+def test_annealed_it_comes_close_to_nash_in_potential_games():
+    outcome = solve(TEAM_GAME, VPG(schedule="annealed", temperature=0.1, steps=20_000, floor=1e-3))
+    assert outcome.certificate.gap <= 1e-3 * np.log(3) / (1 - 0.8)  # Theorem A at the floor
+    assert outcome.trace["gap"][0] > 0.1
+
+
+# Zero-sum one-shot games (Theorem H): what moves the last iterate, and what only the average.
+
+PENNIES = np.array([[3.0, -1], [-1, 1]])
+ZERO_SUM = TabularGame.from_payoffs([PENNIES, -PENNIES])
+
+
+def test_a_moving_magnet_leads_the_last_iterate_to_nash():
+    outcome = solve(ZERO_SUM, VPG(temperature=1.0, step_size=0.2, magnet_every=50, steps=5000))
+    assert outcome.trace["gap"][-1] < 1e-9
+    np.testing.assert_allclose(outcome.profile[0], [[1 / 3, 2 / 3]], atol=1e-9)
+
+
+def test_multiplicative_weights_cycle_and_their_average_converges():
+    # c = 1 with the magnet at the policy itself is multiplicative weights with learning rate 1 / temperature.
+    last = solve(ZERO_SUM, VPG(temperature=20.0, step_size=1.0, magnet_every=1, steps=3000))
+    average = solve(ZERO_SUM, VPG(temperature=20.0, step_size=1.0, magnet_every=1, steps=3000, play="average"))
+    assert last.trace["gap"][-1] > 0.3
+    # Regret after K rounds with rewards in [-1, 3]: osc * sqrt(log 2 / (2 K)) at the best rate; three times that here.
+    assert average.trace["gap"][-1] < 3 * 2 * 4 * np.sqrt(np.log(2) / (2 * 3000))
+
+
+def test_counted_opponents_lead_to_the_same_equilibrium():
+    # Copycat: player 1 settles at 3 : 1 whatever happens. By Azuma the frequency of n = 20,000 draws is within 0.02 of
+    # its mean but for a chance of 2 exp(-2 n 0.02^2) < 3e-7; player 0's logit moves by at most 2 M times that.
+    copycat = TabularGame.from_payoffs([np.eye(2), [[LOG3, 0], [LOG3, 0]]])
+    row = concept("nash", opponent="empirical")
+    outcome = solve(copycat, VPG(concept=row, temperature=1.0, step_size=0.5, steps=20_000), chunk=20_000)
+    expected = quantal_response(copycat, 1.0)
+    np.testing.assert_allclose(outcome.profile[1], expected[1], atol=1e-9)
+    np.testing.assert_allclose(outcome.profile[0], expected[0], atol=2 * 0.02 / 4 + 1e-3)
+    assert np.abs(outcome.profile[0] - expected[0]).max() > 1e-6
