@@ -145,12 +145,9 @@ def test_eliminated_solve_is_the_dense_solve(linearised, worst, monkeypatch):
 def limit(game):
     """The policies of the uniform magnet's branch, followed without any polish until the temperature is 1e-6."""
     scaled = ScaledGame.of(game)
-    for item in follow(QRESystem(scaled, log_of(flat_magnet(game, None), scaled)), coldest=1e6):
-        if isinstance(item, PathEnd):
-            assert item is PathEnd.cold
-            return scaled.split(last.policy)
-        last = item
-    raise AssertionError
+    *_, last, end = follow(QRESystem(scaled, log_of(flat_magnet(game, None), scaled)), coldest=1e6)
+    assert end is PathEnd.cold
+    return scaled.split(last.policy)
 
 
 @pytest.mark.parametrize(("safe", "chosen"), [(1.9, 0), (2.1, 1)])
@@ -231,14 +228,21 @@ HARD = {
     "penalty": bimatrix(PENALTY, PENALTY),
     "symmetric coordination": bimatrix(np.eye(4)),
     "zero-one payoffs": TabularGame.from_payoffs(np.random.default_rng(2).integers(0, 3, (2, 8, 8)).astype(float)),
-    "three players, ties": TabularGame.from_payoffs(np.random.default_rng(1).integers(0, 2, (3, 3, 3, 3)).astype(float)),
+    "three players, ties": TabularGame.from_payoffs(
+        np.random.default_rng(1).integers(0, 2, (3, 3, 3, 3)).astype(float)
+    ),
 }
 
 
 def nine_equilibria():
     """The 2 x 2 x 2 game with nine equilibria of McKelvey and McLennan (1997); `2x2x2.nfg` of Gambit."""
     payoffs = np.zeros((3, 2, 2, 2))
-    for joint, values in {(0, 0, 0): (9, 8, 12), (1, 1, 0): (9, 8, 2), (0, 1, 1): (3, 4, 6), (1, 0, 1): (3, 4, 4)}.items():
+    for joint, values in {
+        (0, 0, 0): (9, 8, 12),
+        (1, 1, 0): (9, 8, 2),
+        (0, 1, 1): (3, 4, 6),
+        (1, 0, 1): (3, 4, 4),
+    }.items():
         payoffs[(slice(None), *joint)] = values
     return TabularGame.from_payoffs(payoffs)
 

@@ -204,9 +204,7 @@ def log_of(magnet: Float[np.ndarray, "S n"], game: ScaledGame) -> Float[np.ndarr
     return np.log(np.where(game.legal, magnet, 1.0))
 
 
-def perturbed(
-    magnet: Float[np.ndarray, "S n"], game: ScaledGame, rng: np.random.Generator
-) -> Float[np.ndarray, "S n"]:
+def perturbed(magnet: Float[np.ndarray, "S n"], game: ScaledGame, rng: np.random.Generator) -> Float[np.ndarray, "S n"]:
     """A magnet close by, in no symmetric position."""
     return _normalised(magnet * np.exp(PERTURBATION * rng.standard_normal(magnet.shape)), game)
 

@@ -99,7 +99,7 @@ def follow(
     tolerance: float = 1e-10,
     coldest: float = 1e8,
     max_steps: int = 4000,
-    control: StepControl = StepControl(),  # noqa: B008  (frozen)
+    control: StepControl = StepControl(),
 ) -> Iterator[PathPoint | PathEnd]:
     r"""The points of the branch in order, the one at $\lambda=0$ first, and last the reason of the end.
 
@@ -148,7 +148,7 @@ def follow(
             crossings = 0
         last = _Knot(point, tangent, moved)
         point, here, tangent = corrected.point, corrected.here, corrected.tangent
-        yield _path_point(system, point, here, tangent, step, corrected.count, rejected)
+        yield _path_point(system, point, here, tangent, step, corrected.corrections, rejected)
         grow = np.sqrt(control.contraction / max(corrected.contraction, 1e-12))
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
         rejected = 0
@@ -169,7 +169,7 @@ class _Corrected(NamedTuple):
     tangent: Float[np.ndarray, " size"]
     sign: float
     contraction: float
-    count: int
+    corrections: int
 
 
 def _corrected(
@@ -226,9 +226,9 @@ def _rounding(system: QRESystem, point: Float[np.ndarray, " size"]) -> float:
 def _tangent(
     system: QRESystem, factored: BorderedSystem, point: np.ndarray, here: Evaluation, metric: _Metric
 ) -> Float[np.ndarray, " size"]:
-    """The direction of the branch at `point`: that of the nearby factored system, once corrected.
+    r"""The direction of the branch at `point`: that of the nearby factored system, once corrected.
 
-    The correction is a chord step on $J(z)\\,t=0$ with the product taken by a difference quotient.
+    The correction is a chord step on $J(z)\,t=0$ with the product taken by a difference quotient.
     """
     tangent = factored.tangent()
     nearby = 1e-7 / metric.length(tangent)
@@ -286,4 +286,6 @@ def _path_point(
     system: QRESystem, point: np.ndarray, here: Evaluation, tangent: np.ndarray, step: float, count: int, rejected: int
 ) -> PathPoint:
     _, value, rate = system.split(point)
-    return PathPoint(point, tangent, here.policy, value, rate, bool(tangent[-1] > 0), here.residual, step, count, rejected)
+    return PathPoint(
+        point, tangent, here.policy, value, rate, bool(tangent[-1] > 0), here.residual, step, count, rejected
+    )

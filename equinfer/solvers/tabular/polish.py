@@ -6,6 +6,7 @@ $\bar Q^i(s,a)=\bar Q^i(s,a_0)$ for all states at once. Supports need not be squ
 indifferent in $s$ because another mixes in $s'$.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,8 @@ MOST_ITERATIONS = 12
 MOST_REPAIRS = 25
 
 
-class Equilibrium(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
     """A Nash equilibrium to rounding."""
 
     policy: Float[np.ndarray, "S n"]
@@ -52,14 +54,17 @@ def polish(
     `tolerance` is the largest one-shot gain accepted, relative to the size of the values.
     """
     support = (support & game.legal) | _likeliest(game, policy)
-    seen = set()
+    seen, instead = set(), None
     for _ in range(MOST_REPAIRS):
         if support.tobytes() in seen:
             return None
         seen.add(support.tobytes())
         solved = _on_support(game, support, policy)
         if solved is None:
-            return None
+            if instead is None:
+                return None
+            support, instead = instead, None
+            continue
         policy, values, index = solved
         allowed = tolerance * (1.0 + float(np.abs(values.value).max()))
         regret = np.where(game.legal, values.action_values - values.value[:, game.owner], -np.inf)
@@ -67,7 +72,11 @@ def polish(
         better = ~support & (regret > allowed)
         if not negative.any() and not better.any():
             return _accepted(game, policy, index, allowed)
-        support = (support & ~negative) | (better & _likeliest(game, np.where(better, regret, -np.inf)))
+        best = better & _likeliest(game, np.where(better, regret, -np.inf))
+        kept = support & ~negative
+        support = kept | best
+        # Where nobody is there to make the newcomer and the old ones worth the same, the newcomer takes their place.
+        instead = np.where(np.logical_or.reduceat(best, game.starts, axis=1)[:, game.owner], best, kept)
         policy = _normalised(game, np.where(support, np.maximum(policy, 0.0), 0.0), support)
     return None
 

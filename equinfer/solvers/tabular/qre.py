@@ -6,7 +6,7 @@ $\pi=\mathrm{softmax}(\beta)$ for each player and the advantages $D_i(s,a)=\bar 
 * E1: $\beta_i(s,a)=\log\tilde\pi_i(a\mid s)+\lambda D_i(s,a)$, the soft best response (Prop. 5.2, marginal form);
 * E2: $\frac1\lambda\log\sum_a\tilde\pi_i(a\mid s)e^{\lambda D_i(s,a)}=0$, which makes $V_i$ the soft value.
 
-Both are smooth at $\lambda=0$, where $\pi=\tilde\pi$ and $V$ is its plain value, and $\beta$ stays finite as $\tau\to0$.
+Both are smooth at $\lambda=0$, where $\pi=\tilde\pi$ and $V$ is its plain value; $\beta$ stays finite as $\tau\to0$.
 """
 
 from dataclasses import dataclass
@@ -14,11 +14,13 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
-from scipy.linalg import lapack
+from scipy.linalg import get_lapack_funcs
 
 from equinfer.solvers.tabular.scaled import ScaledGame
 
 __all__ = ["BorderedSystem", "QRESystem", "SingularSystemError"]
+
+_getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
 WORST_CONDITION = 1e9
 """A state whose block is worse than this is not eliminated but kept in the global system."""
@@ -66,7 +68,7 @@ class QRESystem:
         return np.concatenate([logits.ravel(), value.ravel(), [rate]])
 
     def split(self, point: Float[np.ndarray, " size"]) -> tuple[np.ndarray, np.ndarray, float]:
-        """Logits (S, n), values (S, N) and $\\lambda$ of a point."""
+        r"""Logits (S, n), values (S, N) and $\lambda$ of a point."""
         n, m = self.sizes
         logits, value = point[:n], point[n : n + m]
         return logits.reshape(self.game.num_states, -1), value.reshape(self.game.num_states, -1), float(point[-1])
@@ -143,8 +145,9 @@ class BorderedSystem:
 
     With $G\,\delta V=\delta_V D$ and $MC$ the derivative of $\bar Q$ in the logits, the rows of a state are
     $B\,\delta\beta-\lambda G\,\delta V-D\,\delta\lambda=-E_1$, $B=I-\lambda MC$, which eliminates $\delta\beta$, and
-    $p^\top(G\,\delta V+MC\,\delta\beta)+\kappa\,\delta\lambda=-E_2$. What remains has N·S + 1 unknowns. In a state whose
-    $B$ is close to singular (the stage game at these values is close to a fold) $\delta\beta$ stays an unknown.
+    $p^\top(G\,\delta V+MC\,\delta\beta)+\kappa\,\delta\lambda=-E_2$. What remains has N·S + 1 unknowns. In a
+    state whose $B$ is close to singular (its stage game at these values is close to a fold) $\delta\beta$ stays an
+    unknown.
     """
 
     system: QRESystem
@@ -208,7 +211,7 @@ class BorderedSystem:
             matrix[rows, :m] = -rate * (gain[s][:, :, None] * own.T[:, None]).reshape(n, m)
             matrix[rows, m] = -here.advantage[s]
             matrix[m, rows] = border_logits[s]
-        lower_upper, pivots, info = lapack.dgetrf(matrix, overwrite_a=1)
+        lower_upper, pivots, info = _getrf(matrix, overwrite_a=1)
         diagonal = np.diagonal(lower_upper)
         if info != 0 or not np.all(np.isfinite(diagonal)):
             raise SingularSystemError("the bordered Jacobian is singular")
@@ -228,7 +231,7 @@ class BorderedSystem:
         right[:m] = (_rowwise(self.gathered, response_error) - value_error).ravel()
         right[m] = along + np.sum(self.border_weight * response_error)
         right[m + 1 :] = -response_error[self.kept].ravel()
-        solution, _ = lapack.dgetrs(self.lower_upper, self.pivots, right)
+        solution, _ = _getrs(self.lower_upper, self.pivots, right)
         value, rate = solution[:m].reshape(value_error.shape), float(solution[m])
         change = self.rate * game.times_values(self.gain, value) + rate * self.advantage - response_error
         logits = _rowwise(self.inverse, change)
@@ -257,7 +260,7 @@ def _inverses(blocks: Float[np.ndarray, "S n n"]) -> tuple[np.ndarray, np.ndarra
 
 
 def _curvature(system: QRESystem, here: Evaluation, rate: float) -> Float[np.ndarray, "S N"]:
-    r"""$\kappa=\partial E_2/\partial\lambda=\mathrm{KL}(p\|\tilde\pi)/\lambda^2$, half the variance of $D$ at $\lambda=0$."""
+    r"""$\kappa=\partial E_2/\partial\lambda=\mathrm{KL}(p\|\tilde\pi)/\lambda^2$ (half $D$'s variance at 0)."""
     mean = system.game.totals(here.response * here.advantage)
     if rate:
         return (mean - here.value_error) / rate
