@@ -82,7 +82,8 @@ def measure(size: str, repeats: int) -> dict[str, float]:
     )
     solve = jax.jit(evaluate_soft)
     solved = best_seconds(lambda: jax.block_until_ready(solve(reward, chain, discount)), 5 * repeats)
-    traffic = 2 * (game.kernel.probabilities.nbytes + game.reward.nbytes)
+    tables = game.tables()
+    traffic = 2 * (tables.kernel.nbytes + tables.reward.nbytes)
     return {"compile": compiled, "sweep": sweep, "solve": solved, "traffic": traffic}
 
 

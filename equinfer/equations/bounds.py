@@ -11,8 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import wrightomega
 
-from equinfer.equations.information import kl_divergence
-from equinfer.equations.response import soft_best_response
+from equinfer.equations.response import log_soft_best_response
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
 __all__ = [
@@ -119,7 +118,12 @@ def soft_residual(
 
     Which is how much more $E_{\pi'}[q]-\tau\,\mathrm{KL}(\pi'\|\tilde\pi)$ the best $\pi'$ has than `policy`.
     """
-    return temperature * kl_divergence(policy, soft_best_response(q, temperature, magnet, legal))
+    # In logarithms: at a low temperature the response underflows where a policy still plays.
+    xp = namespace_of(q, policy)
+    played = policy > 0
+    log_policy = xp.log(xp.where(played, policy, 1.0))
+    log_response = xp.where(played, log_soft_best_response(q, temperature, magnet, legal), 0.0)
+    return temperature * xp.sum(policy * (log_policy - log_response), axis=-1)
 
 
 def a_posteriori_gap(

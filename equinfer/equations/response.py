@@ -36,6 +36,21 @@ def soft_best_response(
     return namespace_of(score).exp(_log_softmax(score, support))
 
 
+def log_soft_best_response(
+    q: Float[AnyArray, "*batch A"],
+    temperature: ScalarLike,
+    magnet: Float[AnyArray, "*batch A"],
+    legal: Bool[AnyArray, "*batch A"],
+) -> Float[AnyArray, "*batch A"]:
+    """Logarithm of `soft_best_response`: finite on its support even where the response itself underflows."""
+    xp = namespace_of(q, magnet, legal)
+    support = legal & (magnet > 0)
+    score = _log(magnet, support) + _kept(q, support) / temperature
+    above = score - xp.max(xp.where(support, score, -xp.inf), axis=-1, keepdims=True)
+    weights = xp.where(support, xp.exp(xp.where(support, above, 0.0)), 0.0)
+    return xp.where(support, above - xp.log(xp.sum(weights, axis=-1, keepdims=True)), -xp.inf)
+
+
 def magnet_step(
     policy: Float[AnyArray, "*batch A"],
     q: Float[AnyArray, "*batch A"],

@@ -51,7 +51,7 @@ def case(request):
         traces.append(1)
         return at_temperature(solver, temperature).step(played, state, key=key)
 
-    return solver, played, solver.init(played, key=KEY), step, traces
+    return solver, played, jax.jit(lambda: solver.init(played, key=KEY))(), step, traces
 
 
 def test_a_step_returns_the_same_tree_shapes_and_types(case):
@@ -93,7 +93,7 @@ def assert_close(first, second):
 def test_jit_and_vmap_change_nothing(name):
     solver, played = solver_class(name)(), GAMES["discounted"]
     temperatures, keys = jnp.array([0.1, 0.5, 2.0]), jax.random.split(KEY, 3)
-    state = solver.init(played, key=KEY)
+    state = jax.jit(lambda: solver.init(played, key=KEY))()
 
     def step(temperature, key):
         return at_temperature(solver, temperature).step(played, state, key=key)
@@ -116,7 +116,7 @@ def test_the_columns_of_table_1_are_swapped_by_name(name, opponent, policy):
         state, info = solver.step(played, state, key=KEY)
         return state, info, solver.profile(played, state)
 
-    state = solver.init(played, key=KEY)
+    state = jax.eval_shape(lambda: solver.init(played, key=KEY))
     after, _, profile = jax.eval_shape(after_one, state)
     assert jax.tree.structure(after) == jax.tree.structure(state)
     assert [policy.shape for policy in profile] == [(2, 2), (2, 3)]

@@ -377,3 +377,10 @@ def test_sharp_gap_does_not_carry_over_to_discounting():
     gap = (best_value(reward, kernel, discount) - play_value(reward, kernel, policy, discount))[0]
     assert gap == pytest.approx(1.027 * sharp_gap(1.0, np.log(2) / (1 - discount)), rel=1e-3)
     assert gap < entropy_gap(1.0, 2, 1 / (1 - discount))
+
+
+def test_the_residual_is_finite_where_the_response_underflows():
+    q, even = np.array([[0.0, 100.0]]), np.full((1, 2), 0.5)
+    residual = soft_residual(q, even, 1e-3, np.ones_like(q), np.ones_like(q, bool))
+    np.testing.assert_allclose(residual, 100 - (50 + 1e-3 * np.log(2)), rtol=1e-14)
+    assert np.isinf(soft_residual(q, even, 1e-3, np.ones_like(q), np.array([[True, False]]))).all()
