@@ -7,6 +7,7 @@ first solves a game of the same shape with another seed. Gaps are the exact Nash
 """
 
 import argparse
+import importlib
 import signal
 import statistics
 import time
@@ -41,8 +42,9 @@ def ours(solver: str, limit: float) -> Callable[[int, int, int, int], tuple[floa
 
 def sgamesolver(method: str, limit: float) -> Callable[[int, int, int, int], tuple[float, float]]:
     """CPU seconds of one of sgamesolver's homotopies at its defaults, and the gap of what it returns."""
-    vars(np).setdefault("NaN", np.nan)  # its last release reads NumPy 1's name
-    import sgamesolver as peer  # pyright: ignore[reportMissingImports]
+    numpy: Any = np
+    numpy.NaN = np.nan  # its last release reads NumPy 1's name
+    peer = importlib.import_module("sgamesolver")
 
     def run(players: int, states: int, actions: int, seed: int) -> tuple[float, float]:
         game = peer.SGame.random_game(
