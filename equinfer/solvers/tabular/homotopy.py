@@ -41,7 +41,8 @@ class Homotopy(AbstractHostSolver):
 
     Watched: `temperature` in units of reward, `bound`, the gap that Theorem A allows at it, `residual` of the fixed
     point in probabilities, `step_length` in Fisher length, `steps`, `attempt` (which magnet), `cooling` (1, or 0
-    where the path runs back between two folds); with a horizon also `epoch` and `state`.
+    where the path runs back between two folds); with a horizon also `epoch` and `state`, and no `bound`, since the
+    path is one stage game's.
     """
 
     name: ClassVar[str] = "homotopy"
@@ -97,7 +98,7 @@ class Homotopy(AbstractHostSolver):
                 for traced in self._traced(one, magnet, np.random.default_rng([seed, epoch, state])):
                     for played, policy in zip(profile, one.split(traced.policy), strict=True):
                         played[epoch, state] = policy[0]
-                    traced.info.update(epoch=float(epoch), state=float(state))
+                    traced.info.update(epoch=float(epoch), state=float(state), bound=np.nan)
                     found = traced.equilibrium is not None
                     done = found and solved and epoch == 0 and state == game.num_states - 1
                     yield Iterate(tuple(policy.copy() for policy in profile), traced.info, candidate=done)

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.solvers.tabular.qre import BorderedSystem, Evaluation, QRESystem, SingularSystemError, pure_rate
+from equinfer.solvers.tabular.bordered import BorderedSystem, SingularSystemError
+from equinfer.solvers.tabular.qre import Evaluation, QRESystem, pure_rate
 
 __all__ = ["PathEnd", "PathPoint", "follow"]
 
@@ -110,7 +111,7 @@ def follow(
     here = system.evaluate(point)
     factored = system.linearise(here, point, pure_rate(point))
     sign = factored.sign
-    tangent = factored.tangent()
+    tangent = system.tangent(factored)
     tangent /= _Metric(system, here.policy, 0.0).length(tangent)
     yield _path_point(system, point, here, tangent, 0.0, 0, 0)
 
@@ -190,7 +191,7 @@ def _corrected(
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:
             break
-        change = factored.solve(here.response_error, here.value_error, 0.0)
+        change = system.solve(factored, here.response_error, here.value_error, 0.0)
         for k in range(1, len(steps)):  # Broyden's rank-one updates, carried by the steps themselves (Kelley 1995)
             change += steps[k] * (duals[k - 1] @ change)
         if steps:
@@ -230,12 +231,12 @@ def _tangent(
 
     The correction is a chord step on $J(z)\,t=0$ with the product taken by a difference quotient.
     """
-    tangent = factored.tangent()
+    tangent = system.tangent(factored)
     nearby = 1e-7 / metric.length(tangent)
     there = system.evaluate(point + nearby * tangent)
     response = (there.response_error - here.response_error) / nearby
     value = (there.value_error - here.value_error) / nearby
-    tangent += factored.solve(response, value, 0.0)
+    tangent += system.solve(factored, response, value, 0.0)
     return system.centred(tangent, here.policy)
 
 
@@ -244,7 +245,7 @@ def _tangent_here(
 ) -> Float[np.ndarray, " size"]:
     """The unit tangent by a factorisation at the point itself, on the side of `like`."""
     try:
-        tangent = system.linearise(here, point, metric.dual(like)).tangent()
+        tangent = system.tangent(system.linearise(here, point, metric.dual(like)))
     except SingularSystemError:
         return like
     return tangent / metric.length(tangent)
