@@ -17,10 +17,13 @@ from equinfer.solvers.tabular.stage_games import (
 )
 
 __all__ = [
+    "PATH_ENDED",
+    "PATH_LOST",
     "basic_solution",
     "follow_labels",
     "lemke_howson_tableaux",
     "next_combination",
+    "scan_support_pairs",
     "solve_bimatrix_states",
     "vertex",
 ]
@@ -30,8 +33,10 @@ _SUPPORT_PAIRS = 5_000
 """Small supports are tried first: random games nearly always have an equilibrium there, and few mixed actions make
 the next sweep quick. A game with more pairs of supports of one size than this goes to Lemke-Howson instead."""
 
-_PIVOTS_PER_ACTION = 1_000
-"""Lemke-Howson paths have a few pivots per action in practice; one that is this long has been lost to rounding."""
+_PIVOTS_PER_LABEL = (10, 1_000)
+"""Lemke-Howson paths mostly have a few pivots per label; a long one is left for a shorter one of another label."""
+
+PATH_ENDED, PATH_LOST = -1, -2
 
 
 @kernel
@@ -88,6 +93,26 @@ def vertex(payoff, own, tied, tolerance, mixed):
         if value >= rhs[size] - tolerance:
             best_responses += 1
     return best_responses
+
+
+@kernel
+@no_type_check
+def scan_support_pairs(row_payoff, column_payoff, own, other, tolerance, mixtures, ties):
+    """The vertices that belong to the next pairs of supports (rows `own`, columns `other`, of one size).
+
+    For pair t, `mixtures[t]` (2, A) holds the mixtures on these supports that make the respective opponent indifferent
+    among the other support, and `ties[t]` (2,) the numbers of the opponent's best responses to them: 0 where there is
+    no such mixture. Where both exist they are an equilibrium. `own` and `other` are advanced in place.
+
+    Returns how many pairs were scanned, and whether there are more of this size.
+    """
+    rows, columns = row_payoff.shape
+    for t in range(len(ties)):
+        ties[t, 0] = vertex(column_payoff, own, other, tolerance, mixtures[t, 0, :rows])
+        ties[t, 1] = vertex(row_payoff, other, own, tolerance, mixtures[t, 1, :columns])
+        if not next_combination(other, columns) and not next_combination(own, rows):
+            return t + 1, False
+    return len(ties), True
 
 
 @kernel
@@ -199,30 +224,30 @@ def follow_labels(first, second, first_basis, second_basis, dropped, entering, s
     `entering` is the next label to enter tableau `side` (0 or 1); a path begins with `dropped` itself, in tableau 0 if
     it is a row and in tableau 1 if it is a column. Everything is advanced in place.
 
-    Returns the label and the side to go on with; the label is -1 at the path's end (all labels are there again), -2 if
-    the ratio test found no row (rounding).
+    Returns the label and the side to go on with, and the number of pivots done; the label is `PATH_ENDED` when
+    all labels are there again, `PATH_LOST` if the ratio test found no row, which only rounding can bring about.
     """
     columns, rows = len(first_basis), len(second_basis)
-    for _ in range(budget):
+    for done in range(budget):
         if side == 0:
             row = lexicographic_row(first, entering, rows, columns)
             if row < 0:
-                return -2, side
+                return PATH_LOST, side, done
             pivot(first, row, entering)
             leaving = first_basis[row]
             first_basis[row] = entering
         else:
             row = lexicographic_row(second, entering, 0, rows)
             if row < 0:
-                return -2, side
+                return PATH_LOST, side, done
             pivot(second, row, entering)
             leaving = second_basis[row]
             second_basis[row] = entering
         side = 1 - side
         if leaving == dropped:
-            return -1, side
+            return PATH_ENDED, side, done + 1
         entering = leaving
-    return entering, side
+    return entering, side, budget
 
 
 @kernel
@@ -260,14 +285,15 @@ def basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
 
 @kernel
 @no_type_check
-def lemke_howson_equilibrium(row_payoff, column_payoff, dropped, policy):
-    """The equilibrium at the end of the path that drops the label `dropped`; False if rounding broke the path."""
-    rows, columns = row_payoff.shape
+def lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy):
+    """The equilibrium at the end of the path that drops the label `dropped`; False if `budget` pivots do not reach it,
+    or rounding broke the path.
+    """
+    rows = len(row_payoff)
     first, second, first_basis, second_basis = lemke_howson_tableaux(row_payoff, column_payoff)
-    budget = _PIVOTS_PER_ACTION * (rows + columns)
     side = 0 if dropped < rows else 1
-    entering, _ = follow_labels(first, second, first_basis, second_basis, dropped, dropped, side, budget)
-    return entering == -1 and basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
+    entering, _, _ = follow_labels(first, second, first_basis, second_basis, dropped, dropped, side, budget)
+    return entering == PATH_ENDED and basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
 
 
 @kernel
@@ -284,11 +310,13 @@ def solve_bimatrix_states(table, shape, orders, legal, states, profile, solved):
         row_payoff = payoffs[0].reshape(rows, columns)
         column_payoff = payoffs[1].reshape(rows, columns).T.copy()
         found = small_support_equilibrium(row_payoff, column_payoff, tolerance, policy)
-        dropped = 0
-        while not found and dropped < rows + columns:
-            if lemke_howson_equilibrium(row_payoff, column_payoff, dropped, policy):
+        for attempt in range(2 * (rows + columns)):
+            if found:
+                break
+            patience, dropped = divmod(attempt, rows + columns)
+            budget = _PIVOTS_PER_LABEL[patience] * (rows + columns)
+            if lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy):
                 found = is_equilibrium(payoffs, sizes, policy, tolerance)
-            dropped += 1
         solved[s] = found
         if found:
             store(policy, orders, legal, s, profile)
