@@ -95,7 +95,7 @@ def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> _Values:
             chain = np.einsum("sa,sat->st", policy[:, columns], transitions[:, columns])
             resolvents[i] = np.linalg.inv(np.eye(game.num_states) - chain)
         value[:, i] = resolvents[i] @ np.sum(policy[:, columns] * rewards[:, columns], axis=1)
-    action_values = rewards + game.times_values(transitions, value)
+    action_values = rewards + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
     return _Values(transitions, resolvents, action_values, value)
 
 

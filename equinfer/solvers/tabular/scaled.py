@@ -105,12 +105,6 @@ class ScaledGame:
         """Sums over each player's own actions."""
         return np.add.reduceat(flat, self.starts, axis=-1)
 
-    def times_values(
-        self, rows: Float[np.ndarray, "S n S"], value: Float[np.ndarray, "S N"]
-    ) -> Float[np.ndarray, "S n"]:
-        """Rows over states times the values of the player to whom each belongs."""
-        return np.concatenate([rows[:, columns] @ value[:, i] for i, columns in enumerate(self.columns)], axis=1)
-
     def action_tables(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "N S *A"]:
         r"""$Q^i(s,a)=r^i(s,a)+\gamma_iE[V^i(s')\mid s,a]$ (Def. 5.1 without the term that no response can see)."""
         if not self.discount.any():
