@@ -5,7 +5,7 @@ the solution of the chain in between) and the reward table twice. The program se
 machine would need for that traffic at its measured bandwidth, and beside it the time of the linear solve, which is not
 traffic: it grows as S^3 and is the floor of an exact evaluation when there are few joint actions.
 
-    python benchmarks/vpg_bandwidth.py [--repeats 5] [--sizes 2,200,4 2,500,4 3,50,8]
+    python -m benchmarks.vpg_bandwidth [--repeats 5] [--sizes 2,200,4 2,500,4 3,50,8]
 """
 
 import argparse
@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from benchmarks.results import table, versions, write_section
 from equinfer.drivers.scan import advance, begin
 from equinfer.equations.backup import evaluate_soft
 from equinfer.games.tabular import TabularGame
@@ -99,17 +100,27 @@ def main() -> None:
             speed = bandwidth(int(measured["traffic"] // 2), arguments.repeats)
             floor = measured["traffic"] / max(speed.values())
             rows.append((size, measured, speed, floor))
-    print(
-        "| N,S,A | tables, MB | copy, GB/s | triad, GB/s | compile, s | sweep, ms | of it solve, ms | traffic at full "
-        "bandwidth, ms | sweep / traffic | (sweep - solve) / traffic |"
-    )
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for size, m, speed, floor in rows:
-        print(
-            f"| {size} | {m['traffic'] / 2e6:.1f} | {speed['copy'] / 1e9:.1f} | {speed['triad'] / 1e9:.1f} "
-            f"| {m['compile']:.1f} | {1e3 * m['sweep']:.3f} | {1e3 * m['solve']:.3f} | {1e3 * floor:.3f} "
-            f"| {m['sweep'] / floor:.2f} | {(m['sweep'] - m['solve']) / floor:.2f} |"
-        )
+    header = ["N,S,A", "tables, MB", "copy, GB/s", "triad, GB/s", "compile, s", "sweep, ms", "of it solve, ms"]
+    header += ["traffic at full bandwidth, ms", "sweep / traffic", "(sweep - solve) / traffic"]
+    lines = [
+        [
+            size,
+            f"{m['traffic'] / 2e6:.1f}",
+            f"{speed['copy'] / 1e9:.1f}",
+            f"{speed['triad'] / 1e9:.1f}",
+            f"{m['compile']:.1f}",
+            f"{1e3 * m['sweep']:.3f}",
+            f"{1e3 * m['solve']:.3f}",
+            f"{1e3 * floor:.3f}",
+            f"{m['sweep'] / floor:.2f}",
+            f"{(m['sweep'] - m['solve']) / floor:.2f}",
+        ]
+        for size, m, speed, floor in rows
+    ]
+    body = table(header, lines)
+    print(body)
+    command = f"`python -m benchmarks.vpg_bandwidth --repeats {arguments.repeats}`"
+    write_section("VPG: a sweep against memory bandwidth", f"{command}. {versions('equinfer', 'jax')}.\n\n{body}")
 
 
 if __name__ == "__main__":
