@@ -88,10 +88,11 @@ def _game(players: int, states: int, actions: int, seed: int) -> eq.TabularGame:
 
 def measure(run: Callable[..., tuple[float, float]], row: tuple[int, int, int], seeds: Sequence[int]) -> dict[str, Any]:
     """Median CPU seconds and gap over `seeds`, and how many were solved to 1e-10."""
+    late = float("inf")
     try:
         run(*row, WARM_SEED)
     except OutOfTime:
-        return {"seconds": float("nan"), "gap": float("nan"), "worst": float("nan"), "solved": 0, "tried": 0}
+        return {"seconds": late, "gap": late, "worst": late, "solved": 0, "tried": 0}
     times, gaps = [], []
     for seed in seeds:
         try:
@@ -100,7 +101,6 @@ def measure(run: Callable[..., tuple[float, float]], row: tuple[int, int, int], 
             seconds, gap = float("nan"), float("nan")
         times.append(seconds)
         gaps.append(gap)
-    late = float("inf")
     return {
         "seconds": statistics.median(late if np.isnan(t) else t for t in times),
         "gap": statistics.median(late if np.isnan(g) else g for g in gaps),
@@ -108,6 +108,12 @@ def measure(run: Callable[..., tuple[float, float]], row: tuple[int, int, int], 
         "solved": sum(gap <= 1e-10 for gap in gaps),
         "tried": len(gaps),
     }
+
+
+def _peer(found: dict[str, Any], limit: float) -> str:
+    if found["seconds"] == float("inf"):
+        return f"> {limit:g}"
+    return f"{found['seconds']:.2f} @ {found['gap']:.0e}"
 
 
 def main() -> None:
@@ -137,7 +143,7 @@ def main() -> None:
                 f"{path['solved']}/{path['tried']}",
                 f"{path['seconds']:.2f}",
                 f"{path['worst']:.0e}",
-                *(f"{found[name]['seconds']:.2f} @ {found[name]['gap']:.0e}" for name in ("QRE", "LogTracing")),
+                *(_peer(found[name], arguments.limit) for name in ("QRE", "LogTracing")),
                 f"{peer / mine['seconds']:.0f}",
                 f"{peer / path['seconds']:.1f}",
             ]
