@@ -290,6 +290,6 @@ def test_nashpy_knows_the_equilibrium():
     for seed in range(20):
         payoffs = np.random.default_rng(seed).random((2, 4, 5))
         profile = solve(TabularGame.from_payoffs(payoffs), seed)
-        known = nashpy.Game(*payoffs).support_enumeration()
+        known = nashpy.Game(*payoffs).vertex_enumeration()
         distances = [max(np.abs(x - profile[0][0]).max(), np.abs(y - profile[1][0]).max()) for x, y in known]
         assert min(distances) < 1e-10

@@ -173,7 +173,8 @@ def test_nashpy_finds_the_same():
     for seed in range(20):
         payoffs = np.random.default_rng(seed).random((2, 4, 5))
         found = equilibria(TabularGame.from_payoffs(payoffs))
-        assert rounded(found) == rounded(nashpy.Game(*payoffs).support_enumeration())
+        # Its own support enumeration compares without a tolerance, and misses some.
+        assert rounded(found) == rounded(nashpy.Game(*payoffs).vertex_enumeration())
 
 
 @pytest.mark.peers
