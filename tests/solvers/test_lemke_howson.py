@@ -1,7 +1,5 @@
 """Lemke-Howson: every path ends at an equilibrium, degenerate games included."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -90,11 +88,11 @@ def test_large_games_are_exact():
 
 
 def test_a_long_path_lets_the_driver_look_at_the_clock():
+    # A pivot of this size takes some 80,000 multiplications: 1,000 of them are well below 0.2 s.
     game = TabularGame.from_payoffs(np.random.default_rng(200).random((2, 200, 200)))
-    before, slowest = time.process_time(), 0.0
-    for _ in LemkeHowson(initial_label=0).iterates(game, seed=0):
-        slowest, before = max(slowest, time.process_time() - before), time.process_time()
-    assert slowest < 1.0
+    pivots = [iterate.info["pivots"] for iterate in LemkeHowson(initial_label=0).iterates(game, seed=0)]
+    assert pivots[-1] > 10_000
+    assert np.diff(pivots).max() <= 1_000
 
 
 @pytest.mark.parametrize("label", [-1, 4])
