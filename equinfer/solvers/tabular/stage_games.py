@@ -30,7 +30,7 @@ __all__ = [
 
 kernel = numba.njit(cache=True, error_model="numpy")
 """Machine code is kept beside the source: only the very first call ever compiles. numba notices a change of a kernel's
-own file, not of the files whose kernels it calls: after an edit here, touch or clear the caches of those that import."""
+own file, not of files whose kernels it calls: after an edit here clear all caches."""
 
 TOLERANCE = 1e-12
 """A deviation that gains less than this part of the spread of a player's stage payoffs is no deviation: the linear
