@@ -6,7 +6,7 @@ import pytest
 from equinfer.certificates.nash import certify_nash
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.homotopy import Homotopy
-from equinfer.solvers.tabular.polish import _difference_jacobian, exact_values, polish
+from equinfer.solvers.tabular.polish import difference_jacobian, exact_values, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 
 
@@ -61,7 +61,7 @@ def test_difference_jacobian_is_the_derivative():
         values = exact_values(scaled, moved).action_values
         return values[state, action] - values[state, base]
 
-    jacobian = _difference_jacobian(scaled, policy, exact_values(scaled, policy), state, action, base)
+    jacobian = difference_jacobian(scaled, policy, exact_values(scaled, policy), state, action, base)
     step = 1e-5
     numeric = [(differences(step * e) - differences(-step * e)) / (2 * step) for e in np.eye(8)]
     np.testing.assert_allclose(jacobian, np.stack(numeric, axis=1), atol=1e-8)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from equinfer.solvers.tabular.scaled import ScaledGame
 
-__all__ = ["Equilibrium", "exact_values", "polish"]
+__all__ = ["Equilibrium", "difference_jacobian", "exact_values", "indifferences", "polish"]
 
 MOST_ITERATIONS = 12
 MOST_REPAIRS = 25
@@ -35,7 +35,7 @@ class Equilibrium:
     """
 
 
-class _Values(NamedTuple):
+class Values(NamedTuple):
     """Exact policy evaluation and what it took."""
 
     transitions: Float[np.ndarray, "S n S"]
@@ -81,7 +81,7 @@ def polish(
     return None
 
 
-def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> _Values:
+def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> Values:
     """Values and action values of a flat profile, by one linear solve a player (one in all for equal discounts)."""
     transitions = game.transitions(policy)
     rewards = game.action_values(policy, game.reward)
@@ -96,17 +96,15 @@ def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> _Values:
             resolvents[i] = np.linalg.inv(np.eye(game.num_states) - chain)
         value[:, i] = resolvents[i] @ np.sum(policy[:, columns] * rewards[:, columns], axis=1)
     action_values = rewards + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
-    return _Values(transitions, resolvents, action_values, value)
+    return Values(transitions, resolvents, action_values, value)
 
 
 def _on_support(
     game: ScaledGame, support: Bool[np.ndarray, "S n"], policy: Float[np.ndarray, "S n"]
-) -> tuple[Float[np.ndarray, "S n"], _Values, int] | None:
+) -> tuple[Float[np.ndarray, "S n"], Values, int] | None:
     """Newton's method on one support, from a profile; the profile found may have negative entries."""
     policy = _normalised(game, np.where(support, policy, 0.0), support)
-    reference = _likeliest(game, np.where(support, policy, -1.0))
-    state, action = np.nonzero(support & ~reference)
-    base = np.argmax(reference[state] & (game.owner[None] == game.owner[action, None]), axis=1)
+    state, action, base = indifferences(game, policy, support)
     values, index, previous = exact_values(game, policy), 1, np.inf
     if not state.size:
         return policy, values, index
@@ -114,7 +112,7 @@ def _on_support(
         error = values.action_values[state, action] - values.action_values[state, base]
         size = float(np.abs(error).max())
         floor = 1e-14 * (1.0 + float(np.abs(values.value).max()))
-        jacobian = _difference_jacobian(game, policy, values, state, action, base)
+        jacobian = difference_jacobian(game, policy, values, state, action, base)
         if size < 1e-9 and (size <= floor or size > previous / 4):
             return policy, values, int(np.linalg.slogdet(-jacobian)[0])
         previous = size
@@ -128,8 +126,18 @@ def _on_support(
     return None
 
 
-def _difference_jacobian(
-    game: ScaledGame, policy: np.ndarray, values: _Values, state: np.ndarray, action: np.ndarray, base: np.ndarray
+def indifferences(
+    game: ScaledGame, policy: Float[np.ndarray, "S n"], support: Bool[np.ndarray, "S n"]
+) -> tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]:
+    """The equations of a support: states, actions, and the player's likeliest action, to be worth the same."""
+    reference = _likeliest(game, np.where(support, policy, -1.0))
+    state, action = np.nonzero(support & ~reference)
+    base = np.argmax(reference[state] & (game.owner[None] == game.owner[action, None]), axis=1)
+    return state, action, base
+
+
+def difference_jacobian(
+    game: ScaledGame, policy: np.ndarray, values: Values, state: np.ndarray, action: np.ndarray, base: np.ndarray
 ) -> Float[np.ndarray, "k k"]:
     r"""Derivatives of $\bar Q^i(s,a)-\bar Q^i(s,a_0)$ in $\pi_j(s',b)$, the reference action of $(s',j)$ giving way.
 
