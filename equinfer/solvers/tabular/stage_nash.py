@@ -58,13 +58,15 @@ class StageNash(AbstractHostSolver):
     repair_every: int = 6
     repair_size: int = 60
     """No more states than this are solved together."""
+    shuffled: bool = False
+    """Draw the stage equilibria at random from the first attempt on: another `seed`, another selection."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         random = np.random.default_rng(seed)
         attempt_once = self._policy_iteration if game.horizon is None else self._backward_induction
         for attempt in range(self.restarts + 1):
             found = False
-            for iterate in attempt_once(game, StageSolver(game, random, first=attempt == 0)):
+            for iterate in attempt_once(game, StageSolver(game, random, first=attempt == 0 and not self.shuffled)):
                 found = found or iterate.candidate
                 yield iterate._replace(info={**iterate.info, "attempt": float(attempt)})
             if found:

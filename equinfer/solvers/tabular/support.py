@@ -30,7 +30,8 @@ class SupportEnumeration(AbstractHostSolver):
     then equilibria with supports of different sizes follow, from all pairs of mixtures found of which each plays only
     best responses to the other (in degenerate games every equilibrium is a convex combination of such extreme ones).
 
-    Every equilibrium is a candidate. Watched: `support_size`, `pairs` of supports examined, `found`.
+    Every equilibrium is a candidate. Watched: `support_size`, `pairs` of supports examined, `found`, `degenerate` (1 once
+    the game has shown to be).
     """
 
     name: ClassVar[str] = "support"
@@ -59,7 +60,12 @@ class SupportEnumeration(AbstractHostSolver):
                 policy = np.zeros_like(policy)
                 for player, mixture in enumerate(equilibrium):
                     policy[player, kept[player]] = mixture
-            info = {"support_size": float(search.size), "pairs": float(search.pairs), "found": float(search.found)}
+            info = {
+                "support_size": float(search.size),
+                "pairs": float(search.pairs),
+                "found": float(search.found),
+                "degenerate": float(search.degenerate),
+            }
             yield Iterate(whole.profile(policy), info, candidate=equilibrium is not None)
 
 
@@ -96,6 +102,8 @@ class _Search:
         self._vertices: tuple[dict[bytes, _Vertex], dict[bytes, _Vertex]] = ({}, {})
         self._seen: set[bytes] = set()
         self.size, self.pairs = 0, 0
+        self.degenerate = False
+        """A mixture has been met against which the opponent has more best responses than it has actions itself."""
 
     @property
     def found(self) -> int:
@@ -106,7 +114,7 @@ class _Search:
         for size in range(1, min(self._row_payoff.shape) + 1):
             self.size = size
             yield from self._of_equal_supports()
-        if any(vertex.degenerate for side in self._vertices for vertex in side.values()):
+        if self.degenerate:
             yield from self._of_any_supports()
 
     def _of_equal_supports(self) -> Iterator[Equilibrium | None]:
@@ -131,6 +139,7 @@ class _Search:
         mixture = mixture[: payoff.shape[1]].copy()
         values = payoff @ mixture
         vertex = _Vertex(mixture, values >= values.max() - 2 * self._tolerance)
+        self.degenerate = self.degenerate or vertex.degenerate
         return self._vertices[side].setdefault(vertex.key, vertex)
 
     def _new(self, row: _Vertex | None, column: _Vertex | None) -> Iterator[Equilibrium]:
