@@ -23,6 +23,7 @@ __all__ = [
     "follow_labels",
     "lemke_howson_tableaux",
     "next_combination",
+    "pivoted_equilibrium",
     "scan_support_pairs",
     "solve_bimatrix_states",
     "vertex",
@@ -298,6 +299,21 @@ def lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy)
 
 @kernel
 @no_type_check
+def pivoted_equilibrium(payoffs, sizes, tolerance, row_payoff, column_payoff, policy):
+    """An equilibrium by Lemke-Howson, label by label, short paths first; False if rounding broke all of them."""
+    labels = sizes[0] + sizes[1]
+    for attempt in range(2 * labels):
+        patience, dropped = divmod(attempt, labels)
+        budget = _PIVOTS_PER_LABEL[patience] * labels
+        if lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy) and is_equilibrium(
+            payoffs, sizes, policy, tolerance
+        ):
+            return True
+    return False
+
+
+@kernel
+@no_type_check
 def solve_bimatrix_states(table, shape, orders, legal, states, profile, solved):
     """An equilibrium of the two-player stage game at each of `states`, written to `profile` and `solved`.
 
@@ -309,14 +325,9 @@ def solve_bimatrix_states(table, shape, orders, legal, states, profile, solved):
         rows, columns = sizes
         row_payoff = payoffs[0].reshape(rows, columns)
         column_payoff = payoffs[1].reshape(rows, columns).T.copy()
-        found = small_support_equilibrium(row_payoff, column_payoff, tolerance, policy)
-        for attempt in range(2 * (rows + columns)):
-            if found:
-                break
-            patience, dropped = divmod(attempt, rows + columns)
-            budget = _PIVOTS_PER_LABEL[patience] * (rows + columns)
-            if lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy):
-                found = is_equilibrium(payoffs, sizes, policy, tolerance)
+        found = small_support_equilibrium(row_payoff, column_payoff, tolerance, policy) or pivoted_equilibrium(
+            payoffs, sizes, tolerance, row_payoff, column_payoff, policy
+        )
         solved[s] = found
         if found:
             store(policy, orders, legal, s, profile)

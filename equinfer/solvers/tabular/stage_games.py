@@ -21,7 +21,9 @@ __all__ = [
     "is_equilibrium",
     "kernel",
     "load",
+    "normalise",
     "polish",
+    "pure_equilibrium",
     "retain_or_pure",
     "solve_linear",
     "store",
@@ -57,13 +59,33 @@ def strides_of(sizes):
 
 @kernel
 @no_type_check
+def normalise(payoffs, tolerance):
+    """Bring the `payoffs` (N, J) of one game to a spread of one per player, in place, and fill `tolerance` (N,):
+    `TOLERANCE` plus the rounding of the payoffs in their new unit.
+
+    A player whose payoffs differ by no more than their rounding is indifferent.
+    """
+    for i in range(len(payoffs)):
+        low = high = payoffs[i, 0]
+        for cell in range(payoffs.shape[1]):
+            low = min(low, payoffs[i, cell])
+            high = max(high, payoffs[i, cell])
+        noise, spread = ROUNDING * max(abs(low), abs(high)), high - low
+        unit = 1.0 / spread if spread > noise else 0.0
+        tolerance[i] = TOLERANCE + noise * unit
+        for cell in range(payoffs.shape[1]):
+            payoffs[i, cell] = (payoffs[i, cell] - low) * unit
+
+
+@kernel
+@no_type_check
 def load(table, shape, orders, legal, state):
     """The stage game at `state` of `table` (N, S, J), compact and normalised.
 
     `shape` (N,) holds the table's action counts; `orders` (N, S, A) lists the legal actions of a state first, in any
-    order, and `legal` (N, S) counts them. A player whose payoffs differ by no more than their rounding is indifferent.
+    order, and `legal` (N, S) counts them.
 
-    Returns `payoffs`, `sizes`, and `tolerance` (N,): `TOLERANCE` plus the rounding of the payoffs in their new unit.
+    Returns `payoffs`, `sizes`, and the `tolerance` (N,) of `normalise`.
     """
     players = len(shape)
     sizes, strides = np.empty(players, np.int64), strides_of(shape)
@@ -84,16 +106,7 @@ def load(table, shape, orders, legal, state):
             if digit[i] < sizes[i]:
                 break
             digit[i] = 0
-    for i in range(players):
-        low = high = payoffs[i, 0]
-        for cell in range(joint):
-            low = min(low, payoffs[i, cell])
-            high = max(high, payoffs[i, cell])
-        noise, spread = ROUNDING * max(abs(low), abs(high)), high - low
-        unit = 1.0 / spread if spread > noise else 0.0
-        tolerance[i] = TOLERANCE + noise * unit
-        for cell in range(joint):
-            payoffs[i, cell] = (payoffs[i, cell] - low) * unit
+    normalise(payoffs, tolerance)
     return payoffs, sizes, tolerance
 
 
