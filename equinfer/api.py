@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from equinfer.concepts import CONCEPTS, Nash
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Watch
-from equinfer.errors import BadInput, UnknownName
+from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Task, Watch
+from equinfer.errors import BadInput, EquinferError, UnknownName
+from equinfer.games import SOURCES, game_source
 from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, load_solution, register_view
@@ -36,24 +37,18 @@ ENOUGH = 1e-10
 
 
 def load(target: Path_, **parameters: Any) -> TabularGame:
-    """A game from a file, from the catalogue or from OpenSpiel.
+    """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
 
-    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"` or `"openspiel:name"`;
-    `parameters` go to whatever makes the game.
+    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
+    `"plugin:name"`; `parameters` go to whatever makes the game.
 
     **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
     """
-    source, _, name = str(target).partition(":")
-    if source == "catalog":
-        from equinfer.games import catalog
-
-        return catalog.load(name, **parameters)
-    if source == "openspiel":
-        from equinfer.games.adapters import open_spiel
-
-        return open_spiel.load(name, **parameters)
+    source, colon, name = str(target).partition(":")
+    if colon and (source in SOURCES or (_could_be_a_source(source) and not Path(target).exists())):
+        return _made(source, name, parameters)
     if not Path(target).exists():
-        _refuse_missing(str(target), source)
+        _refuse_a_bare_name(str(target))
     from equinfer.games.files import read_game
 
     return read_game(Path(target), **parameters)
@@ -124,7 +119,9 @@ def solve(
         behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
         bound=_bound(won, outcome),
     )
-    return dataclasses.replace(solution, status=Status.certified) if solution.certified else solution
+    if solution.certified and solution.status is not Status.interrupted:
+        return dataclasses.replace(solution, status=Status.certified)
+    return solution
 
 
 def default_eps(tables: Tables) -> float:
@@ -193,17 +190,10 @@ def _drive(
 ) -> Outcome:
     from equinfer.drivers import host, scan
 
-    settings: dict[str, Any] = {
-        "judge": judge,
-        "start": _uniform(game),
-        "payoff_scale": tables.payoff_scale,
-        "seed": seed,
-        "seconds": time,
-        "watch": watch,
-    }
+    task = Task(judge, _uniform(game), tables.payoff_scale, seed, time, watch)
     if isinstance(solver, AbstractHostSolver):
-        return host.drive(solver, game, **settings)
-    return scan.drive(solver, game, **settings)
+        return host.drive(solver, game, task)
+    return scan.drive(solver, game, task)
 
 
 def _bound(solver: Solver, outcome: Outcome) -> float | None:
@@ -301,10 +291,27 @@ def _uniform(game: TabularGame) -> tuple[Float[np.ndarray, "..."], ...]:
     return tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in profile)
 
 
-def _refuse_missing(target: str, source: str) -> None:
-    """Say which source, or which name of the catalogue, was probably meant by what is no file."""
-    if source != target and source.isalpha() and len(source) > 1:
-        raise UnknownName.among("source", source, ("catalog", "openspiel"))
+def _could_be_a_source(word: str) -> bool:
+    """A word longer than the letter of a drive."""
+    return len(word) > 1 and word.replace("-", "_").isidentifier()
+
+
+def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
+    """The game called `name` of a source. **Raises:** `EquinferError` if a plug-in breaks, or makes something else."""
+    make = game_source(source)
+    try:
+        game = make(name, **parameters)
+    except Exception as error:
+        if source in SOURCES or isinstance(error, EquinferError):
+            raise
+        raise EquinferError(f"plug-in {source!r} failed: {type(error).__name__}: {error}.") from error
+    if not isinstance(game, TabularGame):
+        raise EquinferError(f"plug-in {source!r} made no TabularGame of {name!r}, but {type(game).__name__}.")
+    return game
+
+
+def _refuse_a_bare_name(target: str) -> None:
+    """Say which name of the catalogue was probably meant by what is no file."""
     from equinfer.games import catalog
 
     if target.replace("-", "_") in catalog.names():

@@ -2,24 +2,28 @@
 
 import contextlib
 import os
+import signal
 import sys
+import time
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
-import cyclopts
-
-from equinfer.cli.commands import app
 from equinfer.errors import EquinferError
 
-__all__ = ["app", "main"]
+__all__ = ["main", "run"]
 
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DOUBLE_TAP = 2.0
+"""Seconds after a Ctrl-C in which another is taken for the same one: the best so far is about to be printed."""
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     _remember_compilations()
+    _take_double_taps_for_one()
     code = run(sys.argv[1:] if tokens is None else tokens)
     try:
         sys.stdout.flush()
@@ -32,24 +36,39 @@ def main(tokens: Sequence[str] | None = None) -> None:
 
 def _remember_compilations() -> None:
     """Keep what JAX compiles for the next run, if there is a place for it, unless the user has chosen one."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equinfer" / "jax"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, RuntimeError):  # nowhere to write, or no home at all
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "equinfer" / "jax"
         cache.mkdir(parents=True, exist_ok=True)
-    if os.access(cache, os.W_OK):
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+        if os.access(cache, os.W_OK):
+            os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+            os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+
+
+def _take_double_taps_for_one() -> None:
+    """Whoever hits Ctrl-C twice wants it to end, not to lose the answer."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return  # whoever started us has asked not to be interrupted
+    last = -DOUBLE_TAP
+
+    def interrupt(*_: Any) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= DOUBLE_TAP:
+            last = now
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, interrupt)
 
 
 def run(tokens: Sequence[str]) -> int:
     """Run one command; the exit code is handed back, and every foreseen failure is one sentence on stderr."""
     try:
-        code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")
-    except cyclopts.CycloptsError as error:
-        return _say(str(error), USAGE)
+        with _warnings_as_sentences():
+            return _run(tokens)
     except EquinferError as error:
         return _say(str(error), error.exit_code)
     except KeyboardInterrupt:
-        return _say("interrupted before there was anything to show.", INTERRUPTED)
+        return _say("interrupted; there is nothing to show.", INTERRUPTED)
     except OSError as error:
         return _failed_writing(error)
     except MemoryError:
@@ -57,7 +76,37 @@ def run(tokens: Sequence[str]) -> int:
     except Exception:
         traceback.print_exc()
         return _say("this is a mistake in equinfer, not in your input: please report it with the lines above.", FAILED)
+
+
+def _run(tokens: Sequence[str]) -> int:
+    # Imported here, where Ctrl-C is caught.
+    import cyclopts
+
+    from equinfer.cli.commands import app
+
+    try:
+        code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")
+    except cyclopts.CycloptsError as error:
+        return _say(str(error), USAGE)
     return code if isinstance(code, int) else DONE
+
+
+@contextlib.contextmanager
+def _warnings_as_sentences() -> Iterator[None]:
+    """Warnings of ours for the user (a plug-in is broken) as sentences on stderr; all others as they always are."""
+    usual = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        from equinfer.plugins import PluginWarning
+
+        if category is PluginWarning:
+            _say(str(message), DONE)
+        else:
+            usual(message, category, *where, **more)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _failed_writing(error: OSError) -> int:

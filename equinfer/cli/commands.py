@@ -214,6 +214,6 @@ def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
 
 
 def _exit_code(solution: "equinfer.Solution") -> int:
-    if solution.certified:
-        return 0
-    return INTERRUPTED if solution.status.value == "interrupted" else ABOVE_EPS
+    if solution.status.value == "interrupted":
+        return INTERRUPTED
+    return 0 if solution.certified else ABOVE_EPS

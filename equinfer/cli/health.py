@@ -2,17 +2,21 @@
 
 import importlib.metadata
 import importlib.util
+import itertools
 import os
 import platform
 import time
+from collections.abc import Iterator
 
 import numpy as np
 from rich.console import Console
 from rich.text import Text
 
 import equinfer
+from equinfer import games, solvers
 from equinfer.cli.display import on_stdout
 from equinfer.games import catalog
+from equinfer.plugins import described, imported, plugins
 
 __all__ = ["run"]
 
@@ -42,9 +46,20 @@ def run() -> int:
     for extra, module in EXTRAS.items():
         present = importlib.util.find_spec(module) is not None
         facts.append((extra, "installed" if present else f"not installed: pip install 'equinfer[{extra}]'"))
-    for name, text in facts:
+    for name, text in itertools.chain(facts, _plugins()):
         console.print(Text(f"{name:<10}", "bold").append(Text(text, "not bold")), soft_wrap=True)
     return 0 if _self_test(console) else 1
+
+
+def _plugins() -> Iterator[tuple[str, str]]:
+    """Each plug-in that can be imported; a warning names the others."""
+    for group, ours, fault in (
+        (games.GROUP, games.SOURCES, games.fault),
+        (solvers.GROUP, {"auto", *solvers.SOLVERS}, solvers.fault),
+    ):
+        for name, entry in plugins(group, set(ours)).items():
+            if imported(entry, fault) is not None:
+                yield "plug-in", f"{name} ({group}): {described(entry)}"
 
 
 def _version(package: str) -> str:

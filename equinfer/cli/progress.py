@@ -1,6 +1,9 @@
 """What a person sees on stderr while a solver works: a live line on a terminal, ever rarer plain ones elsewhere."""
 
+import logging
+import math
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -9,28 +12,56 @@ from rich.console import Console
 __all__ = ["shown"]
 
 FIRST_LINE = 2.0
-"""Seconds of solving before the first line where stderr is a file or a pipe; each next one takes twice as long."""
+"""Seconds before the first line where stderr is a file or a pipe; each next one takes twice as long."""
 
 
 @contextmanager
 def shown(task: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
-    """Shows what it is told until the block ends; the yielded function takes what a driver watches."""
+    """Shows what it is told until the block ends; the yielded function takes what a driver watches.
+
+    It also shows what equinfer logs: that it waits for a compiler.
+    """
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    if console.is_terminal:
-        with console.status(f"{task} ...") as status:
-            yield lambda row: status.update(f"{task}: {_line(row)}")
+    if not console.is_terminal:
+        say = _rare_lines(task)
+        with _log_shown_by(say):
+            yield lambda row: say(_line(row))
         return
-    due = FIRST_LINE
+    with console.status(f"{task} ...") as status, _log_shown_by(lambda text: status.update(f"{task}: {text} ...")):
+        yield lambda row: status.update(f"{task}: {_line(row)}")
 
-    def say(row: Mapping[str, float]) -> None:
+
+def _rare_lines(task: str) -> Callable[[str], None]:
+    began, due = time.monotonic(), FIRST_LINE
+
+    def say(text: str) -> None:
         nonlocal due
-        if row["seconds"] >= due:
+        seconds = time.monotonic() - began
+        if seconds >= due:
             due *= 2
-            print(f"{task}: {_line(row)}", file=sys.stderr, flush=True)
+            print(f"{task}: {text}, {seconds:.1f} s", file=sys.stderr, flush=True)
 
-    yield say
+    return say
+
+
+@contextmanager
+def _log_shown_by(say: Callable[[str], None]) -> Iterator[None]:
+    handler = logging.Handler()
+    handler.emit = lambda record: say(record.getMessage())
+    logger = logging.getLogger("equinfer")
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def _line(row: Mapping[str, float]) -> str:
-    watched = [f"{name.replace('_', ' ')} {value:.3g}" for name, value in row.items() if name not in ("seconds", "gap")]
-    return ", ".join([*watched, f"{row.get('seconds', 0):.1f} s"])
+    return ", ".join(
+        f"{name.replace('_', ' ')} {value:.3g}"
+        for name, value in row.items()
+        if name not in ("seconds", "gap") and math.isfinite(value)
+    )

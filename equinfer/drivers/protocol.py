@@ -1,4 +1,7 @@
-"""What a solver is: `init`, `step`, `profile` for what a scan can drive; a generator of iterates for what it cannot."""
+"""What a solver is: `init`, `step`, `profile` for what a scan can drive; a generator of iterates for what it cannot.
+
+And what a driver is: `drive(solver, game, task) -> Outcome`, one contract for all of them, stated at `Task`.
+"""
 
 import abc
 from collections.abc import Callable, Iterator, Mapping
@@ -10,12 +13,31 @@ import numpy as np
 from equinfer.records import Certificate, Status
 from equinfer.types import PRNGKey, Profile
 
-__all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Watch"]
+__all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Task", "Watch"]
 
 Judge: TypeAlias = Callable[[Profile], Certificate]
 """The certificate of a profile; drivers are handed it, solvers never see it."""
-Watch: TypeAlias = Callable[[Mapping[str, float]], None]
-"""Called between chunks with what is watched: a progress display."""
+Watch: TypeAlias = Callable[[Mapping[str, float | int]], None]
+"""Called each time the driver has control, with the trace's new row and the `best_gap` so far: a progress display."""
+
+
+class Task(NamedTuple):
+    """What a driver is asked to do with a solver and a game.
+
+    It runs the solver until a certified gap is rounding, the solver has nothing more to try, time is up, or Ctrl-C
+    comes; the answer is the best certified profile, or `start` if there was none. A solver that fails numerically
+    (a singular system, a policy that is not finite) ends as `stalled`, with its best so far. No eps is known here.
+    """
+
+    judge: Judge
+    start: Profile
+    """A profile to fall back on."""
+    payoff_scale: float
+    """Of the game: what counts as rounding is measured by it."""
+    seed: int = 0
+    seconds: float | None = None
+    """Of wall clock, after which the run ends as `out_of_time`; read whenever the driver has control."""
+    watch: Watch | None = None
 
 
 class Outcome(NamedTuple):
@@ -26,6 +48,7 @@ class Outcome(NamedTuple):
     ended: Status
     """`above_eps` stands for "finished"; `api` turns it into `certified` where the certificate says so."""
     trace: Mapping[str, np.ndarray]
+    """A row each time the driver had control: `seconds`, `gap`, and what the solver watches."""
     seconds: float
 
 

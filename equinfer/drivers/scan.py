@@ -15,9 +15,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, Key
 
-from equinfer.drivers.host import ROUNDING_LEVEL
-from equinfer.drivers.protocol import AbstractSolver, Info, Judge, Outcome, Watch
-from equinfer.records import Certificate, Status
+from equinfer.drivers.compilation import LOGGER
+from equinfer.drivers.incumbent import Incumbent
+from equinfer.drivers.protocol import AbstractSolver, Info, Outcome, Task
+from equinfer.records import Status
 from equinfer.types import PRNGKey, Profile, Tree
 
 __all__ = ["CHUNK_SECONDS", "advance", "begin", "drive"]
@@ -30,29 +31,16 @@ GROWTH = 1.5
 """Steps done after a chunk over steps done before it, until a chunk takes `CHUNK_SECONDS`."""
 
 
-def drive(
-    solver: AbstractSolver,
-    game: Any,
-    *,
-    judge: Judge,
-    start: Profile,
-    payoff_scale: float,
-    seed: int = 0,
-    seconds: float | None = None,
-    watch: Watch | None = None,
-    chunk: int | None = None,
-) -> Outcome:
-    """Run `solver` for its steps, until it converged, to a gap of rounding, out of time, or interrupted.
+def drive(solver: AbstractSolver, game: Any, task: Task, *, chunk: int | None = None) -> Outcome:
+    """Do the `task` in chunks, or until all seeds converged, with a look at the clock after each.
 
-    **Arguments:** `judge` makes the certificate; `start` is a profile to fall back on; `seconds` of wall-clock time,
-    read between chunks; `watch` is called after each chunk; `chunk` fixes the number of steps of a chunk.
+    **Arguments:** `chunk` fixes the number of steps of a chunk.
 
     **Returns:** an `Outcome` with the best certified profile of all seeds and chunks. The trace has a row per chunk:
-    `step`, `seconds`, `gap` (of the best seed), what the solver watches for that seed, and `gaps` (rows, seeds). A
-    profile that is not finite ends the run as `stalled`.
+    `step`, `seconds`, `gap` (of the best seed), what the solver watches for that seed, and `gaps` (rows, seeds).
     """
     with jax.enable_x64(True):
-        return _Run(judge, payoff_scale, seconds, watch, chunk).outcome(solver, game, start, seed)
+        return _Run(task, chunk).outcome(solver, game)
 
 
 def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver, Any, Tree, Keys]:
@@ -109,40 +97,29 @@ def _init(solver: AbstractSolver, game: Any, keys: Keys) -> Tree:
 
 
 class _Run:
-    """One run: the clock, the best certified profile so far, and what was watched."""
+    """One run: the best certified profile so far, and what was watched."""
 
-    def __init__(
-        self, judge: Judge, payoff_scale: float, seconds: float | None, watch: Watch | None, chunk: int | None
-    ):
-        self._judge = judge
-        self._negligible = ROUNDING_LEVEL * payoff_scale
-        self._limit = np.inf if seconds is None else seconds
-        self._watch = watch
+    def __init__(self, task: Task, chunk: int | None):
+        self._incumbent = Incumbent(task)
+        self._seed = task.seed
         self._chunk = chunk
-        self._began = time.perf_counter()
         self._rows: list[dict[str, Any]] = []
-        self._best: tuple[Profile, Certificate] | None = None
 
-    @property
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self._began
-
-    def outcome(self, solver: AbstractSolver, game: Any, start: Profile, seed: int) -> Outcome:
+    def outcome(self, solver: AbstractSolver, game: Any) -> Outcome:
         try:
-            ended = self._run(solver, game, seed)
+            ended = self._run(solver, game)
         except KeyboardInterrupt:
             ended = Status.interrupted
-        profile, certificate = self._best or (start, self._judge(start))
         names = self._rows[0] if self._rows else ()
-        trace = {name: np.array([row[name] for row in self._rows]) for name in names}
-        return Outcome(profile, certificate, ended, trace, self._elapsed)
+        return self._incumbent.outcome(ended, {name: np.array([row[name] for row in self._rows]) for name in names})
 
-    def _run(self, solver: AbstractSolver, game: Any, seed: int) -> Status:
+    def _run(self, solver: AbstractSolver, game: Any) -> Status:
+        LOGGER.info("compiling")
         steps = solver.steps
-        solver, game, state, keys = begin(solver, game, seed)
+        solver, game, state, keys = begin(solver, game, self._seed)
         done, per_step = 0, np.inf
         while done < steps:
-            if self._elapsed >= self._limit:
+            if self._incumbent.seconds_left <= 0:
                 return Status.out_of_time
             last = min(steps, done + self._size(done, per_step))
             began = time.perf_counter()
@@ -155,7 +132,7 @@ class _Run:
             if not all(np.isfinite(policy).all() for policy in profiles):
                 return Status.stalled
             self._record(done, steps, info, profiles, keys.ndim == 1)
-            if self._solved or np.all(info["converged"]):
+            if self._incumbent.solved or np.all(info["converged"]):
                 break
         return Status.above_eps
 
@@ -165,25 +142,14 @@ class _Run:
             return self._chunk
         growing = max(1, int((GROWTH - 1) * done))
         # An infinite per_step is one that was not measured yet: a single step then, by the same formula.
-        return max(1, min(growing, int(min(CHUNK_SECONDS, self._limit - self._elapsed) / per_step)))
-
-    @property
-    def _solved(self) -> bool:
-        if self._best is None:
-            return False
-        certificate = self._best[1]
-        return certificate.gap <= max(certificate.numerical_error, self._negligible)
+        return max(1, min(growing, int(min(CHUNK_SECONDS, self._incumbent.seconds_left) / per_step)))
 
     def _record(self, step: int, steps: int, info: Info, profiles: Profile, many: bool) -> None:
         answers = list(zip(*profiles, strict=True)) if many else [profiles]
-        certificates = [self._judge(answer) for answer in answers]
-        gaps = np.array([certificate.gap for certificate in certificates])
+        gaps = np.array([self._incumbent.offer(answer).gap for answer in answers])
         leader = int(np.argmin(gaps))
-        if self._best is None or gaps[leader] < self._best[1].gap:
-            self._best = answers[leader], certificates[leader]
         watched = {name: float(value[leader] if many else value) for name, value in info.items() if name != "converged"}
-        row = {"step": step, "seconds": self._elapsed, "gap": gaps[leader], **watched, "gaps": gaps}
+        row = {"step": step, "seconds": self._incumbent.elapsed, "gap": gaps[leader], **watched, "gaps": gaps}
         self._rows.append(row)
-        if self._watch is not None:
-            shown = {name: float(value) for name, value in row.items() if name != "gaps"}
-            self._watch({**shown, "steps": steps, "best_gap": self._best[1].gap})
+        shown = {name: float(value) for name, value in row.items() if name != "gaps"}
+        self._incumbent.tell({**shown, "steps": steps})

@@ -1,9 +1,11 @@
-"""The solvers by name. A name is one line here; its module is imported when it is asked for."""
+"""The solvers by name. A name is one line here, or a plug-in; its module is imported when it is asked for."""
 
 import importlib
+import inspect
 from typing import Any
 
 from equinfer.errors import UnknownName
+from equinfer.plugins import plugin, plugins
 
 __all__ = ["SOLVERS", "solver_class"]
 
@@ -15,11 +17,26 @@ SOLVERS = {
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
 }
+GROUP = "equinfer.solvers"
 
 
 def solver_class(name: str) -> Any:
     """The class of a solver. **Raises:** `UnknownName` with the known ones."""
-    if name not in SOLVERS:
-        raise UnknownName.among("solver", name, ("auto", *SOLVERS))
-    module, _, attribute = SOLVERS[name].partition(":")
-    return getattr(importlib.import_module(module), attribute)
+    if name in SOLVERS:
+        module, _, attribute = SOLVERS[name].partition(":")
+        return getattr(importlib.import_module(module), attribute)
+    kind = plugin(GROUP, name, fault)
+    if kind is None:
+        raise UnknownName.among("solver", name, ("auto", *SOLVERS, *plugins(GROUP)))
+    return kind
+
+
+def fault(kind: Any) -> str | None:
+    """What is wrong with a plug-in, or None."""
+    from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver
+
+    if not (inspect.isclass(kind) and issubclass(kind, (AbstractSolver, AbstractHostSolver))):
+        return f"it is no AbstractSolver or AbstractHostSolver, but {kind!r}"
+    if inspect.isabstract(kind):
+        return f"{kind.__name__} lacks {', '.join(sorted(kind.__abstractmethods__))}"
+    return None if isinstance(getattr(kind, "name", None), str) else f"{kind.__name__} has no name"

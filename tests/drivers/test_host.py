@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equinfer.drivers import host
-from equinfer.drivers.protocol import AbstractHostSolver, Iterate, Outcome
+from equinfer.drivers.protocol import AbstractHostSolver, Iterate, Outcome, Task
 from equinfer.records import Certificate, Status
 
 
@@ -32,7 +32,7 @@ def judge(profile) -> Certificate:
 
 
 def drive(script, **settings) -> Outcome:
-    return host.drive(Scripted(script), None, judge=judge, start=policy(0.5), payoff_scale=1.0, **settings)
+    return host.drive(Scripted(script), None, Task(judge, policy(0.5), 1.0, **settings))
 
 
 def test_the_best_candidate_is_kept_and_a_solved_game_stops_the_solver():

@@ -1,5 +1,6 @@
 """The scan driver, on a solver whose path is known: the distance from uniform halves at every step."""
 
+from functools import partial
 from typing import ClassVar
 
 import jax
@@ -9,7 +10,7 @@ import pytest
 
 from equinfer.certificates.nash import certify_nash
 from equinfer.drivers import scan
-from equinfer.drivers.protocol import AbstractSolver
+from equinfer.drivers.protocol import AbstractSolver, Task
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 
@@ -40,10 +41,9 @@ class Halving(AbstractSolver):
         return policy, policy
 
 
-def run(solver, game=PENNIES, **options):
-    judge = options.pop("judge", lambda profile: certify_nash(game.tables(), profile))
-    start = game.uniform_profile()
-    return scan.drive(solver, game, judge=judge, start=start, payoff_scale=2.0, **options)
+def run(solver, game=PENNIES, chunk=None, **settings):
+    task = Task(partial(certify_nash, game.tables()), game.uniform_profile(), 2.0, **settings)
+    return scan.drive(solver, game, task, chunk=chunk)
 
 
 def test_the_answer_does_not_depend_on_how_the_steps_are_cut():

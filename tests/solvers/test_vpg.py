@@ -1,5 +1,7 @@
 """VPG on known tables, against root finding, backward induction and the theorems."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from plain_soft import quantal_response, quantal_response_by_epochs, soft_values
 from equinfer.certificates.nash import certify_nash
 from equinfer.concepts import concept
 from equinfer.drivers import scan
+from equinfer.drivers.protocol import Task
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.vpg import VPG
 
@@ -19,14 +22,8 @@ LOG3 = np.log(3)
 
 def solve(game, solver, **options):
     tables = game.tables()
-    return scan.drive(
-        solver,
-        game,
-        judge=lambda profile: certify_nash(tables, profile),
-        start=game.uniform_profile(),
-        payoff_scale=tables.payoff_scale,
-        **options,
-    )
+    task = Task(partial(certify_nash, tables), game.uniform_profile(), tables.payoff_scale)
+    return scan.drive(solver, game, task, **options)
 
 
 def last_profile(game, solver, steps=200):

@@ -1,5 +1,7 @@
 """VPG from play: what an agent sees is all that moves it, and what it reaches is the equilibrium of the tables."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from plain_soft import quantal_response
 from equinfer.certificates.nash import certify_nash
 from equinfer.concepts import concept
 from equinfer.drivers import scan
+from equinfer.drivers.protocol import Task
 from equinfer.games.tabular import TabularGame
 from equinfer.opponents import Empirical
 from equinfer.solvers.tabular.critics import ExpectedSARSA, LearntModel, Moves
@@ -81,14 +84,8 @@ def test_and_of_a_stochastic_game(critic):
 def test_a_solve_hands_back_the_best_seed():
     tables = COPYCAT.tables()
     solver = SampledVPG(temperature=1.0, step_size=0.01, worlds=32, seeds=4, steps=300)
-    outcome = scan.drive(
-        solver,
-        COPYCAT,
-        judge=lambda profile: certify_nash(tables, profile),
-        start=COPYCAT.uniform_profile(),
-        payoff_scale=tables.payoff_scale,
-        chunk=100,
-    )
+    task = Task(partial(certify_nash, tables), COPYCAT.uniform_profile(), tables.payoff_scale)
+    outcome = scan.drive(solver, COPYCAT, task, chunk=100)
     assert outcome.trace["gaps"].shape == (3, 4)
     assert outcome.certificate.gap == outcome.trace["gaps"].min()
 
