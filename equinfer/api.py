@@ -330,5 +330,36 @@ def _plot(solution: Solution) -> Any:
     return plot(solution)
 
 
+def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Path_ | None) -> Any:
+    from equinfer.solvers.tabular.parameters import sensitivity
+
+    if game is None:
+        game = _game_of(solution)
+    elif not isinstance(game, TabularGame):
+        game = load(game)
+    with jax.enable_x64(True):
+        return sensitivity(game, solution.profile, parameter, solution.game.origin)
+
+
+def _game_of(solution: Solution) -> TabularGame:
+    """The game that a solution carries. **Raises:** `BadInput` if it was saved without it."""
+    tables = solution.tables
+    if tables is None:
+        raise BadInput("this solution was saved without its game, which is large; pass it as `game`.")
+    return TabularGame(
+        tables.reward,
+        tables.kernel,
+        discount=tables.discount,
+        horizon=tables.horizon,
+        initial=tables.initial,
+        legal=tables.legal,
+        state_labels=tables.state_labels,
+        action_labels=tables.action_labels,
+        player_labels=tables.player_labels,
+        name=tables.name,
+    )
+
+
 register_view("report", _report)
 register_view("plot", _plot)
+register_view("sensitivity", _sensitivity)

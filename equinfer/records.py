@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.errors import BadInput
-from equinfer.tables import Tables
+from equinfer.tables import Origin, Tables
 
 __all__ = [
     "Certificate",
@@ -70,10 +70,11 @@ class GameLabels(NamedTuple):
     players: tuple[str, ...]
     states: tuple[str, ...]
     actions: tuple[tuple[str, ...], ...]
+    origin: Origin | None = None
 
     @classmethod
     def of(cls, tables: Tables) -> "GameLabels":
-        return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels)
+        return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels, tables.origin)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +163,8 @@ class Solution:
                 "players": self.game.players,
                 "states": self.game.states,
                 "actions": self.game.actions,
+                "origin": self.game.origin
+                and {"target": self.game.origin.target, "parameters": dict(self.game.origin.parameters)},
             },
             "concept": self.concept,
             "solver": self.solver,
@@ -215,6 +218,29 @@ class Solution:
         """A figure of the answer, which a notebook shows by itself."""
         return _view("plot")(self)
 
+    def sensitivity(self, parameter: Any, *, game: Any = None) -> Any:
+        """The derivative of a regular equilibrium, profile and values, with respect to a parameter of the game.
+
+        **Arguments:** `parameter` is one of
+
+        * `"discount"`, all players' together, or `("discount", i)`;
+        * the name of a parameter of a game of the catalogue (`"cost"`), `(name, k)` for an entry of a list;
+        * `("reward", (i, s, a_1, ..., a_N))`, one entry of the reward;
+        * a direction: a dict of changes of the tables, any of `reward` (N, S, A_1, ..., A_N), `kernel` (rows that sum
+          to zero) and `discount` (a number, or one per player); or another game of the same shape, for the derivative
+          along the straight line from this game's tables to its tables;
+        * `(build, value)`: a function of one number that builds the game, and the number;
+        * `"reward"` or `"kernel"`: the linear map itself, `.jvp(direction)` and `.vjp(profile=, values=)`.
+
+        `game`, or a target of `load`: the game, needed if this solution was saved without it.
+
+        **Returns:** a `Sensitivity`: `.profile` and `.values`, shaped like the solution's; for the last, a map.
+
+        **Raises:** `BadInput` if the equilibrium is not regular, with the reason: a player, state and action at a tie,
+        or indifference equations that are singular.
+        """
+        return _view("sensitivity")(self, parameter, game)
+
 
 def load_solution(path: str | os.PathLike[str]) -> Solution:
     """Read back what `Solution.save` wrote.
@@ -242,6 +268,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         tuple(names["players"]),
         tuple(names["states"]),
         tuple(map(tuple, names["actions"])),
+        _origin(names.get("origin")),
     )
     players = range(len(labels.players))
     tables = None
@@ -257,6 +284,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
             state_labels=labels.states,
             action_labels=labels.actions,
             player_labels=labels.players,
+            origin=labels.origin,
         )
     certificate = Certificate(
         concept=meta["concept"],
@@ -288,17 +316,29 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
     )
 
 
+def _origin(record: Mapping[str, Any] | None) -> Origin | None:
+    if record is None:
+        return None
+    parameters = record["parameters"].items()
+    return Origin(
+        str(record["target"]),
+        tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in parameters),
+    )
+
+
 _VIEWS: dict[str, Callable[..., Any]] = {}
 
 
-def register_view(name: str, draw: Callable[..., Any]) -> None:
-    """Attach a drawing to every `Solution`: `report` (solution, path) or `plot` (solution). Done by `equinfer.api`."""
-    _VIEWS[name] = draw
+def register_view(name: str, view: Callable[..., Any]) -> None:
+    """Attach to every `Solution` what rooms above make of it: `report` (solution, path), `plot` (solution) and
+    `sensitivity` (solution, parameter, game). Done by `equinfer.api`.
+    """
+    _VIEWS[name] = view
 
 
 def _view(name: str) -> Callable[..., Any]:
     if name not in _VIEWS:
-        raise RuntimeError(f"nothing draws a {name} yet; import equinfer.api first.")
+        raise RuntimeError(f"nothing makes a {name} yet; import equinfer.api first.")
     return _VIEWS[name]
 
 

@@ -3,16 +3,24 @@
 import math
 import os
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["MOST_PLAYERS", "Tables", "refuse_unless_it_fits"]
+__all__ = ["MOST_PLAYERS", "Origin", "Tables", "refuse_unless_it_fits"]
 
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
+
+
+class Origin(NamedTuple):
+    """What a game was made from: a target of `load`, and every parameter with its value."""
+
+    target: str
+    parameters: tuple[tuple[str, Any], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +41,7 @@ class Tables:
     state_labels: tuple[str, ...]
     action_labels: tuple[tuple[str, ...], ...]
     player_labels: tuple[str, ...]
+    origin: Origin | None = None
 
     @property
     def num_players(self) -> int:

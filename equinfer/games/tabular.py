@@ -21,19 +21,20 @@ from equinfer.games.validation import (
     checked_legal,
     checked_reward,
 )
-from equinfer.tables import Tables
+from equinfer.tables import Origin, Tables
 from equinfer.types import AnyArray
 
 __all__ = ["Labels", "TabularGame"]
 
 
 class Labels(NamedTuple):
-    """Names of a game, its players, states and actions; what is missing is numbered from 0."""
+    """Names of a game, its players, states and actions; what is missing is numbered from 0. And where it is from."""
 
     name: str = ""
     players: tuple[str, ...] | None = None
     states: tuple[str, ...] | None = None
     actions: tuple[tuple[str, ...], ...] | None = None
+    origin: Origin | None = None
 
 
 class TabularGame(eqx.Module):
@@ -152,13 +153,18 @@ class TabularGame(eqx.Module):
 
     def unlabelled(self) -> "TabularGame":
         """The same game without names: what drivers jit on, so that games of one shape share one compilation."""
+        return self._with(labels=Labels(), extensive=None)
+
+    def made_from(self, origin: Origin) -> "TabularGame":
+        """The same game, which remembers its origin."""
+        return self._with(labels=self.labels._replace(origin=origin))
+
+    def _with(self, **changed: Any) -> "TabularGame":
         # Static fields are out of reach of `eqx.tree_at`; this is what Equinox's own unflattening does.
-        bare = object.__new__(type(self))
+        copy = object.__new__(type(self))
         for field in fields(self):
-            object.__setattr__(bare, field.name, getattr(self, field.name))
-        object.__setattr__(bare, "labels", Labels())
-        object.__setattr__(bare, "extensive", None)
-        return bare
+            object.__setattr__(copy, field.name, changed.get(field.name, getattr(self, field.name)))
+        return copy
 
     def uniform_profile(self) -> tuple[Float[np.ndarray, "S _"], ...]:
         """Every legal action equally likely: one array (S, A_i) per player."""
@@ -180,6 +186,7 @@ class TabularGame(eqx.Module):
             state_labels=self.state_labels,
             action_labels=self.action_labels,
             player_labels=self.player_labels,
+            origin=self.labels.origin,
         )
 
 

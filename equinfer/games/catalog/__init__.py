@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from equinfer.errors import UnknownName
 from equinfer.games.catalog.entry import Entry, KnownEquilibrium
+from equinfer.tables import Origin
 
 if TYPE_CHECKING:
     import equinfer.games.tabular
@@ -61,7 +62,8 @@ def load(name: str, **parameters: Any) -> "equinfer.games.tabular.TabularGame":
     value out of range, or a game too big for this machine.
     """
     found = _entry(name)
-    return found.build(**found.checked(parameters))
+    checked = found.checked(parameters)
+    return found.build(**checked).made_from(Origin(f"catalog:{found.name}", tuple(checked.items())))
 
 
 def entries() -> tuple[Entry, ...]:

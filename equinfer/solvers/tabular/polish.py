@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 
 from equinfer.solvers.tabular.scaled import ScaledGame
 
-__all__ = ["Equilibrium", "difference_jacobian", "exact_values", "indifferences", "polish"]
+__all__ = ["Equilibrium", "Values", "difference_jacobian", "exact_values", "indifferences", "polish"]
 
 MOST_ITERATIONS = 12
 MOST_REPAIRS = 25

@@ -1,0 +1,176 @@
+"""What an equilibrium can be differentiated by: from what a user calls a parameter to a direction of the tables."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from equinfer.errors import BadInput, UnknownName
+from equinfer.games import catalog
+from equinfer.games.tabular import TabularGame
+from equinfer.solvers.tabular.sensitivity import (
+    Direction,
+    KernelMap,
+    LinearisedEquilibrium,
+    RewardMap,
+    Sensitivity,
+    along,
+    backup,
+    refuse_unless_alike,
+    towards,
+)
+from equinfer.tables import Origin
+from equinfer.types import Profile
+
+__all__ = ["differenced", "sensitivity"]
+
+TABLES = ("reward", "kernel", "discount")
+
+STEP = float(np.finfo(float).eps) ** 0.2
+"""Step of the central differences, as a part of the parameter: it balances their error h^4 with rounding's eps / h."""
+
+Build = Callable[..., Any]
+"""A function of one number that makes a game."""
+
+
+def sensitivity(
+    game: TabularGame, profile: Profile, parameter: Any, origin: Origin | None = None
+) -> Sensitivity | RewardMap | KernelMap:
+    """The derivative of the equilibrium `profile` of `game`; `Solution.sensitivity` lists what `parameter` may be.
+
+    **Arguments:** `origin`, if the game does not remember its own.
+
+    **Raises:** `BadInput` if the equilibrium is not regular, with the reason, or the parameter is out of range or
+    discrete; `UnknownName` for a parameter that the game does not have.
+    """
+    if isinstance(parameter, str) and parameter in ("reward", "kernel"):
+        linearised = LinearisedEquilibrium.of(game, profile)
+        return RewardMap(linearised) if parameter == "reward" else KernelMap(linearised)
+    direction, name, step = _direction(game, parameter, game.labels.origin or origin)
+    return LinearisedEquilibrium.of(game, profile).jvp(direction, name, step)
+
+
+def _direction(game: TabularGame, parameter: Any, origin: Origin | None) -> tuple[Direction, str, float | None]:
+    """The direction, what it is called, and the step of the differences it took."""
+    match parameter:
+        case "discount":
+            return along(game, discount=1.0), "discount", None
+        case ("discount", player):
+            moved = _unit(game, "discount", (player,), (game.num_players,))
+            return along(game, discount=moved), f"discount of player {game.player_labels[player]}", None
+        case ("reward", index):
+            shape = (game.num_players, game.num_states, *game.num_actions)
+            return along(game, reward=_unit(game, "reward", index, shape)), f"reward at {index}", None
+        case ("kernel", _):
+            raise BadInput("one probability cannot move alone; give a direction {'kernel': ...} of rows that sum to 0.")
+        case str() | (str(), _):
+            return _of_catalogue(game, parameter, origin)
+        case (build, value) if callable(build):
+            return _of_builder(game, build, value, getattr(build, "__name__", "parameter"))
+        case TabularGame():
+            return towards(game, parameter), "the line to the other game", None
+        case Mapping():
+            for name in parameter:
+                if name not in TABLES:
+                    raise UnknownName.among("table", str(name), TABLES)
+            if not parameter:
+                raise BadInput(f"a direction needs a change of at least one of {', '.join(TABLES)}.")
+            return along(game, **parameter), f"direction of {', '.join(parameter)}", None
+    raise BadInput(
+        "a parameter is a name, a pair such as ('discount', 0) or (build, value), a dict of changes of the tables, or "
+        f"another game; got {type(parameter).__name__}."
+    )
+
+
+def _unit(game: TabularGame, table: str, index: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+    """Zeros, and a one at `index`. **Raises:** `BadInput` if there is no such entry, or no such legal action."""
+    whole = isinstance(index, (tuple, list)) and all(isinstance(k, (int, np.integer)) for k in index)
+    if not whole or len(index) != len(shape) or not all(0 <= k < size for k, size in zip(index, shape, strict=True)):
+        raise BadInput(f"{table} has no entry {index!r}; its shape is {shape}.")
+    for player, action in enumerate(index[2:]):
+        if not game.legal[player][index[1], action]:
+            raise BadInput(
+                f"{table} at {tuple(index)}: action {game.action_labels[player][action]} of player "
+                f"{game.player_labels[player]} is not legal in state {game.state_labels[index[1]]}."
+            )
+    array = np.zeros(shape)
+    array[tuple(index)] = 1.0
+    return array
+
+
+def _of_catalogue(game: TabularGame, parameter: Any, origin: Origin | None) -> tuple[Direction, str, float]:
+    """The direction of a parameter, or of one entry of it, of the game's entry in the catalogue."""
+    name, entry = parameter if isinstance(parameter, tuple) else (parameter, None)
+    values = dict(origin.parameters) if origin else {}
+    if name not in values:
+        smooth = (key for key, value in values.items() if key not in TABLES and not _discrete(value))
+        raise UnknownName.among("parameter", name, (*TABLES, *smooth))
+    assert origin is not None
+    value = values[name]
+    if isinstance(value, tuple) != (entry is not None) or (entry is not None and entry not in range(len(value))):
+        many = f"a list of {len(value)}; ask for ({name!r}, k)" if isinstance(value, tuple) else "one number"
+        raise BadInput(f"{name} of {game.name} is {many}.")
+    at = value if entry is None else value[entry]
+    if _discrete(at):
+        raise BadInput(f"{name} of {game.name} is discrete ({at!r}): the equilibrium has no derivative in it.")
+
+    def build(x: float) -> TabularGame:
+        changed = x if entry is None else (*value[:entry], x, *value[entry + 1 :])
+        return catalog.load(origin.target.removeprefix("catalog:"), **{**values, name: changed})
+
+    return _of_builder(game, build, at, name if entry is None else f"{name}[{entry}]")
+
+
+def _discrete(value: Any) -> bool:
+    """A whole number or a flag, or a list of them; the catalogue reads numbers that can vary smoothly as floats."""
+    return not all(isinstance(each, float) for each in (value if isinstance(value, tuple) else (value,)))
+
+
+def _of_builder(game: TabularGame, build: Build, at: Any, name: str) -> tuple[Direction, str, float]:
+    if not isinstance(at, (int, float, np.number)) or not np.isfinite(at):
+        raise BadInput(f"{name}: the value at which to differentiate must be a finite number; got {at!r}.")
+    direction, step = differenced(game, build, float(at), name)
+    return direction, name, step
+
+
+def differenced(game: TabularGame, build: Build, at: float, name: str) -> tuple[Direction, float]:
+    """The derivative at `at` of the tables that `build` makes, and the step.
+
+    Central differences at steps h and h/2, extrapolated (Richardson): their error is of order $h^4$, about 1e-12 of
+    the tables for h = `STEP` times |`at|`.
+
+    **Raises:** `BadInput` if `build(at)` is another game than `game`, if `at` is at an end of its range, or where the
+    tables jump or have a kink.
+    """
+    step = (at + STEP * (abs(at) or 1.0)) - at
+    centre = build(at)
+    refuse_unless_alike(game, centre)
+    if not _same_tables(game, centre):
+        raise BadInput(f"{name} = {at:g} makes another game than the one that was solved.")
+    try:
+        below, less, more, above = (build(at + part * step) for part in (-1.0, -0.5, 0.5, 1.0))
+    except BadInput as error:
+        raise BadInput(f"{name} = {at:g} is at an end of its range, where it has no derivative: {error}") from None
+    for other in (below, less, more, above):
+        refuse_unless_alike(game, other)
+
+    def direction(value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
+        low, left, here, right, high = (backup(each, value) for each in (below, less, centre, more, above))
+        _refuse_kink(high - 2 * here + low, right - 2 * here + left, np.abs(here).max(), f"{name} = {at:g}")
+        return (8 * (right - left) - (high - low)) / (6 * step)
+
+    return direction, step
+
+
+def _refuse_kink(whole: np.ndarray, half: np.ndarray, size: float, where: str) -> None:
+    """Second differences at h and h/2 have the ratio 4 where tables are smooth, 2 at a kink and 1 at a jump."""
+    rounding = 64 * float(np.finfo(float).eps) * size
+    if np.abs(whole - 4 * half).max() > 0.2 * np.abs(whole).max() + rounding:
+        raise BadInput(f"the game has a kink or a jump at {where}, and no derivative there.")
+
+
+def _same_tables(one: TabularGame, other: TabularGame) -> bool:
+    probe = np.random.default_rng(0).random((one.num_players, one.num_states))
+    tables, others = backup(one, probe), backup(other, probe)
+    return bool(np.allclose(tables, others, rtol=1e-12, atol=1e-12 * float(np.abs(tables).max())))

@@ -1,0 +1,174 @@
+r"""A regular equilibrium, and how it answers to small changes of the game.
+
+At fixed values $V$, a change of the game is a change $\dot Q$ of the tables $Q^i(s,a)=r^i(s,a)+\gamma_iE[V^i(s')\mid
+s,a]$. At fixed play it changes the values by $\dot V_i=(I-\gamma_iP_\pi)^{-1}E_\pi[\dot Q^i]$, and the worth of an
+action by $\dot Q^i(s,a^i)+\gamma_iE[\dot V_i(s')\mid s,a^i]$, averaged over the others. Play answers so that every
+action of the support stays worth the same: with $F(\pi)$ the differences of worth on the support,
+$\dot\pi=-(\partial F/\partial\pi)^{-1}\dot F$ (implicit function theorem). That needs an equilibrium that is *regular*:
+actions off the support are strictly worse, those on it have positive probability, and the Jacobian can be inverted.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.linalg import get_lapack_funcs
+
+from equinfer.contraction import product_law
+from equinfer.errors import BadInput
+from equinfer.solvers.tabular.polish import Values, difference_jacobian, exact_values, indifferences, polish
+from equinfer.solvers.tabular.scaled import ScaledGame
+
+__all__ = ["Naming", "RegularEquilibrium"]
+
+_getrf, _getrs, _gecon = get_lapack_funcs(("getrf", "getrs", "gecon"), dtype=np.float64)
+
+Naming = Callable[[int, int], tuple[str, str]]
+"""(state, column of a flat profile) to the names of the place (player and state) and of the action."""
+
+LEAST_PROBABILITY = 1e-10
+LEAST_MARGIN = 1e-10
+"""Of one plus the largest value, in the unit of the scaled game: by how much an unplayed action must be worse."""
+FARTHEST = 1e-6
+"""How far a profile may be from the equilibrium on its support, in probability."""
+WORST_CONDITION = 1e12
+
+
+@dataclass(frozen=True, eq=False)
+class RegularEquilibrium:
+    """A regular equilibrium of a discounted game with its linearised equations, factored."""
+
+    game: ScaledGame
+    policy: Float[np.ndarray, "S n"]
+    values: Values
+    pairs: Float[np.ndarray, "S n n"]
+    r"""$\partial\bar Q/\partial\pi$ at fixed values, state by state."""
+    support: tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]
+    """States, actions and reference actions of the indifference equations, which are also the unknowns."""
+    row_sizes: Float[np.ndarray, " k"]
+    """By which the rows of the Jacobian were divided, so that its condition is blind to the units of payoffs."""
+    factors: Float[np.ndarray, "k k"]
+    pivots: Int[np.ndarray, " k"]
+    condition: float
+    """Condition number of the Jacobian with rows of one size, in the 1-norm; 1 if nobody mixes."""
+
+    @classmethod
+    def of(cls, game: ScaledGame, policy: Float[np.ndarray, "S n"], naming: Naming) -> "RegularEquilibrium":
+        """The equilibrium on the support of `policy`, a flat profile close to it.
+
+        **Raises:** `BadInput` with the reason, if there is none within rounding or it is not regular.
+        """
+        found = polish(game, policy, policy > LEAST_PROBABILITY)
+        if found is None or np.abs(found.policy - policy).max() > FARTHEST:
+            raise BadInput(
+                "the profile is not an equilibrium to rounding, so it has no derivative; solve the game with an exact "
+                "solver (stage-nash, homotopy) first."
+            )
+        policy, values = found.policy, exact_values(game, found.policy)
+        _refuse_ties(game, policy, values, naming)
+        support = indifferences(game, policy, policy > 0)
+        jacobian = difference_jacobian(game, policy, values, *support)
+        row_sizes = np.abs(jacobian).max(axis=1, initial=0.0)
+        jacobian /= np.where(row_sizes > 0, row_sizes, 1.0)[:, None]
+        factors, pivots, condition = _factored(jacobian)
+        if not condition < WORST_CONDITION:
+            _refuse_singular(jacobian, condition, support, naming)
+        pairs = game.pair_values(policy, game.action_tables(values.value))
+        return cls(game, policy, values, pairs, support, row_sizes, factors, pivots, condition)
+
+    def jvp(self, tables: Float[np.ndarray, "N S *A"]) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"]]:
+        r"""The derivative of the profile and of the values in the direction $\dot Q$, in units of reward."""
+        game, (state, action, base) = self.game, self.support
+        direct = game.action_values(self.policy, tables / game.unit)
+        value = self._evaluated(direct)
+        worth = direct + np.einsum("snt,tn->sn", self.values.transitions, value[:, game.owner])
+        moves = -self._solved(worth[state, action] - worth[state, base])
+        policy = np.zeros_like(self.policy)
+        np.add.at(policy, (state, action), moves)
+        np.add.at(policy, (state, base), -moves)
+        value += self._evaluated((self.pairs @ policy[:, :, None])[:, :, 0])
+        return policy, game.unit * value
+
+    def vjp(self, policy: Float[np.ndarray, "S n"], value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "N S *A"]:
+        r"""The transpose of `jvp`: the gradient in $Q$ of a function with these gradients in the profile and values."""
+        game, (state, action, base) = self.game, self.support
+        value = game.unit * value
+        visits = self._visited(value)
+        policy = policy + (np.swapaxes(self.pairs, 1, 2) @ (self.policy * visits[:, game.owner])[:, :, None])[:, :, 0]
+        moves = -self._solved(policy[state, action] - policy[state, base], transposed=True)
+        worth = np.zeros_like(self.policy)
+        np.add.at(worth, (state, action), moves)
+        np.add.at(worth, (state, base), -moves)
+        followed = game.totals(np.einsum("snt,sn->tn", self.values.transitions, worth))
+        direct = worth + self.policy * self._visited(value + followed)[:, game.owner]
+        own, profile = game.split(direct), game.split(self.policy)
+        laws = [product_law((*profile[:i], own[i], *profile[i + 1 :])) for i in range(game.num_players)]
+        return np.stack(laws) / game.unit
+
+    def _evaluated(self, gains: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S N"]:
+        """What a change of the worth of actions, once, is to the values: its discounted sum over the chain."""
+        return np.einsum("nst,tn->sn", self.values.resolvents, self.game.totals(self.policy * gains))
+
+    def _visited(self, weight: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S N"]:
+        """Discounted visits from starts of these weights."""
+        return np.einsum("nst,sn->tn", self.values.resolvents, weight)
+
+    def _solved(self, right: Float[np.ndarray, " k"], *, transposed: bool = False) -> Float[np.ndarray, " k"]:
+        """The inverse of the Jacobian, or of its transpose, times a vector."""
+        if not right.size:
+            return right
+        if transposed:
+            return _getrs(self.factors, self.pivots, right, trans=1)[0] / self.row_sizes
+        return _getrs(self.factors, self.pivots, right / self.row_sizes)[0]
+
+
+def _refuse_ties(game: ScaledGame, policy: Float[np.ndarray, "S n"], values: Values, naming: Naming) -> None:
+    """Refuse an equilibrium in which an action enters or leaves a support at the least change of the game.
+
+    **Raises:** `BadInput` that names the player, the state and the action.
+    """
+    margin = np.where(game.legal & (policy == 0), values.value[:, game.owner] - values.action_values, np.inf)
+    s, column = _place_of_least(margin)
+    if margin[s, column] <= LEAST_MARGIN * (1.0 + np.abs(values.value).max()):
+        where, action = naming(s, column)
+        raise BadInput(
+            f"not regular: {where} does not play {action}, which is worth as much as what it plays (within "
+            f"{max(margin[s, column], 0.0) * game.unit:.1g}); the smallest change of the game can bring it in."
+        )
+    played = np.where(policy > 0, policy, np.inf)
+    s, column = _place_of_least(played)
+    if played[s, column] < LEAST_PROBABILITY:
+        where, action = naming(s, column)
+        raise BadInput(
+            f"not regular: {where} plays {action} with probability {played[s, column]:.1g} only; the smallest change "
+            "of the game can drop it."
+        )
+
+
+def _refuse_singular(
+    jacobian: Float[np.ndarray, "k k"], condition: float, support: tuple[np.ndarray, ...], naming: Naming
+) -> None:
+    """**Raises:** `BadInput` that names where play can move most without upsetting anybody's indifference."""
+    weakest = int(np.argmax(np.abs(np.linalg.svd(jacobian)[2][-1])))
+    s, column, base = (int(part[weakest]) for part in support)
+    (where, action), (_, other) = naming(s, column), naming(s, base)
+    raise BadInput(
+        f"not regular: the indifference equations are singular (condition number {condition:.1g}). {where} can shift "
+        f"weight between {other} and {action} while everybody stays indifferent: the equilibrium belongs to a "
+        "continuum, or branches or folds here."
+    )
+
+
+def _place_of_least(array: Float[np.ndarray, "S n"]) -> tuple[int, int]:
+    row, column = np.unravel_index(np.argmin(array), array.shape)
+    return int(row), int(column)
+
+
+def _factored(matrix: Float[np.ndarray, "k k"]) -> tuple[Float[np.ndarray, "k k"], Int[np.ndarray, " k"], float]:
+    """The triangular factors, the pivots, and the condition number in the 1-norm, estimated from them."""
+    if not matrix.size:
+        return matrix, np.zeros(0, np.int32), 1.0
+    factors, pivots, info = _getrf(matrix)
+    reciprocal = 0.0 if info else float(_gecon(factors, np.abs(matrix).sum(axis=0).max())[0])
+    return factors, pivots, 1.0 / reciprocal if reciprocal else np.inf
