@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from equinfer.api import certify, load, load_solution, save, solve
+    from equinfer.batch_solution import BatchSolution
+    from equinfer.batches import solve_batch
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.games.tabular import TabularGame
     from equinfer.records import Certificate, Solution, Status
@@ -20,6 +22,8 @@ _HOME = {
     "load_solution": "equinfer.api",
     "save": "equinfer.api",
     "solve": "equinfer.api",
+    "solve_batch": "equinfer.batches",
+    "BatchSolution": "equinfer.batch_solution",
     "BadInput": "equinfer.errors",
     "EquinferError": "equinfer.errors",
     "MissingExtra": "equinfer.errors",
@@ -32,6 +36,7 @@ _HOME = {
 
 __all__ = [
     "BadInput",
+    "BatchSolution",
     "Certificate",
     "EquinferError",
     "MissingExtra",
@@ -45,6 +50,7 @@ __all__ = [
     "load_solution",
     "save",
     "solve",
+    "solve_batch",
 ]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from equinfer.certificates.profile import ROW_SUM_TOLERANCE
-from equinfer.certificates.rounding import roundings_of
+from equinfer.certificates.rounding import averaging_roundings, roundings_of
 from equinfer.errors import BadInput
 from equinfer.tables import Tables
 
@@ -36,11 +36,7 @@ class RawGame(NamedTuple):
 
     @property
     def averaging_roundings(self) -> int:
-        """Roundings of an average over all players, normalisation of the policies and centring of rewards included.
-
-        A policy entry carries 2 A_j (a sum, inverted, and a division), a contraction of A_j terms adds A_j.
-        """
-        return 1 + 3 * sum(legal.shape[1] for legal in self.legal)
+        return averaging_roundings(legal.shape[1] for legal in self.legal)
 
 
 def raw_game(tables: Tables) -> RawGame:

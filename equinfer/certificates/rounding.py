@@ -7,8 +7,9 @@ so a certificate only has to count.
 """
 
 import math
+from collections.abc import Iterable
 
-__all__ = ["UNDERFLOW", "UNIT_ROUNDOFF", "gamma", "outward", "roundings_of"]
+__all__ = ["UNDERFLOW", "UNIT_ROUNDOFF", "averaging_roundings", "gamma", "outward", "roundings_of"]
 
 UNIT_ROUNDOFF = 2.0**-53
 
@@ -20,6 +21,14 @@ def gamma(roundings: int) -> float:
     r"""$\gamma_n=nu/(1-nu)$, rounded up; infinite when $nu\ge1$ and nothing can be said."""
     nu = roundings * UNIT_ROUNDOFF
     return outward(nu / (1 - nu)) if nu < 1 else math.inf
+
+
+def averaging_roundings(num_actions: Iterable[int]) -> int:
+    """Roundings of an average over all players, normalisation of the policies and centring of rewards included.
+
+    A policy entry carries 2 A_j (a sum, inverted, and a division), a contraction of A_j terms adds A_j.
+    """
+    return 1 + 3 * sum(num_actions)
 
 
 def roundings_of(relative_error: float) -> int:

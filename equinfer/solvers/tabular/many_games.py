@@ -7,6 +7,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Bool, Float
 
+from equinfer.drivers.batch import Answers
 from equinfer.solvers.tabular.bimatrix import pivoted_equilibrium
 from equinfer.solvers.tabular.small_supports import three_mix, two_mix
 from equinfer.solvers.tabular.stage_games import kernel, normalise, pure_equilibrium, strides_of
@@ -14,10 +15,13 @@ from equinfer.solvers.tabular.stage_solver import StageSolver
 
 __all__ = ["NashOfEach"]
 
-_SUPPORTS = 400
-"""Supports of two actions for two or for three players that are worth a look before a more general method is called."""
-_ENTRIES_PER_CALL = 1_000_000
-"""Payoffs between two looks at the clock: some tens of milliseconds."""
+_SUPPORTS = {2: 200}
+_MANY_SUPPORTS = 1_000_000
+"""Supports of two actions, for two or for three players, up to which all are looked at before a more general method
+is called: with two players Lemke-Howson is as quick as some hundred supports, with more a logit path is slow.
+"""
+_WORK_PER_CALL = 1_000_000
+"""Payoffs and supports between two looks at the clock: some tens of milliseconds."""
 _ATTEMPTS = 2
 """How often what is left is handed to the stage solver, with its actions in another order."""
 
@@ -81,9 +85,10 @@ class NashOfEach:
         for i, size in enumerate(self._num_actions):
             self._profile[i, :, :size] = 1 / size
 
-    def policies(self) -> tuple[Float[np.ndarray, "B _"], ...]:
-        """One array (B, A_i) per player, uniform where nothing was found."""
-        return tuple(policy[:, :size].copy() for policy, size in zip(self._profile, self._num_actions, strict=True))
+    def answers(self) -> Answers:
+        """Profiles, uniform where nothing was found."""
+        sizes = zip(self._profile, self._num_actions, strict=True)
+        return Answers(tuple(policy[:, :size].copy() for policy, size in sizes))
 
     def solve(self) -> Iterator[None]:
         """Yields whenever the clock may be read; what was found until then is there."""
@@ -95,13 +100,16 @@ class NashOfEach:
 
     def _compiled(self) -> Iterator[None]:
         games, players = self._payoffs.shape[:2]
-        flat = self._payoffs.reshape(games, players, -1)
+        flat = self._payoffs.reshape(games, players, math.prod(self._num_actions))
         sizes = np.array(self._num_actions, np.int64)
-        pairs, triples = (_supports_of_two(self._num_actions, mixing) <= _SUPPORTS for mixing in (2, 3))
-        block = max(1, _ENTRIES_PER_CALL // (flat[0].size * max(self._num_actions)))
+        enough = _SUPPORTS.get(players, _MANY_SUPPORTS)
+        pairs, triples = (_supports_of_two(self._num_actions, mixing) for mixing in (2, 3))
+        supports = sum(count for count in (pairs, triples) if count <= enough)
+        block = max(1, _WORK_PER_CALL // (players * flat.shape[2] * max(self._num_actions) + supports))
         for begin in range(0, games, block):
             part = slice(begin, begin + block)
-            solve_games(flat[part], sizes, pairs, triples, self._profile[:, part], self.solved[part])
+            profile, solved = self._profile[:, part], self.solved[part]
+            solve_games(flat[part], sizes, pairs <= enough, triples <= enough, profile, solved)
             yield
 
     def _as_stages(self, first: bool) -> Iterator[None]:

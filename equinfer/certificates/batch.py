@@ -1,0 +1,116 @@
+r"""Nash gaps of the profiles of many one-shot games at once.
+
+Game by game this is the certificate of `certify_nash`, in the same units and with the same bound on its rounding:
+nothing follows the only decision, so that no Bellman residual enters, only $2\gamma_n\Sigma|\mathrm{terms}|$.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from equinfer.certificates.averages import facing
+from equinfer.certificates.profile import ROW_SUM_TOLERANCE
+from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, averaging_roundings, gamma, outward
+from equinfer.errors import BadInput
+
+__all__ = ["BatchCertificate", "certify_batch"]
+
+_ENTRIES = 1_000_000
+"""Payoffs judged at once: what is made of them on the way stays small, however many games there are."""
+
+
+class BatchCertificate(NamedTuple):
+    """How far each profile is from equilibrium of its game, in units of reward."""
+
+    per_player: Float[np.ndarray, "B N"]
+    """Largest gain of each player who deviates alone."""
+    numerical_errors: Float[np.ndarray, " B"]
+    """Bound on the rounding error of the gap."""
+    values: Float[np.ndarray, "B N"]
+    """Expected payoffs of the profiles."""
+
+    @property
+    def gaps(self) -> Float[np.ndarray, " B"]:
+        return self.per_player.max(axis=1)
+
+
+def certify_batch(
+    payoffs: Float[np.ndarray, "B N *A"], profiles: Sequence[Float[np.ndarray, "B _"]]
+) -> BatchCertificate:
+    """The exact Nash certificate of each profile, errors bounded.
+
+    **Arguments:** `payoffs` (B, N, A_1, ..., A_N), finite and with finite spreads; `profiles`, one array (B, A_i) per
+    player. Rows that sum to one within `ROW_SUM_TOLERANCE` are renormalised; nothing is ever clipped or filled.
+
+    **Raises:** `BadInput` that names the game and the player, if a profile is none.
+    """
+    games, players, *num_actions = payoffs.shape
+    if len(profiles) != players:
+        raise BadInput(f"the profiles are of {len(profiles)} players; the games have {players}.")
+    policies = [_checked(policy, (games, num_actions[player]), player) for player, policy in enumerate(profiles)]
+    certificate = BatchCertificate(np.empty((games, players)), np.empty(games), np.empty((games, players)))
+    for part in _blocks(games, players * math.prod(num_actions)):
+        _judge(payoffs[part], [policy[part] for policy in policies], *(field[part] for field in certificate))
+    return certificate
+
+
+def _judge(
+    payoffs: Float[np.ndarray, "b N *A"],
+    policies: Sequence[Float[np.ndarray, "b _"]],
+    gains: Float[np.ndarray, "b N"],
+    bounds: Float[np.ndarray, " b"],
+    values: Float[np.ndarray, "b N"],
+) -> None:
+    """Fill the last three, for some of the games."""
+    relative = gamma(averaging_roundings(payoffs.shape[2:]) + 8)
+    bounds[:] = 0.0
+    with np.errstate(under="ignore"):
+        for player in range(len(policies)):
+            table, size, unit, centre = _centred(payoffs[:, player])
+            own = facing(table[..., None], policies, player)[..., 0]
+            of_profile = np.einsum("ba,ba->b", policies[player], own)
+            gain = np.maximum(own.max(axis=1) - of_profile, 0.0)
+            terms = size + np.abs(of_profile) + gain
+            error = 2 * (outward(relative) * terms + UNDERFLOW) + UNIT_ROUNDOFF * gain
+            gains[:, player] = unit * gain
+            values[:, player] = unit * of_profile + centre
+            bounds[:] = np.maximum(bounds, unit * error)
+        bounds[bounds > 0] = np.nextafter(outward(1.0) * bounds[bounds > 0], np.inf)
+
+
+def _centred(
+    payoff: Float[np.ndarray, "b *A"],
+) -> tuple[Float[np.ndarray, "b *A"], Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    """One player's payoffs about their midrange, in powers of two near their spread; their largest absolute value in
+    this unit, the unit, and the midrange. Constant payoffs are all 0, and so is their unit.
+    """
+    cells = payoff.reshape(len(payoff), -1)
+    low, high = cells.min(axis=1), cells.max(axis=1)
+    spread = high - low
+    centre = low + spread / 2
+    unit = np.ldexp(1.0, np.frexp(spread)[1] - 1)
+    size = np.maximum(high - centre, centre - low) / unit
+    table = ((cells - centre[:, None]) / unit[:, None]).reshape(payoff.shape)
+    return table, size, np.where(spread > 0, unit, 0.0), centre
+
+
+def _checked(policy: Float[np.ndarray, "B A"], shape: tuple[int, int], player: int) -> Float[np.ndarray, "B A"]:
+    policy = np.asarray(policy, np.float64)
+    if policy.shape != shape:
+        raise BadInput(f"the profiles of player {player} must have shape (B, A) = {shape}; got {policy.shape}.")
+    with np.errstate(invalid="ignore", over="ignore"):
+        sums = np.einsum("ba->b", policy)
+        if not (policy.min(initial=0.0) >= 0 and np.abs(sums - 1).max(initial=0.0) <= ROW_SUM_TOLERANCE):
+            game = int(np.argmin((policy >= 0).all(axis=1) & (np.abs(sums - 1) <= ROW_SUM_TOLERANCE)))
+            raise BadInput(
+                f"game {game}, player {player}: {policy[game].tolist()} are no probabilities that sum to one."
+            )
+    return np.abs(policy / sums[:, None])  # of -0.0 too
+
+
+def _blocks(games: int, entries: int) -> Iterator[slice]:
+    size = max(1, _ENTRIES // entries)
+    return (slice(begin, begin + size) for begin in range(0, games, size))

@@ -1,0 +1,47 @@
+"""Drives a search for the answers to many games at once: the clock and Ctrl-C, as for one game."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from jaxtyping import Float
+
+from equinfer.records import Status
+
+__all__ = ["Answers", "BatchSearch", "run"]
+
+
+class Answers(NamedTuple):
+    """One answer per game: profiles, or laws over joint actions with their marginals as profiles."""
+
+    profiles: tuple[Float[np.ndarray, "B _"], ...]
+    joints: Float[np.ndarray, "B *A"] | None = None
+
+    def adopt(self, game: int, profile: Sequence[Float[np.ndarray, "1 _"]]) -> None:
+        """Put a profile of one game, (1, A_i) per player, in place."""
+        for policies, policy in zip(self.profiles, profile, strict=True):
+            policies[game] = policy[0]
+
+
+class BatchSearch(Protocol):
+    """A solver of many games: `answers` may be asked for at any time, whatever `solve` has done until then."""
+
+    def solve(self) -> Iterator[None]:
+        """Yields at least every 0.2 s of work."""
+        ...
+
+    def answers(self) -> Answers: ...
+
+
+def run(search: BatchSearch, seconds: float | None) -> Status:
+    """Let `search` go on until it ends (`above_eps`, for want of a verdict), `seconds` are over, or Ctrl-C."""
+    began = time.perf_counter()
+    work = search.solve()
+    try:
+        for _ in work:
+            if seconds is not None and time.perf_counter() - began >= seconds:
+                return Status.out_of_time
+    except KeyboardInterrupt:
+        return Status.interrupted
+    return Status.above_eps
