@@ -11,15 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.certificates.averages import facing
 from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, averaging_roundings, gamma, outward
 from equinfer.errors import BadInput
 
 __all__ = ["BatchCertificate", "certify_batch"]
 
-_ENTRIES = 1_000_000
-"""Payoffs judged at once: what is made of them on the way stays small, however many games there are."""
+_ENTRIES = 32_000
+"""Payoffs judged at once: they stay in the cache, and what is made of them is small however many games there are."""
 
 
 class BatchCertificate(NamedTuple):
@@ -53,48 +52,61 @@ def certify_batch(
     policies = [_checked(policy, (games, num_actions[player]), player) for player, policy in enumerate(profiles)]
     certificate = BatchCertificate(np.empty((games, players)), np.empty(games), np.empty((games, players)))
     for part in _blocks(games, players * math.prod(num_actions)):
-        _judge(payoffs[part], [policy[part] for policy in policies], *(field[part] for field in certificate))
+        # The axis of the games last: every operation below then runs along it.
+        tables = np.ascontiguousarray(np.moveaxis(payoffs[part], 0, -1))
+        mixtures = [np.ascontiguousarray(policy[part].T) for policy in policies]
+        _judge(tables, mixtures, *(field[part].T for field in certificate))
     return certificate
 
 
 def _judge(
-    payoffs: Float[np.ndarray, "b N *A"],
-    policies: Sequence[Float[np.ndarray, "b _"]],
-    gains: Float[np.ndarray, "b N"],
+    payoffs: Float[np.ndarray, "N *A b"],
+    policies: Sequence[Float[np.ndarray, "_ b"]],
+    gains: Float[np.ndarray, "N b"],
     bounds: Float[np.ndarray, " b"],
-    values: Float[np.ndarray, "b N"],
+    values: Float[np.ndarray, "N b"],
 ) -> None:
     """Fill the last three, for some of the games."""
-    relative = gamma(averaging_roundings(payoffs.shape[2:]) + 8)
+    relative = outward(gamma(averaging_roundings(payoffs.shape[1:-1]) + 8))
     bounds[:] = 0.0
     with np.errstate(under="ignore"):
-        for player in range(len(policies)):
-            table, size, unit, centre = _centred(payoffs[:, player])
-            own = facing(table[..., None], policies, player)[..., 0]
-            of_profile = np.einsum("ba,ba->b", policies[player], own)
-            gain = np.maximum(own.max(axis=1) - of_profile, 0.0)
+        for player, policy in enumerate(policies):
+            table, size, unit, centre = _centred(payoffs[player])
+            own = _facing(table, policies, player)
+            of_profile = (policy * own).sum(axis=0)
+            gain = np.maximum(own.max(axis=0) - of_profile, 0.0)
             terms = size + np.abs(of_profile) + gain
-            error = 2 * (outward(relative) * terms + UNDERFLOW) + UNIT_ROUNDOFF * gain
-            gains[:, player] = unit * gain
-            values[:, player] = unit * of_profile + centre
+            error = 2 * (relative * terms + UNDERFLOW) + UNIT_ROUNDOFF * gain
+            gains[player] = unit * gain
+            values[player] = unit * of_profile + centre
             bounds[:] = np.maximum(bounds, unit * error)
-        bounds[bounds > 0] = np.nextafter(outward(1.0) * bounds[bounds > 0], np.inf)
+        bounds[:] = np.where(bounds > 0, np.nextafter(outward(1.0) * bounds, np.inf), 0.0)
 
 
 def _centred(
-    payoff: Float[np.ndarray, "b *A"],
-) -> tuple[Float[np.ndarray, "b *A"], Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
+    payoff: Float[np.ndarray, "*A b"],
+) -> tuple[Float[np.ndarray, "*A b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
     """One player's payoffs about their midrange, in powers of two near their spread; their largest absolute value in
     this unit, the unit, and the midrange. Constant payoffs are all 0, and so is their unit.
     """
-    cells = payoff.reshape(len(payoff), -1)
-    low, high = cells.min(axis=1), cells.max(axis=1)
+    cells = payoff.reshape(-1, payoff.shape[-1])
+    low, high = cells.min(axis=0), cells.max(axis=0)
     spread = high - low
     centre = low + spread / 2
     unit = np.ldexp(1.0, np.frexp(spread)[1] - 1)
     size = np.maximum(high - centre, centre - low) / unit
-    table = ((cells - centre[:, None]) / unit[:, None]).reshape(payoff.shape)
-    return table, size, np.where(spread > 0, unit, 0.0), centre
+    return (payoff - centre) / unit, size, np.where(spread > 0, unit, 0.0), centre
+
+
+def _facing(
+    table: Float[np.ndarray, "*A b"], policies: Sequence[Float[np.ndarray, "_ b"]], player: int
+) -> Float[np.ndarray, "_ b"]:
+    """What `player` faces, everybody else averaged out."""
+    for other in reversed(range(len(policies))):
+        if other != player:
+            mixture = np.expand_dims(policies[other], tuple(range(1, table.ndim - 1 - other)))
+            table = (mixture * table).sum(axis=other)
+    return table
 
 
 def _checked(policy: Float[np.ndarray, "B A"], shape: tuple[int, int], player: int) -> Float[np.ndarray, "B A"]:
