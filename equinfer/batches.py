@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from equinfer.api import ENOUGH, solve
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
-from equinfer.drivers.batch import Answers, BatchSearch, run
+from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
 from equinfer.errors import BadInput
 from equinfer.games.batch import checked_games
 from equinfer.games.tabular import TabularGame
@@ -25,7 +25,7 @@ __all__ = ["solve_batch"]
 class _Concept(NamedTuple):
     """How the answers of a kind are found and judged."""
 
-    search: Callable[[np.ndarray, int], BatchSearch]
+    search: Callable[[np.ndarray, int], AbstractBatchSearch]
     """Of payoffs (B, N, A_1, ..., A_N) and a seed."""
     judge: Callable[[np.ndarray, Answers], BatchCertificate]
     one_by_one: Sequence[str]

@@ -1,15 +1,16 @@
 """Drives a search for the answers to many games at once: the clock and Ctrl-C, as for one game."""
 
+import abc
 import time
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from equinfer.records import Status
 
-__all__ = ["Answers", "BatchSearch", "run"]
+__all__ = ["AbstractBatchSearch", "Answers", "run"]
 
 
 class Answers(NamedTuple):
@@ -24,17 +25,18 @@ class Answers(NamedTuple):
             policies[game] = policy[0]
 
 
-class BatchSearch(Protocol):
+class AbstractBatchSearch(abc.ABC):
     """A solver of many games: `answers` may be asked for at any time, whatever `solve` has done until then."""
 
+    @abc.abstractmethod
     def solve(self) -> Iterator[None]:
         """Yields at least every 0.2 s of work."""
-        ...
 
+    @abc.abstractmethod
     def answers(self) -> Answers: ...
 
 
-def run(search: BatchSearch, seconds: float | None) -> Status:
+def run(search: AbstractBatchSearch, seconds: float | None) -> Status:
     """Let `search` go on until it ends (`above_eps`, for want of a verdict), `seconds` are over, or Ctrl-C."""
     began = time.perf_counter()
     work = search.solve()

@@ -7,7 +7,7 @@ from typing import NamedTuple, no_type_check
 import numpy as np
 from jaxtyping import Bool, Float
 
-from equinfer.drivers.batch import Answers
+from equinfer.drivers.batch import AbstractBatchSearch, Answers
 from equinfer.solvers.tabular.bimatrix import pivoted_equilibrium
 from equinfer.solvers.tabular.small_supports import three_mix, two_mix
 from equinfer.solvers.tabular.stage_games import kernel, normalise, pure_equilibrium, strides_of
@@ -66,7 +66,7 @@ class _Stages(NamedTuple):
         return tuple(np.broadcast_to(True, (self.num_states, size)) for size in self.num_actions)
 
 
-class NashOfEach:
+class NashOfEach(AbstractBatchSearch):
     """Solves a batch of games: closed forms on small supports and Lemke-Howson, compiled over all games at once.
 
     What they leave goes to the `StageSolver`, as the stage games of as many states: all small supports and
