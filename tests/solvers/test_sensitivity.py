@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.games import catalog
 from equinfer.games.tabular import TabularGame
+from equinfer.solvers.tabular.parameters import sensitivity
 from equinfer.solvers.tabular.polish import polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 
@@ -67,7 +69,8 @@ def mixed(solution):
 def solution_of(seed, num_actions, **options):
     """The solution of the random game of a seed, in which somebody mixes: a pure one would test half of it."""
     game = random_game(seed, num_actions, **options)
-    solution = eq.solve(game, solver="homotopy")  # the principal equilibrium, whatever else there is
+    # The path finds the principal equilibrium, whatever else there is; backward induction has one per epoch as well.
+    solution = eq.solve(game, solver="homotopy" if game.horizon is None else "stage-nash")
     assert solution.certified
     assert mixed(solution)
     return game, solution
@@ -264,6 +267,19 @@ def ladder():
     return solution, dict(solution.game.origin.parameters)
 
 
+@pytest.mark.parametrize("name", ["price_duopoly", "no_sde", "dynamic_rock_paper_scissors"])
+def test_equilibria_that_are_formulas_of_the_discount(name):
+    # Each is derived on paper; legal actions differ from state to state in the first.
+    game = eq.load(f"catalog:{name}")
+    at, step = float(game.discount[0]), 1e-4
+    less, here, more = (catalog.equilibria(name, discount=at + part * step)[0] for part in (-1, 0, 1))
+    found = sensitivity(game, here.profile, "discount")
+    for mine, before, after in zip(found.profile, less.profile, more.profile, strict=True):
+        np.testing.assert_allclose(mine, (after - before) / (2 * step), atol=1e-5)
+    if here.values is not None:
+        np.testing.assert_allclose(found.values, (more.values - less.values) / (2 * step), rtol=1e-4, atol=1e-9)
+
+
 def test_a_builder_of_ones_own():
     def build(stake):
         return bimatrix([[9 * stake, 0], [0, 1]], [[0, 1], [1, 0]])
@@ -326,6 +342,14 @@ def test_refuses_a_singular_mixture():
     # Both always earn the same: every profile is an equilibrium.
     with pytest.raises(eq.BadInput, match="indifference equations are singular"):
         play(bimatrix(np.ones((2, 2)), np.ones((2, 2))), [0.5, 0.5], [0.5, 0.5]).sensitivity("discount")
+
+
+def test_refuses_slopes_that_are_rounding():
+    # 0.1 + 0.2 is not 0.3 in floating point: the derivatives of both differences are some 1e-17, and not 0.
+    payoff = np.array([[0.1 + 0.2, 1.0, 0.0], [0.3, 1.0, 0.0], [-0.4, -0.4, -0.4]])
+    solution = play(bimatrix(payoff, payoff.T), [0.5, 0.5, 0], [0.5, 0.5, 0])
+    with pytest.raises(eq.BadInput, match="indifference equations are singular"):
+        solution.sensitivity("discount")
 
 
 def test_refuses_a_tie_at_an_epoch():

@@ -29,7 +29,9 @@ Naming = Callable[[int, int], tuple[str, str]]
 
 LEAST_PROBABILITY = 1e-10
 LEAST_MARGIN = 1e-10
-"""Of one plus the largest value, in the unit of the scaled game: by how much an unplayed action must be worse."""
+"""By how much an unplayed action must be worse, relative to the values."""
+LEAST_SLOPE = 1e-13
+"""Derivatives of a difference of action values, relative to the values, that count as rounding when none is larger."""
 FARTHEST = 1e-6
 """How far a profile may be from the equilibrium on its support, in probability."""
 WORST_CONDITION = 1e12
@@ -70,7 +72,7 @@ class RegularEquilibrium:
         support = indifferences(game, policy, policy > 0)
         jacobian = difference_jacobian(game, policy, values, *support)
         row_sizes = np.abs(jacobian).max(axis=1, initial=0.0)
-        jacobian /= np.where(row_sizes > 0, row_sizes, 1.0)[:, None]
+        jacobian /= np.where(row_sizes > LEAST_SLOPE * _size_of(values), row_sizes, np.inf)[:, None]
         factors, pivots, condition = _factored(jacobian)
         if not condition < WORST_CONDITION:
             _refuse_singular(jacobian, condition, support, naming)
@@ -130,7 +132,7 @@ def _refuse_ties(game: ScaledGame, policy: Float[np.ndarray, "S n"], values: Val
     """
     margin = np.where(game.legal & (policy == 0), values.value[:, game.owner] - values.action_values, np.inf)
     s, column = _place_of_least(margin)
-    if margin[s, column] <= LEAST_MARGIN * (1.0 + np.abs(values.value).max()):
+    if margin[s, column] <= LEAST_MARGIN * _size_of(values):
         where, action = naming(s, column)
         raise BadInput(
             f"not regular: {where} does not play {action}, which is worth as much as what it plays (within "
@@ -158,6 +160,11 @@ def _refuse_singular(
         f"weight between {other} and {action} while everybody stays indifferent: the equilibrium belongs to a "
         "continuum, or branches or folds here."
     )
+
+
+def _size_of(values: Values) -> float:
+    """Of action values in the unit of the scaled game, in which rewards have a range of one."""
+    return 1.0 + float(np.abs(values.value).max())
 
 
 def _place_of_least(array: Float[np.ndarray, "S n"]) -> tuple[int, int]:

@@ -47,7 +47,7 @@ class Sensitivity:
     values: Float[np.ndarray, "N *HS"]
     """(N, [H,] S)."""
     condition: float
-    """Condition number of the indifference equations: about how much relative errors of the game are magnified."""
+    """Condition number of the indifference equations, each scaled to size one; 1 if nobody mixes."""
     step: float | None = None
     """Largest step of the central differences, where the tables had to be differenced."""
 
