@@ -18,6 +18,8 @@ from equinfer.games.files.source import checked_file
 
 __all__ = ["Archive", "opened"]
 
+KINDS = {"f": "floats", "b": "booleans", "i": "integers", "U": "text"}
+"""What an array may hold, by the letter of its NumPy type."""
 LARGEST_ARCHIVE = 2**40
 LARGEST_PACKED = 2**26
 """Bytes of one compressed array, unpacked. Larger ones must be stored as they are, as `numpy.savez` does."""
@@ -39,11 +41,12 @@ class Archive:
             return shape
 
     def array(self, name: str, shape: tuple[int, ...], kind: str = "f") -> np.ndarray:
-        """The array, if it has the `shape` and its numbers are of the `kind` ('f' floats, 'b' booleans)."""
+        """The array, if it has the `shape` and its numbers are of the `kind` (a key of `KINDS`)."""
         with self._member(name) as (member, found, fortran, dtype):
             if found != shape or dtype.kind != kind:
-                wanted = {"f": "floats", "b": "booleans", "U": "text"}[kind]
-                raise BadInput(f"{self._path}: {name} must be {wanted} of shape {shape}, not {dtype} of shape {found}.")
+                raise BadInput(
+                    f"{self._path}: {name} must be {KINDS[kind]} of shape {shape}, not {dtype} of shape {found}."
+                )
             flat = np.frombuffer(member.read(), dtype)
             return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))
 

@@ -1,7 +1,8 @@
 """Our own format: every number, label and mask of a tabular game, to the bit, in a NumPy archive without pickles.
 
 Arrays `reward`, `kernel`, `discount`, `initial`, `legal_0`, ..., shaped as in `TabularGame`; `meta` is JSON text with
-`format`, `schema_version`, `name`, `horizon`, `players`, `states` and `actions` (labels, or null).
+`format`, `schema_version`, `name`, `horizon`, `players`, `states` and `actions` (labels, or null). Of a game that came
+from a tree, also what `tree.py` says.
 """
 
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from equinfer.errors import BadInput
+from equinfer.games.files import tree as tree_file
 from equinfer.games.files.archive import opened
 from equinfer.games.tabular import TabularGame
 from equinfer.records import json_text, written_atomically
@@ -37,6 +39,10 @@ def read(path: Path) -> TabularGame:
         kernel = archive.array("kernel", (*shape[1:], num_states))
         discount = archive.array("discount", (num_players,))
         initial = archive.array("initial", (num_states,))
+        tree = None
+        if meta.get("tree") is not None:
+            players = tuple(meta["players"] or map(str, range(num_players)))
+            tree = tree_file.read(archive, meta["tree"], meta["name"] or str(path), players, reward)
         legal = [archive.array(f"legal_{i}", (num_states, size), "b") for i, size in enumerate(num_actions)]
     return TabularGame(
         reward,
@@ -49,6 +55,7 @@ def read(path: Path) -> TabularGame:
         action_labels=meta["actions"],
         player_labels=meta["players"],
         name=meta["name"],
+        extensive=tree,
     )
 
 
@@ -77,7 +84,7 @@ def _are_labels(value: Any) -> bool:
 
 
 def write(game: TabularGame, path: Path) -> None:
-    """Write the whole game; only the tree of an extensive form is left out."""
+    """Write the whole game, the tree of an extensive form included."""
     tables, labels = game.tables(), game.labels
     meta = {
         "format": FORMAT,
@@ -91,5 +98,8 @@ def write(game: TabularGame, path: Path) -> None:
     arrays: dict[str, Any] = {f"legal_{i}": mask for i, mask in enumerate(tables.legal)}
     for name in ("reward", "kernel", "discount", "initial"):
         arrays[name] = getattr(tables, name)
+    if game.extensive is not None:
+        meta["tree"] = tree_file.record(game.extensive)
+        arrays |= tree_file.arrays(game.extensive)
     with written_atomically(path) as file:
         np.savez(file, meta=np.array(json_text(meta)), **arrays)
