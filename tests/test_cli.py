@@ -310,6 +310,61 @@ def test_ctrl_c_prints_the_best_so_far_and_is_130(tmp_path):
     assert (tmp_path / "o" / "solution.npz").exists()
 
 
+def test_ctrl_c_twice_still_prints_the_best():
+    process = spawn("solve", DILEMMA, *ENDLESS, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert "best gap" in process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "INTERRUPTED" in out
+    assert "Traceback" not in err
+
+
+def test_a_ctrl_c_during_an_import_is_130_without_a_traceback():
+    code = (
+        "import builtins, os, signal, sys, equinfer.cli as cli\n"
+        "def importing(name, *more, load=builtins.__import__):\n"
+        "    if name == 'cyclopts': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return load(name, *more)\n"
+        "builtins.__import__ = importing\n"
+        "cli.main(['games'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 130
+    assert (ran.stdout, ran.stderr) == ("", "equinfer: interrupted; there is nothing to show.\n")
+
+
+def test_a_ctrl_c_that_python_swallows_is_raised_again():
+    """No exception leaves a destructor."""
+    code = (
+        "import os, signal, time, equinfer.cli as cli\n"
+        "class Busy:\n"
+        "    def __del__(self): os.kill(os.getpid(), signal.SIGINT); time.sleep(0.01)\n"
+        "cli._listen_for_ctrl_c()\n"
+        "try:\n"
+        "    busy = Busy()\n"
+        "    del busy\n"
+        "    time.sleep(30)\n"
+        "except KeyboardInterrupt: print('heard')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    assert (ran.stdout, ran.stderr) == ("heard\n", "")
+
+
+def test_an_answer_within_eps_is_interrupted_all_the_same():
+    """The solver was not done: its exit code is that of the interruption, its verdict that of the certificate."""
+
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    solution = eq.solve(DILEMMA, solver="homotopy", eps=100, watch=interrupt)
+    assert solution.certified
+    assert solution.status is eq.Status.interrupted
+
+
 def test_a_closed_pipe_is_no_error_and_a_full_one_is():
     games = spawn("games", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert games.stdout is not None

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 import warnings
@@ -18,13 +19,17 @@ __all__ = ["main", "run"]
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DOUBLE_TAP = 2.0
 """Seconds after a Ctrl-C in which another is taken for the same one: the best so far is about to be printed."""
+RETRY = 0.02
+"""Seconds after which a Ctrl-C is raised anew that came where nothing can be raised, in a callback of JAX's."""
 
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     _remember_compilations()
-    _take_double_taps_for_one()
+    heard = _listen_for_ctrl_c()
     code = run(sys.argv[1:] if tokens is None else tokens)
+    if heard:  # the exit code is settled; Python would hand later ones to the system, which kills
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -44,10 +49,13 @@ def _remember_compilations() -> None:
             os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
-def _take_double_taps_for_one() -> None:
-    """Whoever hits Ctrl-C twice wants it to end, not to lose the answer."""
+def _listen_for_ctrl_c() -> bool:
+    """Make Ctrl-C heard once: a double tap wants an end, not to lose the answer, and none gets lost in a callback.
+
+    False if whoever started us has asked that we are not interrupted.
+    """
     if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return  # whoever started us has asked not to be interrupted
+        return False
     last = -DOUBLE_TAP
 
     def interrupt(*_: Any) -> None:
@@ -57,7 +65,18 @@ def _take_double_taps_for_one() -> None:
             last = now
             raise KeyboardInterrupt
 
+    def again(lost: Any) -> None:
+        nonlocal last
+        if lost.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(lost)
+            return
+        last = -DOUBLE_TAP
+        # To this very thread: then a call of the system that it waits in is interrupted as well.
+        threading.Timer(RETRY, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+
     signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = again
+    return True
 
 
 def run(tokens: Sequence[str]) -> int:
