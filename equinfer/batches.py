@@ -3,7 +3,7 @@
 import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -126,7 +126,7 @@ class _OneByOne:
         return Status.interrupted if self.interrupted else ended
 
 
-def _nonnegative(name: str, value: ArrayLike, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
+def _nonnegative(name: str, value: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
     """`value` as an array of `shape`, which one number fills."""
     try:
         array = np.broadcast_to(np.asarray(value, np.float64), shape)

@@ -1,0 +1,301 @@
+"""Many one-shot games in one call."""
+
+import subprocess
+import sys
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+import equinfer as eq
+from equinfer import batches
+from equinfer.batches import solve_batch
+from equinfer.drivers.batch import AbstractBatchSearch, Answers
+
+SHAPES = [(3, 3), (2, 2, 2), (1, 4), (4,), (2, 3, 4), (7, 5), (12, 12), (2, 2, 2, 2)]
+
+PENNIES = np.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
+DILEMMA = np.array([[[3.0, 0.0], [5.0, 1.0]], [[3.0, 5.0], [0.0, 1.0]]])
+BIASED_PENNIES = np.array([[[9.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
+
+
+def random_games(shape, count, seed=0):
+    return np.random.default_rng(seed).normal(size=(count, len(shape), *shape))
+
+
+def exact_gap(payoff, profile):
+    """In rational numbers, of the profile with rows divided by their exact sums."""
+    mixtures = [[Fraction(float(p)) for p in policy] for policy in profile]
+    mixtures = [[p / sum(mixture) for p in mixture] for mixture in mixtures]
+    gap = Fraction(0)
+    for player, table in enumerate(payoff):
+        own = [Fraction(0)] * table.shape[player]
+        for cell in np.ndindex(table.shape):
+            weight = Fraction(1)
+            for other, action in enumerate(cell):
+                if other != player:
+                    weight *= mixtures[other][action]
+            own[cell[player]] += weight * Fraction(float(table[cell]))
+        gap = max(gap, max(own) - sum(p * value for p, value in zip(mixtures[player], own, strict=True)))
+    return gap
+
+
+def assert_nothing_false(many, payoffs):
+    """Every verdict "certified" holds in exact arithmetic, and everything else is marked."""
+    for b, payoff in enumerate(payoffs):
+        if many.certified[b]:
+            gap = exact_gap(payoff, [policy[b] for policy in many.profiles])
+            # The sum gap + error is rounded once when it is compared with eps.
+            assert gap <= Fraction(float(many.eps[b])) * (1 + Fraction(1, 2**50))
+        assert (many.statuses[b] is eq.Status.certified) == many.certified[b]
+
+
+def test_known_games_in_one_batch():
+    many = eq.solve_batch(np.stack([PENNIES, DILEMMA, BIASED_PENNIES] * 4))
+    np.testing.assert_allclose(many.profiles[0], [[0.5, 0.5], [0, 1], [0.5, 0.5]] * 4, atol=1e-15)
+    # Row is indifferent where 10 q = 2 (1 - q).
+    np.testing.assert_allclose(many.profiles[1], [[0.5, 0.5], [0, 1], [1 / 6, 5 / 6]] * 4, atol=1e-15)
+    np.testing.assert_allclose(many.values, [[0, 0], [1, 1], [2 / 3, 0]] * 4, atol=1e-15)
+    assert many.joints is None
+    assert many.certified.all()
+    assert not len(many.failures)
+    assert len(many) == 12
+    assert set(many.messages) == {eq.Status.certified.message}
+    assert "12 games, 2 x 2: nash" in repr(many)
+    assert "12 certified" in repr(many)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_random_games_are_all_certified_to_rounding(shape):
+    payoffs = random_games(shape, 2_000 if np.prod(shape) < 20 else 100)
+    many = solve_batch(payoffs)
+    assert many.certified.all()
+    assert many.gaps.max() < 1e-10
+    np.testing.assert_allclose(many.eps, 1e-8 * np.ptp(payoffs.reshape(*payoffs.shape[:2], -1), axis=2).max(axis=1))
+    for policy, size in zip(many.profiles, shape, strict=True):
+        assert policy.shape == (len(payoffs), size)
+        assert policy.min() >= 0
+        np.testing.assert_allclose(policy.sum(axis=1), 1, atol=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (2, 3, 4)], ids=str)
+def test_certify_agrees_game_by_game(shape):
+    payoffs = random_games(shape, 30, seed=1)
+    many = solve_batch(payoffs)
+    for b, payoff in enumerate(payoffs):
+        one = eq.certify(eq.TabularGame.from_payoffs(payoff), [policy[b] for policy in many.profiles])
+        assert abs(one.gap - many.gaps[b]) <= one.numerical_error + many.numerical_errors[b]
+        assert one.holds(many.eps[b])
+
+
+@pytest.mark.parametrize("shape", [(3, 3), (12, 12), (2, 2, 2)], ids=str)
+def test_games_do_not_hear_of_each_other(shape):
+    payoffs = random_games(shape, 100, seed=2)
+    order = np.random.default_rng(3).permutation(100)
+    many, shuffled = solve_batch(payoffs), solve_batch(payoffs[order])
+    for policy, moved in zip(many.profiles, shuffled.profiles, strict=True):
+        np.testing.assert_array_equal(policy[order], moved)
+    np.testing.assert_array_equal(many.gaps[order], shuffled.gaps)
+
+
+def test_units_and_levels_of_payoffs_change_no_answer():
+    rng = np.random.default_rng(4)
+    payoffs = random_games((3, 3), 300, seed=5)
+    # Powers of two, and a level that is one too: the normalised games are the same up to rounding.
+    unit, level = 2.0 ** rng.integers(-20, 20, size=(2, 300, 2, 1, 1))
+    many, other = solve_batch(payoffs), solve_batch(unit * (payoffs + level / level.max()))
+    assert many.certified.all()
+    assert other.certified.all()
+    for policy, same in zip(many.profiles, other.profiles, strict=True):
+        np.testing.assert_allclose(policy, same, atol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([(3, 3), (2, 4), (2, 2, 2), (2, 3, 2)]).flatmap(
+        lambda shape: arrays.arrays(np.int64, (4, len(shape), *shape), elements=st.integers(-2, 2))
+    )
+)
+def test_ties_are_solved_and_never_falsely_certified(payoffs):
+    many = solve_batch(payoffs)
+    assert_nothing_false(many, payoffs)
+    assert many.certified.all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([(3, 3), (2, 2, 2)]).flatmap(
+        lambda shape: st.tuples(
+            arrays.arrays(np.float64, (3, len(shape), *shape), elements=st.floats(-1, 1)),
+            arrays.arrays(np.float64, (3, len(shape), *shape), elements=st.floats(-3, 3)),
+        )
+    )
+)
+def test_payoffs_over_six_orders_of_magnitude_are_solved_or_marked(mantissa_and_exponent):
+    mantissa, exponent = mantissa_and_exponent
+    payoffs = mantissa * 10**exponent
+    assert_nothing_false(solve_batch(payoffs), payoffs)
+
+
+def test_dominated_actions_are_not_played():
+    payoffs = random_games((3, 4), 500, seed=6)
+    payoffs[:, 0, 1] = payoffs[:, 0, 0] - 0.5
+    payoffs[:, 1, :, 3] = payoffs[:, 1, :, 2] - 0.5
+    many = solve_batch(payoffs)
+    assert many.certified.all()
+    # An action that loses half a unit is played with probability 2 * gap at most.
+    assert np.all(0.5 * many.profiles[0][:, 1] <= many.gaps + many.numerical_errors)
+    assert np.all(0.5 * many.profiles[1][:, 3] <= many.gaps + many.numerical_errors)
+
+
+def test_constant_payoffs_are_certified_with_no_tolerance_at_all():
+    many = solve_batch(np.full((3, 3, 2, 2, 2), 7.0))
+    assert many.certified.all()
+    assert not many.eps.any()
+    assert not many.gaps.any()
+
+
+def test_a_game_of_three_pairs_of_matching_pennies():
+    # Jordan's game: each cares for the next one only; the closed form divides by zero, the path does not.
+    match = np.eye(2)
+    cases = match[:, :, None], match, 1 - match[:, None]
+    many = solve_batch([np.stack([np.broadcast_to(case, (2, 2, 2)) for case in cases])])
+    np.testing.assert_allclose(np.stack(many.profiles), 0.5, atol=1e-14)
+
+
+class Nothing(AbstractBatchSearch):
+    """Finds nothing, and leaves everything as it was."""
+
+    def __init__(self, payoffs, seed):
+        self._shape = payoffs.shape
+
+    def solve(self):
+        yield from ()
+
+    def answers(self):
+        games, _, *sizes = self._shape
+        return Answers(tuple(np.full((games, size), 1 / size) for size in sizes))
+
+
+class Interrupted(Nothing):
+    """The user presses Ctrl-C."""
+
+    def solve(self):
+        yield
+        raise KeyboardInterrupt
+
+
+def with_search(monkeypatch, search, solvers=("auto", "support")):
+    row = batches._CONCEPTS["nash"]._replace(search=search, one_by_one=solvers)
+    monkeypatch.setitem(batches._CONCEPTS, "nash", row)
+
+
+@pytest.mark.parametrize("solvers", [("auto",), ("support", "lemke-howson", "auto")], ids=str)
+def test_what_the_search_leaves_is_solved_one_by_one(monkeypatch, solvers):
+    with_search(monkeypatch, Nothing, solvers)
+    for shape in ((3, 2), (2, 2, 2)):
+        payoffs = random_games(shape, 4, seed=7)
+        many = solve_batch(payoffs)
+        assert many.certified.all()
+        assert many.gaps.max() < 1e-10
+        assert_nothing_false(many, payoffs)
+
+
+def test_what_nobody_solves_is_marked(monkeypatch):
+    with_search(monkeypatch, Nothing, ())
+    many = solve_batch(np.stack([DILEMMA, PENNIES, DILEMMA]))
+    np.testing.assert_array_equal(many.certified, [False, True, False])
+    np.testing.assert_array_equal(many.gaps, [0.75, 0, 0.75])  # uniform play earns 9/4, the second action 3
+    np.testing.assert_array_equal(many.failures, [0, 2])
+    assert many.statuses[0] is eq.Status.stalled
+    assert many.messages[2] == eq.Status.stalled.message
+    assert "2 stalled: 0, 2" in repr(many)
+
+
+def test_no_time_marks_what_is_left(monkeypatch):
+    with_search(monkeypatch, Nothing)
+    many = solve_batch(np.stack([DILEMMA, PENNIES]), time=0)
+    assert many.statuses.tolist() == [eq.Status.out_of_time, eq.Status.certified]
+    monkeypatch.undo()
+    many = solve_batch(random_games((20, 20), 3_000), time=0)
+    assert 0 < many.certified.sum() < 3_000
+    assert set(many.statuses[many.failures]) == {eq.Status.out_of_time}
+    np.testing.assert_array_equal(many.profiles[0][many.failures], 0.05)
+
+
+def test_ctrl_c_hands_back_what_there_is(monkeypatch):
+    with_search(monkeypatch, Interrupted)
+    many = solve_batch(np.stack([DILEMMA, PENNIES]))
+    assert many.statuses.tolist() == [eq.Status.interrupted, eq.Status.certified]
+
+
+def test_eps_decides_the_verdict_only():
+    payoffs = np.stack([PENNIES, BIASED_PENNIES])
+    many = solve_batch(payoffs, eps=0)
+    assert not many.certified.any()
+    assert many.statuses.tolist() == [eq.Status.above_eps] * 2
+    np.testing.assert_array_equal(many.profiles[1], solve_batch(payoffs).profiles[1])
+    np.testing.assert_array_equal(solve_batch(payoffs, eps=[0, 1e-9]).certified, [False, True])
+
+
+def test_any_array_like_and_an_empty_batch():
+    many = solve_batch(DILEMMA.astype(np.int8)[None].tolist())
+    assert many.profiles[0].dtype == np.float64
+    empty = solve_batch(np.empty((0, 2, 3, 4)))
+    assert len(empty) == 0
+    assert [policy.shape for policy in empty.profiles] == [(0, 3), (0, 4)]
+    assert "0 games" in repr(empty)
+
+
+def spoilt(value, player=1, cell=(0, 1)):
+    payoffs = np.stack([PENNIES] * 3)
+    payoffs[(2, player, *cell)] = value
+    return payoffs
+
+
+@pytest.mark.parametrize(
+    ("payoffs", "says"),
+    [
+        (spoilt(np.nan), r"game 2, player 1, joint action \(0, 1\): the payoff is nan"),
+        (spoilt(np.inf, player=0), r"game 2, player 0, joint action \(0, 1\): the payoff is inf"),
+        ([PENNIES, np.zeros((2, 2, 3))], r"game 1, player 0: payoffs of shape \(2, 3\)"),
+        ([[[[1, 2], [3, 4]], [[1, 2], [3]]]], "game 0, player 1: the payoffs are not a rectangular array"),
+        ([PENNIES, PENNIES[:1]], "game 1"),
+        ([PENNIES, [["a", "b"], ["c", "d"]]], r"game 1, player 0: payoffs of shape \(2,\)"),
+        (PENNIES, "got 2 players but 1 action axes, "),
+        (np.zeros((4, 3, 2, 2)), "got 3 players but 2 action axes"),
+        (np.zeros(3), r"shape \(B, N, A_1, ..., A_N\); got \(3,\)"),
+        (np.zeros((3, 2, 2, 0)), "empty axis"),
+        (np.ones((3, 2, 2, 2), complex), "real numbers; got complex128"),
+        ([[["a", "b"]]], "real numbers"),
+        (np.stack([PENNIES, 1.7e308 * PENNIES]), "game 1, player 0: the spread of the payoffs is beyond float64"),
+        (np.broadcast_to(0.0, (10**12, 2, 3, 3)), "GiB"),
+    ],
+)
+def test_bad_payoffs_are_refused_in_one_sentence(payoffs, says):
+    with pytest.raises(eq.BadInput, match=says) as refusal:
+        solve_batch(payoffs)
+    assert refusal.value.exit_code == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"concept": "correlated"}, "no concept 'correlated'; there is: nash"),
+        ({"eps": -1}, "eps must be a number, or one for each of 1 games, at least 0; got -1"),
+        ({"eps": [1, 2]}, "eps"),
+        ({"time": np.nan}, "time must be a number at least 0"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, says):
+    with pytest.raises(eq.BadInput, match=says):
+        solve_batch(PENNIES[None], **arguments)
+
+
+def test_the_name_alone_loads_no_jax():
+    code = "import sys, equinfer as eq; assert 'solve_batch' in dir(eq) and 'jax' not in sys.modules"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
