@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import wrightomega
 
+from equinfer.equations.information import kl_divergence_of_logs, logarithm
 from equinfer.equations.response import log_soft_best_response
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
@@ -23,6 +24,7 @@ __all__ = [
     "entropy_gap",
     "implicit_gap",
     "log_num_outcomes",
+    "log_soft_residual",
     "model_error_gap",
     "pure_floor",
     "sampled_response_gap",
@@ -118,12 +120,20 @@ def soft_residual(
 
     Which is how much more $E_{\pi'}[q]-\tau\,\mathrm{KL}(\pi'\|\tilde\pi)$ the best $\pi'$ has than `policy`.
     """
-    # In logarithms: at a low temperature the response underflows where a policy still plays.
-    xp = namespace_of(q, policy)
-    played = policy > 0
-    log_policy = xp.log(xp.where(played, policy, 1.0))
-    log_response = xp.where(played, log_soft_best_response(q, temperature, magnet, legal), 0.0)
-    return temperature * xp.sum(policy * (log_policy - log_response), axis=-1)
+    return log_soft_residual(logarithm(policy), q, temperature, logarithm(magnet, legal))
+
+
+def log_soft_residual(
+    log_policy: Float[AnyArray, "*batch A"],
+    q: Float[AnyArray, "*batch A"],
+    temperature: ScalarLike,
+    log_magnet: Float[AnyArray, "*batch A"],
+) -> Float[AnyArray, "*batch"]:
+    r"""`soft_residual` of a policy and a magnet given by their logarithms, $-\infty$ for what is never played.
+
+    At a low temperature the response underflows where a policy still plays; its logarithm does not.
+    """
+    return temperature * kl_divergence_of_logs(log_policy, log_soft_best_response(q, temperature, log_magnet))
 
 
 def a_posteriori_gap(

@@ -1,10 +1,19 @@
 """Entropy, divergence and distance between laws, over the last axis, in nats."""
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from equinfer.types import AnyArray, namespace_of
 
-__all__ = ["entropy", "kl_divergence", "mutual_information", "total_variation"]
+__all__ = ["entropy", "kl_divergence", "kl_divergence_of_logs", "logarithm", "mutual_information", "total_variation"]
+
+
+def logarithm(
+    law: Float[AnyArray, "*batch A"], legal: Bool[AnyArray, "*batch A"] | None = None
+) -> Float[AnyArray, "*batch A"]:
+    r"""$\log p$, $-\infty$ where $p=0$ or not `legal`: without a warning, and with finite derivatives."""
+    xp = namespace_of(law, legal)
+    played = law > 0 if legal is None else (law > 0) & legal
+    return xp.where(played, xp.log(xp.where(played, law, xp.ones_like(law))), -xp.inf)
 
 
 def entropy(law: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:
@@ -21,6 +30,19 @@ def kl_divergence(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*bat
     ratio = xp.where(covered, law, 1.0) / xp.where(covered, other, 1.0)
     terms = xp.where(played & ~covered, xp.inf, law * xp.log(ratio))
     return xp.sum(terms, axis=-1)
+
+
+def kl_divergence_of_logs(
+    log_law: Float[AnyArray, "*batch A"], log_other: Float[AnyArray, "*batch A"]
+) -> Float[AnyArray, "*batch"]:
+    r"""`kl_divergence` of laws that are given by their logarithms: finite even where the second one underflows.
+
+    The second need not sum to one: relative to ones over the actions, the divergence is minus the entropy.
+    """
+    xp = namespace_of(log_law, log_other)
+    law = xp.exp(log_law)
+    ratio = xp.where(law > 0, log_law, 0.0) - xp.where(law > 0, log_other, 0.0)
+    return xp.sum(law * ratio, axis=-1)
 
 
 def total_variation(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:

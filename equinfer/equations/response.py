@@ -9,9 +9,10 @@ has the same shape: whoever calls broadcasts. NumPy in, NumPy out; JAX in, JAX o
 
 from jaxtyping import Bool, Float
 
+from equinfer.equations.information import logarithm
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
-__all__ = ["log_magnet_step", "magnet_step", "soft_best_response", "step_size_of"]
+__all__ = ["log_magnet_step", "log_soft_best_response", "magnet_step", "soft_best_response", "step_size_of"]
 
 
 def soft_best_response(
@@ -31,24 +32,19 @@ def soft_best_response(
 
     **Returns:** a policy, exactly zero where an action is illegal or its magnet is zero.
     """
-    support = legal & (magnet > 0)
-    score = _log(magnet, support) + _kept(q, support) / temperature
-    return namespace_of(score).exp(_log_softmax(score, support))
+    xp = namespace_of(q, magnet, legal)
+    return xp.exp(log_soft_best_response(q, temperature, logarithm(magnet, legal)))
 
 
 def log_soft_best_response(
-    q: Float[AnyArray, "*batch A"],
-    temperature: ScalarLike,
-    magnet: Float[AnyArray, "*batch A"],
-    legal: Bool[AnyArray, "*batch A"],
+    q: Float[AnyArray, "*batch A"], temperature: ScalarLike, log_magnet: Float[AnyArray, "*batch A"]
 ) -> Float[AnyArray, "*batch A"]:
-    """Logarithm of `soft_best_response`: finite on its support even where the response itself underflows."""
-    xp = namespace_of(q, magnet, legal)
-    support = legal & (magnet > 0)
-    score = _log(magnet, support) + _kept(q, support) / temperature
-    above = score - xp.max(xp.where(support, score, -xp.inf), axis=-1, keepdims=True)
-    weights = xp.where(support, xp.exp(xp.where(support, above, 0.0)), 0.0)
-    return xp.where(support, above - xp.log(xp.sum(weights, axis=-1, keepdims=True)), -xp.inf)
+    r"""Logarithm of `soft_best_response`: finite on its support even where the response itself underflows.
+
+    An action is ruled out, illegal for instance, by a `log_magnet` of $-\infty$.
+    """
+    support = log_magnet > -namespace_of(log_magnet).inf
+    return _log_softmax(_kept(log_magnet, support) + _kept(q, support) / temperature, support)
 
 
 def magnet_step(
@@ -67,30 +63,30 @@ def magnet_step(
 
     **Arguments:** as `soft_best_response`; `step_size` is $c\in(0,1]$.
 
-    **Returns:** a policy. For $c<1$ an action that `policy` never plays stays unplayed; for $c=1$ the old policy has
-    no say at all and the result is `soft_best_response(q, temperature, magnet, legal)`.
+    **Returns:** a policy. For $c<1$ an action that `policy` never plays stays unplayed, be it that its probability was
+    once below $10^{-308}$: to iterate, take `log_magnet_step`. For $c=1$ the old policy has no say at all and the
+    result is `soft_best_response(q, temperature, magnet, legal)`.
     """
-    xp = namespace_of(policy, q)
-    log_policy = xp.where(policy > 0, _log(policy, policy > 0), -xp.inf)
-    return xp.exp(log_magnet_step(log_policy, q, magnet, temperature, step_size, legal))
+    xp = namespace_of(policy, q, magnet, legal)
+    return xp.exp(log_magnet_step(logarithm(policy), q, logarithm(magnet, legal), temperature, step_size))
 
 
 def log_magnet_step(
     log_policy: Float[AnyArray, "*batch A"],
     q: Float[AnyArray, "*batch A"],
-    magnet: Float[AnyArray, "*batch A"],
+    log_magnet: Float[AnyArray, "*batch A"],
     temperature: ScalarLike,
     step_size: ScalarLike,
-    legal: Bool[AnyArray, "*batch A"],
 ) -> Float[AnyArray, "*batch A"]:
-    r"""The kernel (★) on log-probabilities, $-\infty$ where an action is never played.
+    r"""The kernel (★) on logarithms, $-\infty$ where an action is never played: the form that algorithms iterate.
 
-    The form to iterate at low temperatures: a probability below $10^{-308}$ is gone for good, its logarithm is not.
+    An action whose probability underflows is gone for good, its logarithm comes back when it pays again. An action is
+    ruled out, illegal for instance, by a `log_magnet` of $-\infty$.
     """
-    xp = namespace_of(log_policy, q, magnet, legal)
+    xp = namespace_of(log_policy, q, log_magnet)
     played = log_policy > -xp.inf
-    support = legal & (magnet > 0) & (played | (step_size == 1))
-    target = _log(magnet, support) + _kept(q, support) / temperature
+    support = (log_magnet > -xp.inf) & (played | (step_size == 1))
+    target = _kept(log_magnet, support) + _kept(q, support) / temperature
     return _log_softmax((1 - step_size) * _kept(log_policy, support & played) + step_size * target, support)
 
 
@@ -109,11 +105,6 @@ def step_size_of(learning_rate: ScalarLike, temperature: ScalarLike, discount: S
 def _kept(array: AnyArray, support: AnyArray) -> AnyArray:
     xp = namespace_of(array, support)
     return xp.where(support, array, xp.zeros_like(array))
-
-
-def _log(weights: AnyArray, support: AnyArray) -> AnyArray:
-    xp = namespace_of(weights, support)
-    return xp.log(xp.where(support & (weights > 0), weights, xp.ones_like(weights)))
 
 
 def _log_softmax(score: AnyArray, support: AnyArray) -> AnyArray:

@@ -167,11 +167,11 @@ def test_uniform_magnet_is_the_natural_policy_gradient():
 def test_logarithms_survive_where_probabilities_die():
     q = np.array([[0.0, 1.0]])
     uniform, legal = np.full((1, 2), 0.5), np.ones((1, 2), bool)
-    logs = log_magnet_step(np.log(uniform), q, uniform, 1e-3, 0.9, legal)
+    logs = log_magnet_step(np.log(uniform), q, np.log(uniform), 1e-3, 0.9)
     probabilities = magnet_step(uniform, q, uniform, 1e-3, 0.9, legal)
     np.testing.assert_allclose(logs, [[-900.0, 0.0]], atol=1e-12)
     assert probabilities[0, 0] == 0  # e^-900 is no double: here the first action is lost for good,
-    logs = log_magnet_step(logs, -q, uniform, 1e-3, 0.9, legal)
+    logs = log_magnet_step(logs, -q, np.log(uniform), 1e-3, 0.9)
     probabilities = magnet_step(probabilities, -q, uniform, 1e-3, 0.9, legal)
     np.testing.assert_array_equal(probabilities, [[0.0, 1.0]])
     np.testing.assert_allclose(logs, [[0.0, -900.0 + 90.0]], atol=1e-9)  # and here it is not

@@ -83,6 +83,18 @@ def test_a_finite_horizon_has_a_policy_per_epoch():
     assert (trace["gap"] <= trace["bound"] + 1e-12).all()
 
 
+# Against an even column the bottom row loses 4 and its probability falls to e^-3600, or in one sweep of multiplicative
+# weights to e^-4000; against the left column, which dominates, it earns 1.
+LATE = TabularGame.from_payoffs([[[0.0, 0.0], [1.0, -9.0]], [[1.0, 0.0], [1.0, 0.0]]])
+
+
+@pytest.mark.parametrize("fields", [{"step_size": 0.9}, {"step_size": 1.0, "magnet_every": 1}], ids=str)
+def test_an_action_whose_probability_underflows_comes_back_when_it_pays(fields):
+    solver = VPG(temperature=1e-3, tolerance=-1.0, **fields)
+    assert last_profile(LATE, solver, steps=1)[0][0, 1] == 0
+    np.testing.assert_array_equal(last_profile(LATE, solver, steps=10)[0], [[0.0, 1.0]])
+
+
 # Theorem A': the bound holds on the way, converged or not, whatever was done.
 
 

@@ -57,7 +57,7 @@ def test_the_others_rewards_do_not_move_an_agent_by_a_bit(critic, policy):
     first, second = memories(game.reward), memories(game.reward.at[1].set(100 * rng.normal(size=(2, 2, 2))))
     for a, b in zip(jax.tree.leaves(first[0]), jax.tree.leaves(second[0]), strict=True):
         assert (np.asarray(a) == np.asarray(b)).all()
-    assert (np.asarray(first[1].policy) != np.asarray(second[1].policy)).any()
+    assert (np.asarray(first[1].log_policy) != np.asarray(second[1].log_policy)).any()
 
 
 def test_play_alone_leads_to_the_logit_equilibrium_of_a_matrix_game():
@@ -79,6 +79,15 @@ def test_and_of_a_stochastic_game(critic):
     profiles = last_profiles(game, SampledVPG(temperature=0.3, step_size=0.02, critic=critic, seeds=4), 3000)
     for found, expected in zip(profiles, quantal_response(game, 0.3), strict=True):
         np.testing.assert_allclose(found, np.broadcast_to(expected, found.shape), rtol=0, atol=0.008)
+
+
+def test_an_action_whose_probability_underflows_comes_back_when_it_pays():
+    # The bottom row first loses 4 on average, then earns 1 against the left column, which dominates. At 32 draws a
+    # move the column's 16 right ones of the first are outnumbered 9 : 1 after six.
+    game = TabularGame.from_payoffs([[[0.0, 0.0], [1.0, -9.0]], [[1.0, 0.0], [1.0, 0.0]]])
+    solver = SampledVPG(temperature=1e-3, step_size=0.9, seeds=1)
+    assert last_profiles(game, solver, 1)[0][0, 1] == 0
+    np.testing.assert_allclose(last_profiles(game, solver, 30)[0], [[0.0, 1.0]], atol=1e-12)
 
 
 def test_a_solve_hands_back_the_best_seed():

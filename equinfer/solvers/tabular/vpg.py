@@ -10,11 +10,11 @@ from jaxtyping import Array, Bool, Float, Int
 from equinfer.concepts import AbstractConcept, Nash
 from equinfer.contraction import as_joint, product_law, seen_by
 from equinfer.drivers.protocol import AbstractSolver, Info
-from equinfer.equations.bounds import soft_residual
-from equinfer.equations.information import entropy, kl_divergence
-from equinfer.equations.response import magnet_step
-from equinfer.errors import BadInput
+from equinfer.equations.bounds import log_soft_residual
+from equinfer.equations.information import kl_divergence_of_logs, logarithm
+from equinfer.equations.response import log_magnet_step
 from equinfer.solvers.tabular.evaluation import SoftEvaluation, evaluate, evaluate_executed, gap_bound, legal_rows
+from equinfer.solvers.tabular.settings import check_choices, check_ranges
 from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike, Tree
 
 __all__ = ["VPG", "VPGState"]
@@ -26,19 +26,37 @@ CHOICES = {
     "entropy": ("own", "team"),
     "start": ("magnet", "random"),
 }
+RANGES = {
+    "temperature": "(0, inf)",
+    "step_size": "(0, 1]",
+    "steps": "[1, inf)",
+    "floor": "(0, inf)",
+    "decay": "[0, inf)",
+    "step_decay": "[0, inf)",
+    "magnet_every": "[0, inf)",
+    "seeds": "[1, inf)",
+    "tolerance": "(-inf, inf)",
+}
 
 
 class VPGState(NamedTuple):
-    """What the next sweep needs. Per player; R decision points, K contexts that a policy tells apart, A actions."""
+    """What the next sweep needs. Per player; R decision points, K contexts that a policy tells apart, A actions.
+
+    Policies and magnets are logarithms: what an action loses while it does not pay, it must be able to win back.
+    """
 
     sweep: Int[Array, ""]
-    policies: tuple[Float[AnyArray, "R K _"], ...]
-    magnets: tuple[Float[AnyArray, "R K _"], ...]
+    log_policies: tuple[Float[AnyArray, "R K _"], ...]
+    log_magnets: tuple[Float[AnyArray, "R K _"], ...]
     opponents: tuple[Tree, ...]
     executed: tuple[Float[AnyArray, "R _"], ...]
     average: tuple[Float[AnyArray, "R _"], ...]
     q: tuple[Float[AnyArray, "R K _"], ...]
     """What each policy sees of its soft action values, under its belief."""
+
+    @property
+    def policies(self) -> tuple[Float[AnyArray, "R K _"], ...]:
+        return tuple(map(jnp.exp, self.log_policies))
 
 
 class VPG(AbstractSolver[VPGState]):
@@ -76,7 +94,11 @@ class VPG(AbstractSolver[VPGState]):
     step_decay: float = 1.0
     r"""The power $p$. The largest stable $c$ is of order $\tau$ in potential games, $\tau^2$ in zero-sum games."""
     play: str = "last"
-    """`last`, or `average`: what is executed is the last policy, or the mean of all so far, state by state."""
+    """`last`, or `average`: what is executed is the last policy, or the plain mean of all so far, state by state.
+
+    In a one-shot game the mean is how often each action was played. Only in a zero-sum game of two players does that
+    make an equilibrium of play without regret: in general it forgets that the players moved together, and over
+    several states also how often each was visited. The certificate judges it like any other profile."""
     magnet: Profile | None = None
     r"""The prior $\tilde\pi$, arrays ([H,] S, A_i); None is the plain entropy bonus of the paper."""
     magnet_every: int = 0
@@ -89,16 +111,12 @@ class VPG(AbstractSolver[VPGState]):
     seeds: int = 1
     """Independent runs side by side; of use with a random start, or with opponents learnt from samples."""
     tolerance: float = 1e-12
-    """A run ends once the soft Bellman residual at the final temperature, in units of reward, is no more than this."""
+    """A run ends once the soft Bellman residual at the final temperature, in units of reward, is no more than this.
+    Where policies are executed through predictions, no executed probability may move by more in a sweep either."""
 
     def __check_init__(self):
-        for field, known in CHOICES.items():
-            if getattr(self, field) not in known:
-                raise BadInput(f"{field} must be one of {', '.join(known)}; got {getattr(self, field)!r}.")
-        for field, most in (("temperature", float("inf")), ("step_size", 1.0), ("floor", float("inf"))):
-            value = getattr(self, field)
-            if isinstance(value, (int, float)) and not 0 < value <= most:
-                raise BadInput(f"{field} must lie in (0, {most:g}]; got {value!r}.")
+        check_choices(self, CHOICES)
+        check_ranges(self, RANGES)
 
     def init(self, game: Any, *, key: PRNGKey) -> VPGState:
         game, family = self.concept.lift(game), self.concept.policy
@@ -116,15 +134,19 @@ class VPG(AbstractSolver[VPGState]):
         beliefs = self._beliefs(opponents, executed)
         # A table that does not depend on the context looks the same everywhere: this gives each family its shape.
         spread = [jnp.broadcast_to(executed[i][:, None], (*beliefs[i].shape, executed[i].shape[1])) for i in players]
-        policies = tuple(family.look(spread[i], beliefs[i]) for i in players)
+        log_policies = tuple(logarithm(family.look(spread[i], beliefs[i])) for i in players)
+        log_magnets = map(logarithm, magnets)
         state = VPGState(
             sweep=jnp.asarray(0),
-            policies=policies,
-            magnets=tuple(jnp.broadcast_to(magnets[i][:, None], policies[i].shape) for i in players),
+            log_policies=log_policies,
+            log_magnets=tuple(
+                jnp.broadcast_to(magnet[:, None], policy.shape)
+                for magnet, policy in zip(log_magnets, log_policies, strict=True)
+            ),
             opponents=opponents,
             executed=executed,
             average=executed,
-            q=policies,
+            q=log_policies,
         )
         temperature, _ = self._rates(state.sweep)
         return self._evaluated(game, state, temperature)[0]
@@ -135,22 +157,22 @@ class VPG(AbstractSolver[VPGState]):
         temperature, step_size = self._rates(state.sweep)
         next_temperature, next_step_size = self._rates(state.sweep + 1)
         turns = [players] if self.order == "simultaneous" else [[i] for i in players]
-        evaluation = None
+        evaluation, executed = None, state.executed
         for movers, turn_key in zip(turns, jax.random.split(key, len(turns)), strict=True):
-            improved = list(state.policies)
+            improved = list(state.log_policies)
             for i in movers:
-                policy, legal = state.policies[i], self._legal(game, state, i)
-                improved[i] = magnet_step(policy, state.q[i], state.magnets[i], temperature, step_size, legal)
-            state = self._played(game, state._replace(policies=tuple(improved)), turn_key)
+                improved[i] = log_magnet_step(improved[i], state.q[i], state.log_magnets[i], temperature, step_size)
+            state = self._played(state._replace(log_policies=tuple(improved)), turn_key)
             evaluated_at = next_temperature if movers is turns[-1] else temperature
             state, evaluation = self._evaluated(game, state, evaluated_at)
         assert evaluation is not None
 
-        residual = self._residual(game, state, next_temperature)
+        residual = self._residual(state, next_temperature)
+        settled = (residual <= self.tolerance) & self._rests(executed, state.executed)
         state = self._swept(state)
         bound = self._bound(game, state, next_temperature, evaluation)
         final = (next_temperature == temperature) & (self.play == "last") & (self.magnet_every == 0)
-        converged = (bound <= self.tolerance) | (final & (residual <= self.tolerance))
+        converged = (bound <= self.tolerance) | (final & settled)
         return state, {
             "residual": residual,
             "bound": bound,
@@ -179,7 +201,7 @@ class VPG(AbstractSolver[VPGState]):
     def _beliefs(self, opponents: tuple[Tree, ...], executed: Profile) -> tuple[Float[AnyArray, "R _"], ...]:
         return tuple(self.concept.opponent.predict(model, executed, i) for i, model in enumerate(opponents))
 
-    def _played(self, game: Any, state: VPGState, key: PRNGKey) -> VPGState:
+    def _played(self, state: VPGState, key: PRNGKey) -> VPGState:
         """Everybody acts on what it predicts, once at every decision point, and sees what the others did there."""
         beliefs = self._beliefs(state.opponents, state.executed)
         executed = tuple(map(self.concept.policy.executed, state.policies, beliefs))
@@ -200,7 +222,7 @@ class VPG(AbstractSolver[VPGState]):
         if self.concept.plans_as_executed:
             laws = product_law(state.executed)[None]
         else:
-            plans = [family.law(state.policies[i], beliefs[i]) for i in players]
+            plans = [family.law(policy, beliefs[i]) for i, policy in enumerate(state.policies)]
             laws = jnp.stack([as_joint(plan, i, game.num_actions) for i, plan in enumerate(plans)])
         bonus = jnp.stack([self._bonus(state, i, beliefs[i]) for i in players])
         if self.entropy == "team":
@@ -210,21 +232,23 @@ class VPG(AbstractSolver[VPGState]):
         return state._replace(q=q), evaluation
 
     def _bonus(self, state: VPGState, player: int, belief: Float[AnyArray, "R C"]) -> Float[AnyArray, " R"]:
-        """Entropy, or minus the divergence from the magnet, averaged over the contexts that the policy sees."""
-        policy = state.policies[player]
-        if self.magnet is None and not self.magnet_every:
-            bonus = entropy(policy)
-        else:
-            bonus = -kl_divergence(policy, state.magnets[player])
-        return jnp.sum(belief * bonus, axis=1)
+        """Minus the divergence from the magnet, averaged over the contexts that the policy sees.
 
-    def _residual(self, game: Any, state: VPGState, temperature: ScalarLike) -> Float[AnyArray, ""]:
+        Without a magnet that is the entropy: the divergence from ones over the legal actions.
+        """
+        return -jnp.sum(belief * kl_divergence_of_logs(state.log_policies[player], state.log_magnets[player]), axis=1)
+
+    def _residual(self, state: VPGState, temperature: ScalarLike) -> Float[AnyArray, ""]:
         """The largest soft Bellman residual of any player at any decision point, in any context."""
-        residuals = [
-            jnp.max(soft_residual(state.q[i], policy, temperature, state.magnets[i], self._legal(game, state, i)))
-            for i, policy in enumerate(state.policies)
-        ]
-        return jnp.max(jnp.stack(residuals))
+        policies = zip(state.log_policies, state.q, state.log_magnets, strict=True)
+        return jnp.max(jnp.stack([jnp.max(log_soft_residual(p, q, temperature, magnet)) for p, q, magnet in policies]))
+
+    def _rests(self, before: Profile, after: Profile) -> Bool[AnyArray, ""]:
+        """Whether a sweep left alone what is executed: policies that answer every prediction do not settle that."""
+        if self.concept.plans_as_executed:
+            return jnp.asarray(True)
+        moves = [jnp.max(abs(new - old)) for new, old in zip(after, before, strict=True)]
+        return jnp.max(jnp.stack(moves)) <= self.tolerance
 
     def _swept(self, state: VPGState) -> VPGState:
         """The end of a sweep: count it, average it in, and move the magnet when it is time."""
@@ -233,11 +257,11 @@ class VPG(AbstractSolver[VPGState]):
             mean + (policy - mean) / sweep.astype(mean.dtype)
             for mean, policy in zip(state.average, state.executed, strict=True)
         )
-        magnets = state.magnets
+        magnets = state.log_magnets
         if self.magnet_every:
             due = sweep % self.magnet_every == 0
-            magnets = tuple(jnp.where(due, new, old) for new, old in zip(state.policies, magnets, strict=True))
-        return state._replace(sweep=sweep, average=average, magnets=magnets)
+            magnets = tuple(jnp.where(due, new, old) for new, old in zip(state.log_policies, magnets, strict=True))
+        return state._replace(sweep=sweep, average=average, log_magnets=magnets)
 
     def _bound(
         self, game: Any, state: VPGState, temperature: ScalarLike, evaluation: SoftEvaluation
@@ -248,9 +272,6 @@ class VPG(AbstractSolver[VPGState]):
         if not (plain and self.concept.plans_as_executed and self.play == "last"):
             evaluation = evaluate_executed(game, profile, temperature)
         return gap_bound(game, profile, temperature, evaluation)
-
-    def _legal(self, game: Any, state: VPGState, player: int) -> Bool[Array, "R K A"]:
-        return jnp.broadcast_to(legal_rows(game, player)[:, None], state.policies[player].shape)
 
 
 def _normalised(weights: Float[AnyArray, "R A"]) -> Float[AnyArray, "R A"]:

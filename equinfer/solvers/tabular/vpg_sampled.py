@@ -11,15 +11,27 @@ from jaxtyping import Array, Bool, Float, Int
 from equinfer.concepts import AbstractConcept, Nash
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.backup import soft_value
-from equinfer.equations.bounds import soft_residual
-from equinfer.equations.response import magnet_step
-from equinfer.errors import BadInput
+from equinfer.equations.bounds import log_soft_residual
+from equinfer.equations.information import logarithm
+from equinfer.equations.response import log_magnet_step
 from equinfer.opponents import Empirical
 from equinfer.solvers.tabular.critics import CRITICS, AbstractCritic, ExpectedSARSA, LearntModel, Moves
 from equinfer.solvers.tabular.evaluation import legal_rows
+from equinfer.solvers.tabular.settings import check_choices, check_ranges
 from equinfer.types import AnyArray, PRNGKey, Profile, Tree
 
 __all__ = ["Agent", "Rules", "SampledVPG", "SampledVPGState"]
+
+
+RANGES = {
+    "temperature": "(0, inf)",
+    "step_size": "(0, 1]",
+    "steps": "[1, inf)",
+    "worlds": "[1, inf)",
+    "seeds": "[1, inf)",
+    "rate_decay": "(0.5, 1]",
+    "restart": "[0, 1]",
+}
 
 
 class Rules(eqx.Module):
@@ -36,7 +48,8 @@ class Rules(eqx.Module):
 class Agent(NamedTuple):
     """What an agent carries from move to move."""
 
-    policy: Float[AnyArray, "R K A"]
+    log_policy: Float[AnyArray, "R K A"]
+    """Kept as logarithms: what an action loses while it does not pay, it must be able to win back."""
     opponent: Tree
     critic: Tree
 
@@ -88,16 +101,12 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
     restart: float = 0.1
     """Chance after a move that a world starts anew, anywhere: an equilibrium is judged in every state."""
     play: str = "last"
-    """`last`, or `average`: the answer is the last policy, or the mean of all so far, state by state."""
+    """`last`, or `average`: the answer is the last policy, or the plain mean of all so far, state by state, with what
+    `VPG.play` says of it."""
 
     def __check_init__(self):
-        for field, known in (("critic", tuple(CRITICS)), ("play", ("last", "average"))):
-            if getattr(self, field) not in known:
-                raise BadInput(f"{field} must be one of {', '.join(known)}; got {getattr(self, field)!r}.")
-        for field, most in (("temperature", float("inf")), ("step_size", 1.0), ("rate_decay", 1.0), ("restart", 1.0)):
-            value = getattr(self, field)
-            if isinstance(value, (int, float)) and not 0 < value <= most:
-                raise BadInput(f"{field} must lie in (0, {most:g}]; got {value!r}.")
+        check_choices(self, {"critic": tuple(CRITICS), "play": ("last", "average")})
+        check_ranges(self, RANGES)
 
     def init(self, game: Any, *, key: PRNGKey) -> SampledVPGState:
         game = self.concept.lift(game)
@@ -110,7 +119,7 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
             belief = self.concept.opponent.predict(opponent, executed, rule.player)
             spread = jnp.broadcast_to(policy[:, None], (*belief.shape, policy.shape[1]))
             critic = self._critic.init(*spread.shape)
-            agents.append(Agent(self.concept.policy.look(spread, belief), opponent, critic))
+            agents.append(Agent(logarithm(self.concept.policy.look(spread, belief)), opponent, critic))
         rows = jax.random.randint(key, (self.worlds,), 0, len(executed[0]))
         return SampledVPGState(rows, tuple(agents), executed, executed, jnp.asarray(0))
 
@@ -131,7 +140,9 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         ]
         agents = tuple(agent for agent, _ in learnt)
         beliefs = [self._belief(rule, agent, state.executed) for rule, agent in zip(rules, agents, strict=True)]
-        executed = tuple(family.executed(agent.policy, rho) for agent, rho in zip(agents, beliefs, strict=True))
+        executed = tuple(
+            family.executed(jnp.exp(agent.log_policy), rho) for agent, rho in zip(agents, beliefs, strict=True)
+        )
         moves = state.moves + 1
         average = tuple(
             mean + (policy - mean) / moves.astype(mean.dtype)
@@ -156,14 +167,14 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         family = self.concept.policy
         opponent = self.concept.opponent.update(agent.opponent, moves.rows, moves.others)
         belief = self.concept.opponent.predict(opponent, executed, rules.player)
-        value = _average(soft_value(family.look(agent.critic.q, belief), agent.policy, self.temperature), belief)
+        policy = jnp.exp(agent.log_policy)
+        value = _average(soft_value(family.look(agent.critic.q, belief), policy, self.temperature), belief)
         critic = self._critic.learn(agent.critic, moves, value, rules.discount)
         q = family.look(critic.q, belief)
-        legal = jnp.broadcast_to(rules.legal[:, None], q.shape)
-        magnet = legal.astype(q.dtype)
-        policy = magnet_step(agent.policy, q, magnet, self.temperature, self.step_size, legal)
-        residual = jnp.max(soft_residual(q, policy, self.temperature, magnet, legal))
-        return Agent(policy, opponent, critic), residual
+        log_magnet = jnp.where(rules.legal[:, None], jnp.zeros_like(q), -jnp.inf)
+        log_policy = log_magnet_step(agent.log_policy, q, log_magnet, self.temperature, self.step_size)
+        residual = jnp.max(log_soft_residual(log_policy, q, self.temperature, log_magnet))
+        return Agent(log_policy, opponent, critic), residual
 
     @property
     def _critic(self) -> AbstractCritic:
