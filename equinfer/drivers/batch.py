@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.drivers.compilation import announced
 from equinfer.records import Status
 
 __all__ = ["AbstractBatchSearch", "Answers", "run"]
@@ -41,9 +42,10 @@ def run(search: AbstractBatchSearch, seconds: float | None) -> Status:
     began = time.perf_counter()
     work = search.solve()
     try:
-        for _ in work:
-            if seconds is not None and time.perf_counter() - began >= seconds:
-                return Status.out_of_time
+        with announced():
+            for _ in work:
+                if seconds is not None and time.perf_counter() - began >= seconds:
+                    return Status.out_of_time
     except KeyboardInterrupt:
         return Status.interrupted
     return Status.above_eps
