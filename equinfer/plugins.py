@@ -5,40 +5,54 @@ or `[project.entry-points."equinfer.games"]`. One that is broken is named in a `
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-__all__ = ["GROUPS", "PluginWarning", "plugin", "plugins"]
+from equinfer.errors import UnknownName
 
-GROUPS = ("equinfer.games", "equinfer.solvers")
+__all__ = ["PluginWarning", "described", "plugin", "working_plugins"]
+
+Fault = Callable[[Any], str | None]
+"""Says what is wrong with what was imported, or None if nothing is."""
 
 
 class PluginWarning(UserWarning):
     """A plug-in is broken, or has a name that is taken, and was skipped."""
 
 
-def plugins(group: str, taken: frozenset[str] | set[str] = frozenset()) -> dict[str, EntryPoint]:
-    """The plug-ins of a group by name, none of them imported. Names that are `taken` already are warned about."""
-    found: dict[str, EntryPoint] = {}
-    for entry in entry_points(group=group):
-        if entry.name in taken or entry.name in found:
-            _warn(entry, f"the name {entry.name!r} is taken")
-        else:
-            found[entry.name] = entry
-    return found
+def plugin(group: str, what: str, name: str, ours: Collection[str], fault: Fault) -> Any:
+    """What the plug-in called `name` is.
 
-
-def plugin(group: str, name: str, fault: Callable[[Any], str | None]) -> Any:
-    """What the plug-in `name` is, or None if there is none, or it is broken.
-
-    **Arguments:** `fault` says what is wrong with what was imported, or None if nothing is.
+    **Raises:** `UnknownName` if there is none, or it is broken, with `ours` and the other plug-ins as the known names.
     """
-    entry = plugins(group).get(name)
-    return None if entry is None else imported(entry, fault)
+    entries = entry_points(group=group)
+    if name in entries.names:
+        value = _imported(entries[name], fault)
+        if value is not None:
+            return value
+    others = {entry.name for entry in entries} - {name, *ours}
+    raise UnknownName.among(what, name, (*ours, *sorted(others)))
 
 
-def imported(entry: EntryPoint, fault: Callable[[Any], str | None]) -> Any:
+def working_plugins(group: str, ours: Collection[str], fault: Fault) -> Iterator[EntryPoint]:
+    """Every plug-in of the group that can be imported and has a name of its own; a warning names each other."""
+    taken = set(ours)
+    for entry in entry_points(group=group):
+        if entry.name in taken:
+            _warn(entry, f"the name {entry.name!r} is taken")
+        elif _imported(entry, fault) is not None:
+            taken.add(entry.name)
+            yield entry
+
+
+def described(entry: EntryPoint) -> str:
+    """Where the plug-in is, and in which package."""
+    package = "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+    return f"{entry.value} of {package}"
+
+
+def _imported(entry: EntryPoint, fault: Fault) -> Any:
     """What an entry point leads to, or None, after a warning, if it leads nowhere or has a fault."""
     try:
         value = entry.load()
@@ -48,15 +62,6 @@ def imported(entry: EntryPoint, fault: Callable[[Any], str | None]) -> Any:
     return value if wrong is None else _warn(entry, wrong)
 
 
-def described(entry: EntryPoint) -> str:
-    """Which package the plug-in is of, and where in it."""
-    package = "an unknown package" if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
-    return f"{entry.value} of {package}"
-
-
 def _warn(entry: EntryPoint, reason: str) -> None:
-    warnings.warn(
-        f"plug-in {entry.name!r} of {entry.group} ({described(entry)}) is skipped: {reason}.",
-        PluginWarning,
-        stacklevel=3,
-    )
+    sentence = f"plug-in {entry.name!r} of {entry.group} ({described(entry)}) is skipped: {reason}."
+    warnings.warn(sentence, PluginWarning, stacklevel=4)

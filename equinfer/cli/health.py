@@ -16,7 +16,7 @@ import equinfer
 from equinfer import games, solvers
 from equinfer.cli.display import on_stdout
 from equinfer.games import catalog
-from equinfer.plugins import described, imported, plugins
+from equinfer.plugins import described, working_plugins
 
 __all__ = ["run"]
 
@@ -54,12 +54,11 @@ def run() -> int:
 def _plugins() -> Iterator[tuple[str, str]]:
     """Each plug-in that can be imported; a warning names the others."""
     for group, ours, fault in (
-        (games.GROUP, games.SOURCES, games.fault),
-        (solvers.GROUP, {"auto", *solvers.SOLVERS}, solvers.fault),
+        (games.GROUP, tuple(games.SOURCES), games.fault),
+        (solvers.GROUP, ("auto", *solvers.SOLVERS), solvers.fault),
     ):
-        for name, entry in plugins(group, set(ours)).items():
-            if imported(entry, fault) is not None:
-                yield "plug-in", f"{name} ({group}): {described(entry)}"
+        for entry in working_plugins(group, ours, fault):
+            yield "plug-in", f"{entry.name} ({group}): {described(entry)}"
 
 
 def _version(package: str) -> str:

@@ -4,8 +4,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from equinfer.errors import UnknownName
-from equinfer.plugins import plugin, plugins
+from equinfer.plugins import plugin
 
 __all__ = ["SOURCES", "game_source"]
 
@@ -24,10 +23,7 @@ def game_source(name: str) -> Callable[..., Any]:
     if name in SOURCES:
         module, _, attribute = SOURCES[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    source = plugin(GROUP, name, fault)
-    if source is None:
-        raise UnknownName.among("source of games", name, (*SOURCES, *plugins(GROUP)))
-    return source
+    return plugin(GROUP, "source of games", name, tuple(SOURCES), fault)
 
 
 def fault(source: Any) -> str | None:

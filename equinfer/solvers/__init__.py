@@ -4,8 +4,7 @@ import importlib
 import inspect
 from typing import Any
 
-from equinfer.errors import UnknownName
-from equinfer.plugins import plugin, plugins
+from equinfer.plugins import plugin
 
 __all__ = ["SOLVERS", "solver_class"]
 
@@ -25,10 +24,7 @@ def solver_class(name: str) -> Any:
     if name in SOLVERS:
         module, _, attribute = SOLVERS[name].partition(":")
         return getattr(importlib.import_module(module), attribute)
-    kind = plugin(GROUP, name, fault)
-    if kind is None:
-        raise UnknownName.among("solver", name, ("auto", *SOLVERS, *plugins(GROUP)))
-    return kind
+    return plugin(GROUP, "solver", name, ("auto", *SOLVERS), fault)
 
 
 def fault(kind: Any) -> str | None:
