@@ -241,6 +241,13 @@ def test_eps_decides_the_verdict_only():
     np.testing.assert_array_equal(solve_batch(payoffs, eps=[0, 1e-9]).certified, [False, True])
 
 
+def test_no_status_says_more_than_the_verdict(monkeypatch):
+    with_search(monkeypatch, Nothing)
+    many = solve_batch(random_games((2, 2, 2), 8, seed=8) + np.pi, eps=0)
+    assert not many.certified.any()
+    assert eq.Status.certified not in many.statuses.tolist()
+
+
 def test_any_array_like_and_an_empty_batch():
     many = solve_batch(DILEMMA.astype(np.int8)[None].tolist())
     assert many.profiles[0].dtype == np.float64

@@ -15,10 +15,10 @@ from equinfer.solvers.tabular.stage_solver import StageSolver
 
 __all__ = ["NashOfEach"]
 
-_SUPPORTS = {2: 200}
-_MANY_SUPPORTS = 1_000_000
-"""Supports of two actions, for two or for three players, up to which all are looked at before a more general method
-is called: with two players Lemke-Howson is as quick as some hundred supports, with more a logit path is slow.
+_SUPPORTS_BEFORE_PIVOTS, _SUPPORTS_BEFORE_PATHS = 200, 1_000_000
+"""Supports of two or three players with two actions each, up to which all are looked at before something more general
+is tried: with two players Lemke-Howson, which is as quick as some hundred supports; with more a logit path, which
+takes milliseconds.
 """
 _WORK_PER_CALL = 1_000_000
 """Payoffs and supports between two looks at the clock: some tens of milliseconds."""
@@ -102,7 +102,7 @@ class NashOfEach(AbstractBatchSearch):
         games, players = self._payoffs.shape[:2]
         flat = self._payoffs.reshape(games, players, math.prod(self._num_actions))
         sizes = np.array(self._num_actions, np.int64)
-        enough = _SUPPORTS.get(players, _MANY_SUPPORTS)
+        enough = _SUPPORTS_BEFORE_PIVOTS if players == 2 else _SUPPORTS_BEFORE_PATHS
         pairs, triples = (_supports_of_two(self._num_actions, mixing) for mixing in (2, 3))
         supports = sum(count for count in (pairs, triples) if count <= enough)
         block = max(1, _WORK_PER_CALL // (players * flat.shape[2] * max(self._num_actions) + supports))
