@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from equinfer.api import certify, load, load_solution, save, solve
     from equinfer.batch_solution import BatchSolution
     from equinfer.batches import solve_batch
+    from equinfer.continuation import sweep
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
+    from equinfer.families import Equilibria, Sweep
     from equinfer.games.tabular import TabularGame
+    from equinfer.many import solve_all
     from equinfer.records import Certificate, Solution, Status
 
 __version__ = "0.1.0"
@@ -22,12 +25,16 @@ _HOME = {
     "load_solution": "equinfer.api",
     "save": "equinfer.api",
     "solve": "equinfer.api",
+    "solve_all": "equinfer.many",
     "solve_batch": "equinfer.batches",
+    "sweep": "equinfer.continuation",
     "BatchSolution": "equinfer.batch_solution",
     "BadInput": "equinfer.errors",
     "EquinferError": "equinfer.errors",
     "MissingExtra": "equinfer.errors",
     "UnknownName": "equinfer.errors",
+    "Equilibria": "equinfer.families",
+    "Sweep": "equinfer.families",
     "TabularGame": "equinfer.games.tabular",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
@@ -38,10 +45,12 @@ __all__ = [
     "BadInput",
     "BatchSolution",
     "Certificate",
+    "Equilibria",
     "EquinferError",
     "MissingExtra",
     "Solution",
     "Status",
+    "Sweep",
     "TabularGame",
     "UnknownName",
     "__version__",
@@ -50,7 +59,9 @@ __all__ = [
     "load_solution",
     "save",
     "solve",
+    "solve_all",
     "solve_batch",
+    "sweep",
 ]
 
 

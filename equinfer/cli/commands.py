@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 import equinfer
+from equinfer.cli.usage import UsageError
 from equinfer.cli.words import assignments
 
 app = App(
@@ -23,6 +24,7 @@ app = App(
 Settings = Annotated[list[str] | None, Parameter(name="--set", consume_multiple=True, negative=())]
 Options = Annotated[list[str] | None, Parameter(name="--option", consume_multiple=True, negative=())]
 Json = Annotated[bool, Parameter(name="--json")]
+All = Annotated[bool, Parameter(name="--all")]
 
 ABOVE_EPS, INTERRUPTED = 3, 130
 
@@ -37,15 +39,17 @@ def solve(
     eps: float | None = None,
     time: float | None = None,
     seed: int = 0,
+    every: All = False,
     settings: Settings = None,
     options: Options = None,
     out: Path | None = None,
     force: bool = False,
     as_json: Json = False,
 ) -> int:
-    """Find an equilibrium and certify it.
+    """Find an equilibrium and certify it; with --all, as many as can be found.
 
-    Exits with 0 if the certified gap is within eps, 3 if it is not, and 130 if it was interrupted.
+    Exits with 0 if the certified gap is within eps (with --all: of at least one), 3 if it is not, and 130 if it was
+    interrupted.
 
     Parameters
     ----------
@@ -61,12 +65,15 @@ def solve(
         Seconds of wall clock after which the best answer so far is taken.
     seed
         Of everything that is random.
+    every
+        All equilibria of a small two-player one-shot game; of any other, those that a search finds (--option
+        searches=100), not proven to be all.
     settings
         Parameters of the game, as name=value.
     options
         Options of the solver, as name=value.
     out
-        Folder for solution.npz, result.json and report.html.
+        Folder for solution.npz (with --all: one for each equilibrium), result.json and report.html.
     force
         Write into a folder that is not empty.
     as_json
@@ -76,6 +83,14 @@ def solve(
 
     folder = output.prepared(out, force) if out else None
     game = _loaded(target, settings)
+    if every:
+        if solver != "auto":
+            raise UsageError("--all chooses its own solvers: leave --solver out.")
+        from equinfer.cli import families
+
+        return families.solve_all(
+            game, concept, eps=eps, time=time, seed=seed, options=options, folder=folder, as_json=as_json
+        )
     with progress.shown(f"solving {game.name}") as watch:
         solution = equinfer.solve(
             game,
@@ -139,6 +154,53 @@ def certify(
     else:
         display.print_certificate(tables, certificate, eps)
     return 0 if certificate.holds(eps) else ABOVE_EPS
+
+
+@app.command
+def sweep(
+    target: str,
+    /,
+    *,
+    settings: Settings = None,
+    eps: float | None = None,
+    time: float | None = None,
+    seed: int = 0,
+    precision: float | None = None,
+    out: Path | None = None,
+    force: bool = False,
+    as_json: Json = False,
+) -> int:
+    """Follow an equilibrium along a parameter of the game, and report the folds where it jumps.
+
+    Exits with 0 if every value's answer is certified, 3 if one is not or time ran out, and 130 if it was interrupted.
+
+    Parameters
+    ----------
+    target
+        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+    settings
+        Parameters of the game, as name=value, and one as name=from:to:number, such as cost=1:3:9.
+    eps
+        The gap up to which an answer counts, in units of reward [1e-8 of each game's payoff scale].
+    time
+        Seconds of wall clock after which the values reached so far are taken.
+    seed
+        Of everything that is random.
+    precision
+        To which a fold is bracketed, in units of the parameter [1e-6 of the range].
+    out
+        Folder for sweep.csv, result.json and report.html.
+    force
+        Write into a folder that is not empty.
+    as_json
+        Print one JSON object instead of the table.
+    """
+    from equinfer.cli import families, output
+
+    folder = output.prepared(out, force) if out else None
+    return families.sweep(
+        target, settings, eps=eps, time=time, seed=seed, precision=precision, folder=folder, as_json=as_json
+    )
 
 
 @app.command

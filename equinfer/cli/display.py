@@ -17,13 +17,18 @@ from equinfer.tables import Tables
 
 __all__ = [
     "certificate_record",
+    "clean",
+    "hue",
+    "mixed",
     "on_stdout",
     "print_catalogue",
     "print_certificate",
     "print_comparison",
+    "print_facts",
     "print_info",
     "print_json",
     "print_solution",
+    "sizes",
 ]
 
 ROWS = 12
@@ -40,10 +45,10 @@ def print_solution(solution: Solution) -> None:
     """What was solved, the equilibrium, the verdict."""
     seconds = solution.seconds
     console = on_stdout()
-    _facts(
+    print_facts(
         console,
         [
-            ("game", _sizes(solution.game, solution.tables)),
+            ("game", sizes(solution.game, solution.tables)),
             ("answer", f"{solution.concept}, by {solution.solver} in {seconds['solve']:.3g} s"),
         ],
     )
@@ -57,7 +62,7 @@ def print_solution(solution: Solution) -> None:
     if solution.bound is not None:
         facts.append(("theory", f"promises a gap of at most {solution.bound:.3g}"))
     facts.append(("seconds", f"{seconds['total']:.3g} in all, {seconds['solve']:.3g} of them solving"))
-    _facts(console, facts)
+    print_facts(console, facts)
     _print_status(console, solution.status, solution.certified)
     if not solution.certified:
         console.print()
@@ -68,15 +73,13 @@ def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> N
     """How far an answer is from equilibrium, and what each player would rather do."""
     console = on_stdout()
     labels = GameLabels.of(tables)
-    _facts(console, [("game", _sizes(labels, tables)), *_gap_facts(certificate, eps)])
+    print_facts(console, [("game", sizes(labels, tables)), *_gap_facts(certificate, eps)])
     console.print()
     _print_deviations(console, labels, certificate)
     console.print()
     holds = certificate.holds(eps)
     console.print(
-        Text(
-            f"{certificate.concept} to within eps" if holds else f"no {certificate.concept} to within eps", _hue(holds)
-        )
+        Text(f"{certificate.concept} to within eps" if holds else f"no {certificate.concept} to within eps", hue(holds))
     )
 
 
@@ -107,8 +110,8 @@ def print_info(game: TabularGame) -> None:
     found = structure.findings(tables) or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
     facts = [
-        ("game", _sizes(GameLabels.of(tables), tables)),
-        ("players", ", ".join(map(_clean, tables.player_labels))),
+        ("game", sizes(GameLabels.of(tables), tables)),
+        ("players", ", ".join(map(clean, tables.player_labels))),
         ("rewards", f"from {reward.min():g} to {reward.max():g}; payoff scale {tables.payoff_scale:g}"),
         ("tables", f"{math.prod(tables.num_actions) * tables.num_states} joint rows, {_bytes(nbytes)}"),
         *(("structure", phrase) for phrase in found),
@@ -119,13 +122,13 @@ def print_info(game: TabularGame) -> None:
     if game.extensive is not None:
         sets = sum(map(len, game.extensive.information_sets))
         facts.insert(1, ("tree", f"{sets} information sets; actions are the strategies of the reduced normal form"))
-    _facts(console, facts)
+    print_facts(console, facts)
 
 
 def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[str, Any]) -> None:
     """Two objects of `solve --json` side by side."""
     console = on_stdout()
-    table = Table("", _clean(name_a), _clean(name_b), box=None, pad_edge=False)
+    table = Table("", clean(name_a), clean(name_b), box=None, pad_edge=False)
     for key in ("concept", "solver", "status"):
         table.add_row(key, str(a[key]), str(b[key]))
     for key in ("gap", "numerical_error", "eps"):
@@ -142,7 +145,7 @@ def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[
     for i, player in enumerate(a["game"]["players"]):
         apart = np.abs(np.array(a["profile"][i]) - np.array(b["profile"][i])).max()
         values = np.abs(np.array(a["values"][i], float) - np.array(b["values"][i], float)).max()
-        table.add_row(_clean(player), f"{apart:.3g}", f"{values:.3g}")
+        table.add_row(clean(player), f"{apart:.3g}", f"{values:.3g}")
     console.print(table)
 
 
@@ -164,19 +167,19 @@ def _print_profile(console: Console, solution: Solution) -> None:
     if not many:
         table = Table("player", "plays", "value", box=None, pad_edge=False)
         for i, player in enumerate(labels.players):
-            plays = _mixed(solution.profile[i][0], labels.actions[i])
-            table.add_row(_clean(player), plays, _number(solution.values[i, 0]))
+            plays = mixed(solution.profile[i][0], labels.actions[i])
+            table.add_row(clean(player), plays, _number(solution.values[i, 0]))
         console.print(table)
         return
     places = _places(solution)
     table = Table(*(["epoch"] if solution.values.ndim > 2 else []), "state", box=None, pad_edge=False)
     for player in labels.players:
-        table.add_column(_clean(player))
+        table.add_column(clean(player))
         table.add_column("value", justify="right")
     for place in places[:ROWS]:
-        row = [*map(str, place[:-1]), _clean(labels.states[int(place[-1])])]
+        row = [*map(str, place[:-1]), clean(labels.states[int(place[-1])])]
         for i in range(len(labels.players)):
-            row += [_mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
+            row += [mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
         table.add_row(*row)
     console.print(table)
     _print_rest(console, len(places))
@@ -196,9 +199,9 @@ def _print_behaviour(console: Console, solution: Solution) -> None:
         for information_set, actions in sets.items()
     ]
     for i, information_set, actions in rows[:ROWS]:
-        plays = _mixed(np.array(list(actions.values())), list(actions))
+        plays = mixed(np.array(list(actions.values())), list(actions))
         value = _number(solution.values[i, 0])
-        table.add_row(_clean(solution.game.players[i]), value, _clean(information_set), plays)
+        table.add_row(clean(solution.game.players[i]), value, clean(information_set), plays)
     console.print(table)
     _print_rest(console, len(rows))
 
@@ -219,21 +222,21 @@ def _print_deviations(console: Console, labels: GameLabels, certificate: Certifi
         words = "nothing: its policy is a best response"
         if gap > certificate.numerical_error and i < len(certificate.deviations):
             words = _in_words(certificate.deviations[i], labels, i)
-        table.add_row(_clean(player), f"{gap:.3g}", words)
+        table.add_row(clean(player), f"{gap:.3g}", words)
     console.print(table)
 
 
 def _in_words(deviation: Deviation, labels: GameLabels, player: int) -> str:
     place = [int(index) for index in np.unravel_index(np.argmax(deviation.gain), deviation.gain.shape)]
     epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
-    where = f"from {epoch}state {_clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
-    plays = _mixed(deviation.policy[tuple(place)], labels.actions[player])
+    where = f"from {epoch}state {clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
+    plays = mixed(deviation.policy[tuple(place)], labels.actions[player])
     return f"{where}play {plays}: gains {deviation.gain.max():.3g}"
 
 
 def _print_status(console: Console, status: Status, certified: bool) -> None:
     console.print()
-    console.print(Text(f"{status.value.replace('_', ' ').upper()}. {status.message}", _hue(certified)))
+    console.print(Text(f"{status.value.replace('_', ' ').upper()}. {status.message}", hue(certified)))
 
 
 def _gap_facts(certificate: Certificate, eps: float) -> list[tuple[str, str]]:
@@ -246,7 +249,8 @@ def _gap_facts(certificate: Certificate, eps: float) -> list[tuple[str, str]]:
     ]
 
 
-def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
+    """Lines of a name and a text; a name that repeats is shown once."""
     width = max(len(name) for name, _ in facts)
     previous = ""
     for name, text in facts:
@@ -255,10 +259,11 @@ def _facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
         previous = name
 
 
-def _sizes(labels: GameLabels, tables: Tables | None) -> str:
+def sizes(labels: GameLabels, tables: Tables | None) -> str:
+    """The name of a game, and how large it is."""
     states = f"{len(labels.states)} states, " if len(labels.states) > 1 else ""
     actions = " x ".join(str(len(actions)) for actions in labels.actions)
-    return f"{_clean(labels.name)}: {len(labels.players)} players, {states}{actions} actions{_duration(tables)}"
+    return f"{clean(labels.name)}: {len(labels.players)} players, {states}{actions} actions{_duration(tables)}"
 
 
 def _duration(tables: Tables | None) -> str:
@@ -272,14 +277,15 @@ def _duration(tables: Tables | None) -> str:
     return ", one-shot" if tables.num_states == 1 and discounts == [0.0] else f", discount {discount}"
 
 
-def _mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
+def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
+    """A mixed action in words, likeliest first."""
     order = np.argsort(-policy, kind="stable")
     support = [int(a) for a in order if policy[a] > 0]
     if len(support) == 1:
-        return _clean(actions[support[0]])
+        return clean(actions[support[0]])
     if len(support) <= ACTIONS and np.ptp(policy[support]) < 1e-12:
-        return f"{', '.join(_clean(actions[a]) for a in sorted(support))}: {policy[support[0]]:.4g} each"
-    words = ", ".join(f"{_clean(actions[a])} {policy[a]:.4g}" for a in support[:ACTIONS])
+        return f"{', '.join(clean(actions[a]) for a in sorted(support))}: {policy[support[0]]:.4g} each"
+    words = ", ".join(f"{clean(actions[a])} {policy[a]:.4g}" for a in support[:ACTIONS])
     return words + (f", {len(support) - ACTIONS} more" if len(support) > ACTIONS else "")
 
 
@@ -295,12 +301,14 @@ def _bytes(size: float | int) -> str:
     return f"{size:.3g} GiB"
 
 
-def _clean(label: str) -> str:
+def clean(label: str) -> str:
+    """A label without anything that could drive a terminal."""
     # A file may call an action anything, terminal escapes included.
     return "".join(character if character.isprintable() else "?" for character in label)
 
 
-def _hue(good: bool) -> str:
+def hue(good: bool) -> str:
+    """The style of a verdict."""
     return "bold green" if good else "bold yellow"
 
 

@@ -6,7 +6,7 @@ from jaxtyping import Complex, Float
 from equinfer.contraction import expected_pair
 from equinfer.types import AnyArray
 
-__all__ = ["response_eigenvalues", "stability_threshold"]
+__all__ = ["response_eigenvalues", "stability_threshold", "stable_step_size"]
 
 
 def response_eigenvalues(
@@ -36,15 +36,23 @@ def response_eigenvalues(
 def stability_threshold(
     payoffs: Float[AnyArray, "N *A"], profile: tuple[Float[AnyArray, " _"], ...], temperature: float
 ) -> float:
-    r"""The $c^*$ of Theorem E: simultaneous (★) converges linearly to a soft equilibrium nearby iff $c<c^*$.
+    r"""`stable_step_size` at a soft equilibrium of a one-shot game.
 
-    $c^*=\min_\beta\frac{2(1-\mathrm{Re}\,\beta)}{|1-\beta|^2}$: a step has the eigenvalues $1-c(1-\beta)$. Above 1
-    every step size will do, the soft best response included; 0 means that none does (some $\mathrm{Re}\,\beta\ge1$). Of
-    order $\tau$ in potential games, of order $\tau^2$ in zero-sum games.
+    Of order $\tau$ in potential games, of order $\tau^2$ in zero-sum games.
 
     **Arguments:** `payoffs` (N, A_1, ..., A_N); `profile`, the soft equilibrium, one law (A_i,) per player.
     """
-    away = 1 - response_eigenvalues(payoffs, profile, temperature)
+    return stable_step_size(response_eigenvalues(payoffs, profile, temperature))
+
+
+def stable_step_size(eigenvalues: Complex[np.ndarray, " K"]) -> float:
+    r"""The $c^*$ of Theorem E: simultaneous (★) converges linearly to a soft equilibrium nearby iff $c<c^*$.
+
+    $c^*=\min_\beta\frac{2(1-\mathrm{Re}\,\beta)}{|1-\beta|^2}$ over the eigenvalues $\beta$ of the soft best response:
+    a step has the eigenvalues $1-c(1-\beta)$. Above 1 every step size will do, the soft best response included; 0 means
+    that none does (some $\mathrm{Re}\,\beta\ge1$).
+    """
+    away = 1 - eigenvalues
     if np.any(np.real(away) <= 0):
         return 0.0
     return float(np.min(2 * np.real(away) / np.abs(away) ** 2))

@@ -17,7 +17,7 @@ from equinfer.report.policies import MOST_ROWS, policy_maps
 from equinfer.report.progress import gap_along_the_way
 from equinfer.report.theme import number, player_name
 
-__all__ = ["IndexEntry", "plot", "write_index", "write_report"]
+__all__ = ["IndexEntry", "embedded", "plot", "write_index", "write_page", "write_report"]
 
 MOST_VALUES = 24
 """States whose values the table lists."""
@@ -36,8 +36,8 @@ def write_report(solution: Solution, path: str | os.PathLike[str]) -> None:
         "path": probability_path(solution),
         "gains": gains_by_state(solution),
     }
-    drawn = {name: _embedded(picture, name) for name, picture in pictures.items() if picture is not None}
-    _write(
+    drawn = {name: embedded(picture, name) for name, picture in pictures.items() if picture is not None}
+    write_page(
         "page.html.j2",
         path,
         solution=solution,
@@ -63,10 +63,11 @@ class IndexEntry(NamedTuple):
 
 def write_index(entries: Sequence[IndexEntry], path: str | os.PathLike[str]) -> None:
     """Write a page that links to the reports of several answers."""
-    _write("index.html.j2", path, entries=entries)
+    write_page("index.html.j2", path, entries=entries)
 
 
-def _write(template: str, path: str | os.PathLike[str], **context: Any) -> None:
+def write_page(template: str, path: str | os.PathLike[str], **context: Any) -> None:
+    """Fill in one of our templates, and write it whole or not at all."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("equinfer.report"),
         autoescape=True,
@@ -80,7 +81,8 @@ def _write(template: str, path: str | os.PathLike[str], **context: Any) -> None:
         file.write(text.encode())
 
 
-def _embedded(picture: go.Figure, name: str) -> str:
+def embedded(picture: go.Figure, name: str) -> str:
+    """A picture as a piece of a page that loads plotly once."""
     return picture.to_html(
         full_html=False,
         include_plotlyjs=False,

@@ -1,0 +1,225 @@
+"""`solve_all`: the equilibria of a game, as many as can be found, each certified, with their stability."""
+
+import itertools
+import math
+import time as clock
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from equinfer.api import default_eps, load
+from equinfer.certificates.nash import certify_nash
+from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
+from equinfer.drivers.protocol import Judge, Task, Watch
+from equinfer.errors import BadInput, UnknownName
+from equinfer.families import Equilibria, Stability, register_page
+from equinfer.games.extensive import behaviour
+from equinfer.games.tabular import TabularGame
+from equinfer.records import Certificate, GameLabels, Solution, Status
+from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
+from equinfer.solvers.tabular.response_stability import stability
+from equinfer.solvers.tabular.support import SupportEnumeration
+from equinfer.tables import Tables
+from equinfer.types import Profile
+
+__all__ = ["judged", "solve_all"]
+
+_LARGEST_ENUMERATION = 13
+"""Actions of both players up to which all supports of a two-player one-shot game are examined: at most a minute."""
+_MOST_PAIRS = 2_000
+"""Pairs of equilibria whose midpoint is certified, to see whether they lie on one continuum."""
+
+
+def solve_all(
+    game: TabularGame | str,
+    concept: str | None = None,
+    *,
+    searches: int | None = None,
+    eps: float | int | None = None,
+    time: float | int | None = None,
+    seed: int = 0,
+    watch: Watch | None = None,
+) -> Equilibria:
+    """Find as many Nash equilibria of `game` as can be found, certify each, and say whether they are all.
+
+    Two-player one-shot games of up to 13 x 13 actions are solved completely, by enumeration of supports: all
+    equilibria if the game is nondegenerate (`complete` is then True), all extreme ones if it is degenerate. Every other
+    game is searched from many starting points (`EquilibriumSearch`), and what is found is not proven to be all.
+
+    **Arguments:** `game`, or a target of `load`; `searches`, how many random searches are made, default 48 (one-shot
+    games: 12, after all supports); `eps`, in units of reward, default 1e-8 of the payoff scale: what is above is left
+    out; `time` in seconds of wall clock, after which what was found is handed back, as it is after Ctrl-C; `watch`,
+    called now and then with what is going on.
+
+    **Raises:** `UnknownName` for another concept than `nash`; `BadInput` for wrong values.
+    """
+    began = clock.perf_counter()
+    if concept not in (None, "nash"):
+        raise UnknownName.among("concept of solve_all", str(concept), ("nash",))
+    game = game if isinstance(game, TabularGame) else load(game)
+    tables = game.tables()
+    eps = default_eps(tables) if eps is None else _at_least("eps", eps, 0)
+    time = None if time is None else _at_least("time", time, 0)
+    enumerable = _is_enumerable(game)
+    if searches is None:
+        searches = 12 if game.is_one_shot else 48
+    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(_at_least("searches", searches, 0)))
+    judge = partial(certify_nash, tables)
+    task = Task(judge, game.uniform_profile(), tables.payoff_scale, seed, time, watch)
+    with jax.enable_x64(True):
+        harvested = harvest(solver, game, task, eps=eps)
+        found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
+        merged = found if enumerable else _without_interiors(found, judge, eps)
+        in_time = partial(_in_time, math.inf if time is None else began + time)
+        stabilities = [_stability(game, one.profile) if in_time() else Stability(None) for one in merged]
+    components = _shared_mixtures(merged) if enumerable or not in_time() else _segments(merged, judge, eps)
+    finished = harvested.ended is Status.above_eps
+    degenerate = bool(harvested.info.get("degenerate")) if enumerable else None
+    complete = enumerable and finished and not degenerate and len(merged) % 2 == 1
+    total = clock.perf_counter() - began
+    return Equilibria(
+        game=GameLabels.of(tables),
+        concept="nash",
+        solver=solver.name,
+        solutions=tuple(
+            judged(game, tables, one.profile, one.certificate, solver.name, eps, one.seconds) for one in merged
+        ),
+        stabilities=tuple(stabilities),
+        components=components,
+        complete=complete,
+        degenerate=degenerate,
+        status=Status.certified if finished and merged else harvested.ended,
+        message=_message(harvested, len(merged), len(set(components)), complete, degenerate),
+        seconds={"total": total, "solve": harvested.seconds},
+    )
+
+
+def judged(
+    game: TabularGame,
+    tables: Tables,
+    profile: Profile,
+    certificate: Certificate,
+    solver: str,
+    eps: float,
+    seconds: float,
+) -> Solution:
+    """The record of a certified profile that some search or continuation came to after `seconds`."""
+    return Solution(
+        game=GameLabels.of(tables),
+        concept="nash",
+        solver=solver,
+        profile=tuple(np.asarray(policy, np.float64) for policy in profile),
+        values=certificate.values,
+        certificate=certificate,
+        eps=eps,
+        status=Status.certified if certificate.holds(eps) else Status.above_eps,
+        payoff_scale=tables.payoff_scale,
+        seconds={"total": seconds, "solve": seconds},
+        tables=tables,
+        behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
+    )
+
+
+def _is_enumerable(game: TabularGame) -> bool:
+    if game.num_players != 2 or not game.is_one_shot or game.num_states > 1:
+        return False
+    return all(int(np.sum(mask)) <= _LARGEST_ENUMERATION for mask in game.legal)
+
+
+def _stability(game: TabularGame, profile: Profile) -> Stability:
+    try:
+        return stability(game, profile)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        return Stability(None)
+
+
+def _in_time(deadline: float) -> bool:
+    return clock.perf_counter() < deadline
+
+
+def _welfare(tables: Tables, one: Found) -> float:
+    values = one.certificate.values
+    return float(((values[:, 0] if values.ndim == 3 else values) @ tables.initial).sum())
+
+
+def _without_interiors(found: Sequence[Found], judge: Judge, eps: float) -> list[Found]:
+    """Without those that lie on a continuum, on the same supports as one that is kept: one point stands for it."""
+    kept: list[Found] = []
+    supports: dict[bytes, list[Found]] = {}
+    for one in found:
+        alike = supports.setdefault(b"".join((policy > 0).tobytes() for policy in one.profile), [])
+        if not any(_midpoint_holds(one, other, judge, eps) for other in alike):
+            alike.append(one)
+            kept.append(one)
+    return kept
+
+
+def _midpoint_holds(one: Found, other: Found, judge: Judge, eps: float) -> bool:
+    return judge(tuple((a + b) / 2 for a, b in zip(one.profile, other.profile, strict=True))).holds(eps)
+
+
+def _segments(found: Sequence[Found], judge: Judge, eps: float) -> tuple[int, ...]:
+    """Components of equilibria that are joined by certified midpoints. Where there are too many pairs, only those of
+    which a single player's policy differs are tried.
+    """
+    pairs = list(itertools.combinations(range(len(found)), 2))
+    if len(pairs) > _MOST_PAIRS:
+        pairs = [(i, j) for i, j in pairs if _players_apart(found[i], found[j]) == 1][:_MOST_PAIRS]
+    return _components(len(found), [(i, j) for i, j in pairs if _midpoint_holds(found[i], found[j], judge, eps)])
+
+
+def _players_apart(one: Found, other: Found) -> int:
+    return sum(np.abs(a - b).max() > SAME for a, b in zip(one.profile, other.profile, strict=True))
+
+
+def _shared_mixtures(found: Sequence[Found]) -> tuple[int, ...]:
+    """Components of extreme equilibria of a two-player game: between two with a common mixture, all are equilibria."""
+    joined = [
+        (i, j) for i, j in itertools.combinations(range(len(found)), 2) if _players_apart(found[i], found[j]) == 1
+    ]
+    return _components(len(found), joined)
+
+
+def _components(size: int, joined: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Numbers of connected components, in order of their first members."""
+    label = list(range(size))
+    for i, j in joined:
+        low, high = sorted((label[i], label[j]))
+        label = [low if each == high else each for each in label]
+    order = {each: number for number, each in enumerate(dict.fromkeys(label))}
+    return tuple(order[each] for each in label)
+
+
+def _message(harvested: Harvest, number: int, components: int, complete: bool, degenerate: bool | None) -> str:
+    count = f"{number} found"
+    together = "" if components == number else f", on {components} components"
+    if harvested.ended is Status.out_of_time:
+        return f"{count}{together} until time ran out; not proven to be all."
+    if harvested.ended is Status.interrupted:
+        return f"{count}{together} until it was interrupted; not proven to be all."
+    if complete:
+        return f"{count}: all equilibria of this game, which is nondegenerate."
+    if degenerate:
+        return (
+            f"{count}{together}: the game is degenerate, these are its extreme equilibria, and every other one is a "
+            "convex combination of extreme ones of one component."
+        )
+    return f"{count}{together}, not proven to be all."
+
+
+def _at_least(name: str, value: Any, least: float) -> float:
+    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < least:
+        raise BadInput(f"{name} must be a number, at least {least:g}; got {value!r}.")
+    return float(value)
+
+
+def _report(equilibria: Equilibria, path: Any) -> None:
+    from equinfer.report.equilibria import write_equilibria
+
+    write_equilibria(equilibria, path)
+
+
+register_page(Equilibria, _report)
