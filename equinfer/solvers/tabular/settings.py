@@ -22,10 +22,10 @@ def check_ranges(solver: Any, ranges: Mapping[str, str]) -> None:
     """
     for field, interval in ranges.items():
         value = getattr(solver, field)
-        if isinstance(value, (int, float)) and not _lies_in(value, interval):
+        if isinstance(value, (int, float)) and not _lies_in(float(value), interval):
             raise BadInput(f"{field} must lie in {interval}; got {value!r}.")
 
 
-def _lies_in(value: float | int, interval: str) -> bool:
+def _lies_in(value: float, interval: str) -> bool:
     low, high = map(float, interval[1:-1].split(","))
     return low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")
