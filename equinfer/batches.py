@@ -63,20 +63,20 @@ def solve_batch(
     if concept not in _CONCEPTS:
         raise BadInput(f"solve_batch knows no concept {concept!r}; there is: {', '.join(_CONCEPTS)}.")
     row, games = _CONCEPTS[concept], checked_games(payoffs)
-    eps = 1e-8 * games.scales if eps is None else _nonnegative("eps", eps, games.scales.shape)
+    given = None if eps is None else _nonnegative("eps", eps, games.shape[:1])
     seconds = None if time is None else float(_nonnegative("time", time, ()))
-    search = row.search(games.payoffs, seed)
+    search = row.search(games, seed)
     ended = run(search, seconds)
     answers = search.answers()
-    certificate = row.judge(games.payoffs, answers)
-    statuses = np.full(len(games.scales), ended, object)
-    enough = np.maximum(ENOUGH * games.scales, certificate.numerical_errors)
+    certificate = row.judge(games, answers)
+    statuses = np.full(len(games), ended, object)
+    enough = np.maximum(ENOUGH * certificate.scales, certificate.numerical_errors)
     left = np.flatnonzero(certificate.gaps > enough)
     if len(left) and ended is Status.above_eps:
         one_by_one = _OneByOne(concept, row.one_by_one, seed, None if seconds is None else began + seconds)
         for game, gap in zip(left.tolist(), certificate.gaps[left].tolist(), strict=True):
-            statuses[game] = one_by_one.improve(answers, game, gap, float(enough[game]), games.payoffs[game])
-        certificate = row.judge(games.payoffs, answers)
+            statuses[game] = one_by_one.improve(answers, game, gap, float(enough[game]), games[game])
+        certificate = row.judge(games, answers)
     solution = BatchSolution(
         concept=concept,
         profiles=answers.profiles,
@@ -84,7 +84,7 @@ def solve_batch(
         values=certificate.values,
         gaps=certificate.gaps,
         numerical_errors=certificate.numerical_errors,
-        eps=eps,
+        eps=1e-8 * certificate.scales if given is None else given,
         statuses=statuses,
         seconds=clock.perf_counter() - began,
     )
@@ -130,7 +130,7 @@ class _OneByOne:
 def _nonnegative(name: str, value: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
     """`value` as an array of `shape`, which one number fills."""
     try:
-        array = np.broadcast_to(np.asarray(value, np.float64), shape)
+        array = np.broadcast_to(np.asarray(value, np.float64), shape).copy()
     except (TypeError, ValueError):
         array = np.array(np.nan)
     if not (np.isfinite(array).all() and (array >= 0).all()):

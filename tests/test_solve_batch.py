@@ -257,6 +257,12 @@ def test_any_array_like_and_an_empty_batch():
     assert "0 games" in repr(empty)
 
 
+def test_payoffs_of_different_games_may_be_as_far_apart_as_float64_allows():
+    many = solve_batch(np.stack([8e307 * PENNIES, 1e308 * (PENNIES - 1) / 2, 1e-300 * PENNIES]))
+    assert many.certified.all()
+    np.testing.assert_allclose(np.stack(many.profiles), 0.5, atol=1e-14)
+
+
 def spoilt(value, player=1, cell=(0, 1)):
     payoffs = np.stack([PENNIES] * 3)
     payoffs[(2, player, *cell)] = value

@@ -30,10 +30,17 @@ class BatchCertificate(NamedTuple):
     """Bound on the rounding error of the gap."""
     values: Float[np.ndarray, "B N"]
     """Expected payoffs of the profiles."""
+    spreads: Float[np.ndarray, "B N"]
+    """Of each player's payoffs."""
 
     @property
     def gaps(self) -> Float[np.ndarray, " B"]:
         return self.per_player.max(axis=1)
+
+    @property
+    def scales(self) -> Float[np.ndarray, " B"]:
+        r"""Payoff scale of each game, $\max_i\mathrm{osc}(r_i)$."""
+        return self.spreads.max(axis=1)
 
 
 def certify_batch(
@@ -50,7 +57,7 @@ def certify_batch(
     if len(profiles) != players:
         raise BadInput(f"the profiles are of {len(profiles)} players; the games have {players}.")
     policies = [_checked(policy, (games, num_actions[player]), player) for player, policy in enumerate(profiles)]
-    certificate = BatchCertificate(np.empty((games, players)), np.empty(games), np.empty((games, players)))
+    certificate = BatchCertificate(np.empty((games, players)), np.empty(games), *np.empty((2, games, players)))
     for part in _blocks(games, players * math.prod(num_actions)):
         # The axis of the games last: every operation below then runs along it.
         tables = np.ascontiguousarray(np.moveaxis(payoffs[part], 0, -1))
@@ -65,13 +72,15 @@ def _judge(
     gains: Float[np.ndarray, "N b"],
     bounds: Float[np.ndarray, " b"],
     values: Float[np.ndarray, "N b"],
+    spreads: Float[np.ndarray, "N b"],
 ) -> None:
-    """Fill the last three, for some of the games."""
+    """Fill the fields of the certificate, for some of the games."""
     relative = outward(gamma(averaging_roundings(payoffs.shape[1:-1]) + 8))
     bounds[:] = 0.0
     with np.errstate(under="ignore"):
         for player, policy in enumerate(policies):
-            table, size, unit, centre = _centred(payoffs[player])
+            table, size, centre, spreads[player] = _centred(payoffs[player])
+            unit = np.where(spreads[player] > 0, _power_of_two(spreads[player]), 0.0)
             own = _facing(table, policies, player)
             of_profile = (policy * own).sum(axis=0)
             gain = np.maximum(own.max(axis=0) - of_profile, 0.0)
@@ -87,15 +96,18 @@ def _centred(
     payoff: Float[np.ndarray, "*A b"],
 ) -> tuple[Float[np.ndarray, "*A b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
     """One player's payoffs about their midrange, in powers of two near their spread; their largest absolute value in
-    this unit, the unit, and the midrange. Constant payoffs are all 0, and so is their unit.
+    this unit, the midrange, and the spread.
     """
     cells = payoff.reshape(-1, payoff.shape[-1])
     low, high = cells.min(axis=0), cells.max(axis=0)
     spread = high - low
-    centre = low + spread / 2
-    unit = np.ldexp(1.0, np.frexp(spread)[1] - 1)
-    size = np.maximum(high - centre, centre - low) / unit
-    return (payoff - centre) / unit, size, np.where(spread > 0, unit, 0.0), centre
+    centre, unit = low + spread / 2, _power_of_two(spread)
+    return (payoff - centre) / unit, np.maximum(high - centre, centre - low) / unit, centre, spread
+
+
+def _power_of_two(spread: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
+    """The largest one up to `spread`; of no spread, any."""
+    return np.ldexp(1.0, np.frexp(spread)[1] - 1)
 
 
 def _facing(

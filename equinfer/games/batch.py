@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Iterable
-from typing import Any, NamedTuple, NoReturn
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -12,41 +12,28 @@ from numpy.typing import ArrayLike
 from equinfer.errors import BadInput
 from equinfer.tables import MOST_PLAYERS
 
-__all__ = ["OneShotGames", "checked_games"]
+__all__ = ["checked_games"]
 
 _EXPECTED = "a batch of games has payoffs of shape (B, N, A_1, ..., A_N)"
 
 
-class OneShotGames(NamedTuple):
-    """B one-shot games of N players, with the same numbers of actions."""
-
-    payoffs: Float[np.ndarray, "B N *A"]
-    scales: Float[np.ndarray, " B"]
-    r"""Payoff scale of each game, $\max_i\mathrm{osc}(r_i)$."""
-
-    @property
-    def num_actions(self) -> tuple[int, ...]:
-        return self.payoffs.shape[2:]
-
-
-def checked_games(payoffs: ArrayLike) -> OneShotGames:
-    """The games of any array-like (B, N, A_1, ..., A_N), as finite float64. B may be 0, nothing else may.
+def checked_games(payoffs: ArrayLike) -> Float[np.ndarray, "B N *A"]:
+    """The payoffs of B games, any array-like (B, N, A_1, ..., A_N), as contiguous float64, finite and with finite
+    spreads. B may be 0, nothing else may.
 
     **Raises:** `BadInput` that names the game, the player and the joint action, or the memory that it would take.
     """
-    array: Any = payoffs if hasattr(payoffs, "shape") else _rectangular(payoffs)
-    _refuse_other_axes(tuple(array.shape))
-    _refuse_unless_it_fits(tuple(array.shape))
-    if np.asarray(array).dtype.kind not in "biuf":
-        raise BadInput(f"payoffs must be real numbers; got {np.asarray(array).dtype}.")
-    array = np.ascontiguousarray(array, np.float64)
-    games, players, *num_actions = array.shape
-    flat = array.reshape(games, players, math.prod(num_actions))
+    given: Any = payoffs if hasattr(payoffs, "shape") else _rectangular(payoffs)
+    _refuse_other_axes(tuple(given.shape))
+    _refuse_unless_it_fits(tuple(given.shape))
+    if np.asarray(given).dtype.kind not in "biuf":
+        raise BadInput(f"payoffs must be real numbers; got {np.asarray(given).dtype}.")
+    array = np.ascontiguousarray(given, np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
-        spreads = flat.max(axis=2) - flat.min(axis=2)
-    if not np.isfinite(spreads).all():
-        _refuse_unbounded(array, spreads)
-    return OneShotGames(array, spreads.max(axis=1))
+        spread_of_all = array.max(initial=0.0) - array.min(initial=0.0)
+        if not np.isfinite(spread_of_all):
+            _refuse_unbounded(array)
+    return array
 
 
 def _rectangular(payoffs: Any) -> np.ndarray:
@@ -101,8 +88,12 @@ def _refuse_unless_it_fits(shape: tuple[int, ...]) -> None:
         )
 
 
-def _refuse_unbounded(payoffs: Float[np.ndarray, "B N *A"], spreads: Float[np.ndarray, "B N"]) -> NoReturn:
-    game, player = np.argwhere(~np.isfinite(spreads))[0].tolist()
+def _refuse_unbounded(payoffs: Float[np.ndarray, "B N *A"]) -> None:
+    flat = payoffs.reshape(*payoffs.shape[:2], -1)
+    off = np.argwhere(~np.isfinite(flat.max(axis=2) - flat.min(axis=2)))
+    if not len(off):
+        return  # payoffs of different games or players are far apart, which is nobody's problem
+    game, player = off[0].tolist()
     table = payoffs[game, player]
     if np.isfinite(table).all():
         raise BadInput(f"game {game}, player {player}: the spread of the payoffs is beyond float64.")

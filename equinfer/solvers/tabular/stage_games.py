@@ -311,16 +311,15 @@ def pure_equilibrium(payoffs, sizes, tolerance, efficient, policy):
     strides = strides_of(sizes)
     stable = np.ones(joint, np.bool_)
     for i in range(players):
-        step, size = strides[i], sizes[i]
-        for cell in range(joint):
-            if (cell // step) % size != 0:
-                continue
-            best = payoffs[i, cell]
-            for a in range(1, size):
-                best = max(best, payoffs[i, cell + a * step])
-            for a in range(size):
-                if payoffs[i, cell + a * step] < best - tolerance[i]:
-                    stable[cell + a * step] = False
+        step, turn = strides[i], strides[i] * sizes[i]
+        for block in range(0, joint, turn):
+            for first in range(block, block + step):
+                best = payoffs[i, first]
+                for cell in range(first + step, first + turn, step):
+                    best = max(best, payoffs[i, cell])
+                for cell in range(first, first + turn, step):
+                    if payoffs[i, cell] < best - tolerance[i]:
+                        stable[cell] = False
     chosen, most = -1, -np.inf
     for cell in range(joint):
         if not stable[cell]:
