@@ -95,6 +95,7 @@ def solve(
     eps = default_eps(tables) if eps is None else _nonnegative("eps", eps)
     if time is not None:
         time = _nonnegative("time", time)
+    seed = _checked_seed(seed)
     if magnet is not None:
         from equinfer.certificates.nash import checked_profile
 
@@ -275,6 +276,12 @@ def _nonnegative(name: str, value: Any) -> float:
     if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
         raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
     return float(value)
+
+
+def _checked_seed(seed: Any) -> int:
+    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
+        raise BadInput(f"seed must be a whole number, at least 0 and below 2**63; got {seed!r}.")
+    return int(seed)
 
 
 def _judge(tables: Tables) -> Judge:

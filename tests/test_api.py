@@ -84,6 +84,18 @@ def test_eps_decides_the_verdict(dilemma):
     assert eq.solve(dilemma, solver=Hopeless(), eps=1.9).status is eq.Status.above_eps
 
 
+@pytest.mark.parametrize("settings", [{"discount": 0.9}, {"horizon": 3}], ids=str)
+@pytest.mark.parametrize("solver", ["auto", "homotopy"])
+def test_constant_payoffs_are_certified_with_nothing_to_spare(solver, settings):
+    """Nobody can gain: the payoff scale is 0, so is eps, and the gap is 0 without any rounding error."""
+    reward = np.array([5.1, -1 / 3])[:, None, None, None] * np.ones((2, 2, 2, 3))
+    game = eq.TabularGame(reward, np.full((2, 2, 3, 2), 0.5), **settings)
+    solution = eq.solve(game, solver=solver)
+    assert solution.eps == solution.payoff_scale == 0
+    assert solution.gap == solution.certificate.numerical_error == 0
+    assert solution.status is eq.Status.certified
+
+
 def test_no_time_is_out_of_time(dilemma):
     assert eq.solve(dilemma, solver=Hopeless(sweeps=2), time=0).status is eq.Status.out_of_time
 

@@ -70,6 +70,12 @@ def test_above_eps_is_3_and_says_who_would_rather_do_what(capsys):
     assert run(["solve", DILEMMA, *CUT_SHORT, "--eps", "5"]) == 0  # nobody can gain more than the payoffs' range
 
 
+def test_constant_payoffs_are_certified(capsys, tmp_path):
+    eq.save(eq.TabularGame.from_payoffs(np.full((2, 2, 2), 0.1)), tmp_path / "constant.nfg")
+    assert run(["solve", str(tmp_path / "constant.nfg"), *BY_PATH]) == 0
+    assert "gap      0 ± 0 in reward (exact); eps is 0" in capsys.readouterr().out
+
+
 def test_out_of_time_is_3(capsys):
     assert run(["solve", DILEMMA, *ENDLESS, "--time", "0.5", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["status"] == "out_of_time"
@@ -91,6 +97,10 @@ def test_out_of_time_is_3(capsys):
         (["solve", "nowhere.nfg"], 4, "nowhere.nfg"),
         (["solve", DILEMMA, "--set", "temptation=red"], 4, "temptation"),
         (["solve", DILEMMA, "--eps", "-1"], 4, "eps must be"),
+        (["solve", DILEMMA, "--seed", "-1"], 4, "seed must be"),
+        (["solve", DILEMMA, "--solver", "vpg", "--seed", str(2**63)], 4, "seed must be"),
+        (["solve", DILEMMA, "--option", "concept=nash"], 2, "cannot set concept"),
+        (["solve", DILEMMA, "--set", "name=nash"], 2, "cannot set name"),
         (["certify", DILEMMA, "nowhere.csv"], 4, "nowhere.csv"),
         (["compare", "nowhere.npz", "nowhere.npz"], 4, "nowhere.npz"),
     ],
@@ -162,6 +172,10 @@ def test_compare_sees_another_game_and_the_distance(capsys, tmp_path):
     capsys.readouterr()
     assert run(["compare", str(tmp_path / "short"), str(tmp_path / "long")]) == 0
     assert f"{apart:.3g}" in capsys.readouterr().out
+    run(["solve", DILEMMA, "--set", "temptation=6", *CUT_SHORT, "--out", str(tmp_path / "tempting")])
+    capsys.readouterr()
+    assert run(["compare", str(tmp_path / "short"), str(tmp_path / "tempting")]) == 0
+    assert "with other parameters" in capsys.readouterr().out
     assert run(["compare", str(tmp_path / "short"), str(tmp_path / "other")]) == 0
     assert "not the same game: name, actions differ" in capsys.readouterr().out
 
@@ -204,6 +218,43 @@ def test_labels_cannot_drive_the_terminal(capsys, tmp_path):
     assert "\x1b" not in out
     assert "?[2Jwipe" in out
     assert "[red]a" in out
+
+
+def test_a_terminal_without_letters_gets_question_marks_and_true_json(tmp_path):
+    game = eq.TabularGame.from_payoffs([[[1, 0]], [[1, 0]]], action_labels=[["wäit"], ["gö", "b"]])
+    eq.save(game, tmp_path / "game.npz")
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    words = ["solve", str(tmp_path / "game.npz"), *BY_PATH]
+    process = spawn(*words, stdout=subprocess.PIPE, text=True, env=plain)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "w?it" in out
+    process = spawn(*words, "--json", "--out", str(tmp_path / "o"), stdout=subprocess.PIPE, text=True, env=plain)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for text in (out, (tmp_path / "o" / "result.json").read_text()):
+        assert json.loads(text)["game"]["actions"] == [["wäit"], ["gö", "b"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("profile", 3),
+        ("profile", [[["a"]]] * 2),
+        ("game", []),
+        ("values", None),
+        ("gap", "x"),
+        ("game", {"players": 2}),
+    ],
+)
+def test_compare_refuses_what_is_no_answer(capsys, tmp_path, key, value):
+    run(["solve", DILEMMA, *BY_PATH, "--json"])
+    good = json.loads(capsys.readouterr().out)
+    (tmp_path / "good.json").write_text(json.dumps(good))
+    (tmp_path / "bad.json").write_text(json.dumps({**good, key: value}))
+    assert run(["compare", str(tmp_path / "good.json"), str(tmp_path / "good.json")]) == 0
+    assert run(["compare", str(tmp_path / "good.json"), str(tmp_path / "bad.json")]) == 4
+    assert "not of the right kind" in capsys.readouterr().err
 
 
 def test_info_says_sizes_structure_and_doubts(capsys):

@@ -1,6 +1,7 @@
 """The command line: `equinfer`. Results go to stdout, talk to stderr; what ends a command decides its exit code."""
 
 import contextlib
+import io
 import os
 import signal
 import sys
@@ -26,6 +27,9 @@ RETRY = 0.02
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     _remember_compilations()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without some letter gets a ? in its place
+            stream.reconfigure(errors="replace")
     heard = _listen_for_ctrl_c()
     code = run(sys.argv[1:] if tokens is None else tokens)
     if heard:  # the exit code is settled; Python would hand later ones to the system, which kills

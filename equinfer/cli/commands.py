@@ -27,6 +27,8 @@ Json = Annotated[bool, Parameter(name="--json")]
 All = Annotated[bool, Parameter(name="--all")]
 
 ABOVE_EPS, INTERRUPTED = 3, 130
+SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch")
+"""What is no option of a solver, but an argument of `equinfer.solve`."""
 
 
 @app.command
@@ -100,7 +102,7 @@ def solve(
             time=time,
             seed=seed,
             watch=watch,
-            **assignments(options, "--option"),
+            **assignments(options, "--option", reserved=SOLVE_ITSELF),
         )
     if as_json:
         display.print_json(solution.to_json())
@@ -272,7 +274,7 @@ def doctor() -> int:
 
 
 def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
-    return equinfer.load(target, **assignments(settings, "--set"))
+    return equinfer.load(target, **assignments(settings, "--set", reserved=("target", "name", "path")))
 
 
 def _exit_code(solution: "equinfer.Solution") -> int:

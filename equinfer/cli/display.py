@@ -1,5 +1,6 @@
 """What a person reads on stdout."""
 
+import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ __all__ = [
     "sizes",
 ]
 
+GAME = ("name", "players", "states", "actions")
+"""What is said of a game in JSON."""
 ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
 ACTIONS = 5
@@ -38,7 +41,12 @@ ACTIONS = 5
 
 
 def print_json(record: Mapping[str, Any]) -> None:
-    print(json_text(record))
+    text = json_text(record)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # labels that this terminal has no letters for
+        text = json.dumps(json.loads(text))
+    print(text)
 
 
 def print_solution(solution: Solution) -> None:
@@ -88,7 +96,7 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
     labels = GameLabels.of(tables)
     return {
         "schema_version": 1,
-        "game": labels._asdict(),
+        "game": {key: getattr(labels, key) for key in GAME},
         "concept": certificate.concept,
         "certified": certificate.holds(eps),
         "gap": certificate.gap,
@@ -135,9 +143,13 @@ def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[
         table.add_row(key.replace("_", " "), _number(a[key]), _number(b[key]))
     console.print(table)
     console.print()
-    if a["game"] != b["game"]:
-        differing = [key for key in a["game"] if a["game"][key] != b["game"].get(key)]
+    differing = [key for key in GAME if a["game"].get(key) != b["game"].get(key)]
+    if differing:
         console.print(Text(f"not the same game: {', '.join(differing)} differ", "red"))
+    elif a["game"].get("origin") != b["game"].get("origin"):
+        console.print(
+            Text("perhaps not the same game: it was loaded from elsewhere, or with other parameters", "yellow")
+        )
     if [np.shape(policy) for policy in a["profile"]] != [np.shape(policy) for policy in b["profile"]]:
         console.print("the profiles have different shapes: no distance")
         return

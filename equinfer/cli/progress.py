@@ -23,20 +23,19 @@ def shown(task: str) -> Iterator[Callable[[Mapping[str, float]], None]]:
     """
     console = Console(stderr=True, highlight=False, markup=False, emoji=False)
     if not console.is_terminal:
-        say = _rare_lines(task)
-        with _log_shown_by(say):
-            yield lambda row: say(_line(row))
+        say, began = _rare_lines(task), time.monotonic()
+        with _log_shown_by(lambda text: say(text, time.monotonic() - began)):
+            yield lambda row: say(_line(row), row["seconds"])
         return
     with console.status(f"{task} ...") as status, _log_shown_by(lambda text: status.update(f"{task}: {text} ...")):
         yield lambda row: status.update(f"{task}: {_line(row)}")
 
 
-def _rare_lines(task: str) -> Callable[[str], None]:
-    began, due = time.monotonic(), FIRST_LINE
+def _rare_lines(task: str) -> Callable[[str, float], None]:
+    due = FIRST_LINE
 
-    def say(text: str) -> None:
+    def say(text: str, seconds: float) -> None:
         nonlocal due
-        seconds = time.monotonic() - began
         if seconds >= due:
             due *= 2
             print(f"{task}: {text}, {seconds:.1f} s", file=sys.stderr, flush=True)

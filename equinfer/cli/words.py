@@ -1,7 +1,7 @@
 """Values as people type them: `n=3`, `slip=0.1`, `start=[0,1]`, `ordered=true`, `colour=red`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from equinfer.cli.usage import UsageError
@@ -9,10 +9,10 @@ from equinfer.cli.usage import UsageError
 __all__ = ["assignments", "value"]
 
 
-def assignments(words: Sequence[str] | None, option: str) -> dict[str, Any]:
+def assignments(words: Sequence[str] | None, option: str, reserved: Collection[str] = ()) -> dict[str, Any]:
     """`name=value` words as a dictionary with typed values.
 
-    **Raises:** `UsageError` if a word has no name, no `=`, or a name that came before.
+    **Raises:** `UsageError` if a word has no name, no `=`, or a name that is `reserved` or came before.
     """
     typed: dict[str, Any] = {}
     for word in words or ():
@@ -20,6 +20,8 @@ def assignments(words: Sequence[str] | None, option: str) -> dict[str, Any]:
         name = name.strip().replace("-", "_")
         if not equals or not name.isidentifier():
             raise UsageError(f"{option} takes name=value; got {word!r}.")
+        if name in reserved:
+            raise UsageError(f"{option} cannot set {name}; that has a place of its own on the command line.")
         if name in typed:
             raise UsageError(f"{option} has {name} twice.")
         typed[name] = value(text.strip())

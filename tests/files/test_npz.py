@@ -89,6 +89,7 @@ def test_a_wrong_array_is_named(saved, name, array, says):
         ("equinfer game", "chess", "its meta does not say 'equinfer game'"),
         ('"name": "everything"', '"name": 3', "its meta has no 'name' of the right kind"),
         ('"actions": null', '"actions": [[], 4]', "its meta has no 'actions' of the right kind"),
+        ('"players": [" x", "y"]', '"players": [" x", "\\ud800"]', "its meta has no 'players' of the right kind"),
         ('"players": [" x", "y"]', '"players": [" x", 1]', "its meta has no 'players' of the right kind"),
         ('"horizon": 4', '"horizon": "4"', "its meta has no 'horizon' of the right kind"),
         ('"horizon": 4', '"horizon": 0', "horizon must be a whole number of decision epochs, at least 1; got 0"),

@@ -16,13 +16,18 @@ from numpy.lib import format as npy
 from equinfer.errors import BadInput
 from equinfer.games.files.source import checked_file
 
-__all__ = ["Archive", "opened"]
+__all__ = ["Archive", "is_label", "opened"]
 
 KINDS = {"f": "floats", "b": "booleans", "i": "integers", "U": "text"}
 """What an array may hold, by the letter of its NumPy type."""
 LARGEST_ARCHIVE = 2**40
 LARGEST_PACKED = 2**26
 """Bytes of one compressed array, unpacked. Larger ones must be stored as they are, as `numpy.savez` does."""
+
+
+def is_label(value: Any) -> bool:
+    """True for text that can be written: JSON may also hold half of a surrogate pair."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 class Archive:

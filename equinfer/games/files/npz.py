@@ -12,7 +12,7 @@ import numpy as np
 
 from equinfer.errors import BadInput
 from equinfer.games.files import tree as tree_file
-from equinfer.games.files.archive import opened
+from equinfer.games.files.archive import is_label, opened
 from equinfer.games.tabular import TabularGame
 from equinfer.records import json_text, written_atomically
 from equinfer.tables import refuse_unless_it_fits
@@ -66,7 +66,7 @@ def _checked_meta(meta: Any, path: Path) -> dict[str, Any]:
     if meta.get("schema_version") != SCHEMA_VERSION:
         raise BadInput(f"{path} has schema_version {meta.get('schema_version')}; this one reads {SCHEMA_VERSION}.")
     rightly = {
-        "name": isinstance(meta.get("name"), str),
+        "name": is_label(meta.get("name")),
         "horizon": isinstance(meta.get("horizon", ""), int | None),
         "players": _are_labels(meta.get("players", 0)),
         "states": _are_labels(meta.get("states", 0)),
@@ -80,7 +80,7 @@ def _checked_meta(meta: Any, path: Path) -> dict[str, Any]:
 
 
 def _are_labels(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and all(isinstance(label, str) for label in value))
+    return value is None or (isinstance(value, list) and all(map(is_label, value)))
 
 
 def write(game: TabularGame, path: Path) -> None:

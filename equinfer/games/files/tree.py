@@ -12,7 +12,7 @@ from jaxtyping import Float
 
 from equinfer.errors import BadInput
 from equinfer.games.extensive import ExtensiveGame, InformationSet, normal_form
-from equinfer.games.files.archive import Archive
+from equinfer.games.files.archive import Archive, is_label
 
 __all__ = ["arrays", "read", "record"]
 
@@ -69,7 +69,7 @@ def _information_sets(sets: Any, where: str) -> Iterable[InformationSet]:
     first, seen = 1, set()
     for here in sets:
         label, actions, parent = here if isinstance(here, list) and len(here) == 3 else ("", [], 0)
-        if not isinstance(label, str) or not _are_distinct_labels(actions) or label in seen:
+        if not is_label(label) or not _are_distinct_labels(actions) or label in seen:
             raise BadInput(f"{where}: information set {here!r:.80} is not [label, actions, parent], each name once.")
         if type(parent) is not int or not 0 <= parent < first:
             raise BadInput(f"{where}: information set {label!r:.80} comes after no sequence {parent!r:.80}.")
@@ -79,7 +79,7 @@ def _information_sets(sets: Any, where: str) -> Iterable[InformationSet]:
 
 
 def _are_distinct_labels(actions: Any) -> bool:
-    if not isinstance(actions, list) or not actions or not all(isinstance(action, str) for action in actions):
+    if not isinstance(actions, list) or not actions or not all(map(is_label, actions)):
         return False
     return len(set(actions)) == len(actions)
 
