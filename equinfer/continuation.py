@@ -2,7 +2,7 @@
 
 import contextlib
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.api import default_eps, load, solve
 from equinfer.certificates.nash import certify_nash
+from equinfer.certificates.profile import checked_profile
 from equinfer.drivers.harvest import distance
 from equinfer.drivers.protocol import Watch
 from equinfer.errors import BadInput, UnknownName
@@ -21,6 +22,7 @@ from equinfer.games.tabular import TabularGame
 from equinfer.many import judged
 from equinfer.records import Solution, Status
 from equinfer.solvers.tabular.neighbour import neighbour
+from equinfer.types import Profile
 
 __all__ = ["sweep"]
 
@@ -49,24 +51,27 @@ def sweep(
     time: float | int | None = None,
     seed: int = 0,
     precision: float | int | None = None,
+    start: Solution | Sequence[ArrayLike] | None = None,
     watch: Watch | None = None,
     **parameters: Any,
 ) -> Sweep:
     """Follow an equilibrium of a game while one of its parameters moves through `values`.
 
-    The first equilibrium is what `solve` finds. Each next one is solved for on the supports of the last, repaired where
-    they no longer fit (Newton's method), and taken if it is certified and close: no probability changes by more than
-    0.1. Otherwise the step is halved, as often as `precision` allows. Where no equilibrium is close even then, the
-    branch ends: that is a `Fold`, bracketed to within `precision`, and the sweep goes on from what the path of
-    regularised equilibria finds just beyond, with the last equilibrium as its magnet, or else from what `solve` does.
+    The first equilibrium is what `solve` finds, or the one at `start`. Each next one is solved for on the supports of
+    the last, repaired where they no longer fit (Newton's method), and taken if it is certified and close: no
+    probability changes by more than 0.1. Otherwise the step is halved, as often as `precision` allows. Where no
+    equilibrium is close even then, the branch ends: that is a `Fold`, bracketed to within `precision`, and the sweep
+    goes on from what the path of regularised equilibria finds just beyond, with the last equilibrium as its magnet, or
+    else from what `solve` does.
 
     **Arguments:** `target` of `load`, or a function from the parameter's value to a game; `parameter`, its name;
     `values` (K,), in the order in which they are visited; `parameters`, the game's other ones; `precision`, in units of
-    the parameter, default 1e-6 of the range; `eps`, in units of reward, default 1e-8 of each game's payoff scale;
-    `time` in seconds of wall clock, after which what was reached is handed back, as it is after Ctrl-C.
+    the parameter, default 1e-6 of the range; `start`, a profile or a `Solution` (such as one of `solve_all`) from which
+    Newton's method leads to the equilibrium to be followed; `eps`, in units of reward, default 1e-8 of each game's
+    payoff scale; `time` in seconds of wall clock, after which what was reached is handed back, as it is after Ctrl-C.
 
-    **Raises:** `BadInput` if the game has no such parameter, or a value is wrong; `UnknownName` for a game or another
-    parameter that does not exist.
+    **Raises:** `BadInput` if the game has no such parameter, a value is wrong, or `start` leads to no equilibrium;
+    `UnknownName` for a game or another parameter that does not exist.
     """
     began = clock.perf_counter()
     grid = _checked_values(values)
@@ -79,7 +84,9 @@ def sweep(
     ended = Status.certified
     try:
         with jax.enable_x64(True):
-            for at in grid.tolist():
+            if start is not None:
+                walk.begin(float(grid[0]), start)
+            for at in grid[len(walk.points) :].tolist():
                 if not walk.to(at):
                     ended = Status.out_of_time
                     break
@@ -120,15 +127,28 @@ class _Walk:
         self.branches: list[int] = []
         self.folds: list[Fold] = []
 
+    def begin(self, at: float, start: Solution | Sequence[ArrayLike]) -> None:
+        """Take the equilibrium to which Newton's method leads from `start` as the first one."""
+        game = self._game_at(at)
+        guess = start.profile if isinstance(start, Solution) else start
+        found = self._solved_from(game, checked_profile(game.tables(), guess))
+        if found is None:
+            raise BadInput("start leads to no equilibrium of the first game: give a profile close to one.")
+        self._arrive(_Point(at, found))
+
     def to(self, at: float) -> bool:
         """Reach the next value; False if time was up before."""
         if self.points and self._seconds_left() <= 0:
             return False
-        self.points.append(self._next(at))
+        self._arrive(self._next(at))
+        return True
+
+    def _arrive(self, point: _Point) -> None:
+        self.points.append(point)
         self.branches.append(len(self.folds))
         if self._watch is not None:
-            self._watch({"value": at, "folds": float(len(self.folds)), "seconds": clock.perf_counter() - self._began})
-        return True
+            seconds = clock.perf_counter() - self._began
+            self._watch({"value": point.at, "folds": float(len(self.folds)), "seconds": seconds})
 
     def _next(self, at: float) -> _Point:
         game = self._game_at(at)
@@ -181,22 +201,28 @@ class _Walk:
 
     def _close_by(self, here: _Point, at: float) -> _Point | None:
         """A certified equilibrium at `at` close to the one `here`."""
-        began = clock.perf_counter()
         if not self._exists(at):
             return None
         game = self._game_at(at)
         if not _fits(game, here.solution):
             return None
-        profile = neighbour(game, here.solution.profile)
-        if profile is None or distance(profile, here.solution.profile) > _NEAR:
+        found = self._solved_from(game, here.solution.profile)
+        if found is None or distance(found.profile, here.solution.profile) > _NEAR:
+            return None
+        return _Point(at, found)
+
+    def _solved_from(self, game: TabularGame, profile: Profile) -> Solution | None:
+        """The certified equilibrium to which Newton's method leads from `profile`."""
+        began = clock.perf_counter()
+        found = neighbour(game, profile)
+        if found is None:
             return None
         tables = game.tables()
         eps = default_eps(tables) if self._eps is None else self._eps
-        certificate = certify_nash(tables, profile)
+        certificate = certify_nash(tables, found)
         if not certificate.holds(eps):
             return None
-        seconds = clock.perf_counter() - began
-        return _Point(at, judged(game, tables, profile, certificate, "continuation", eps, seconds))
+        return judged(game, tables, found, certificate, "continuation", eps, clock.perf_counter() - began)
 
     def _afresh(self, game: TabularGame, last: Solution | None) -> Solution:
         """Solve without a branch to follow: from the last equilibrium as a magnet first, if there is one."""

@@ -61,12 +61,12 @@ def solve_all(
         raise UnknownName.among("concept of solve_all", str(concept), ("nash",))
     game = game if isinstance(game, TabularGame) else load(game)
     tables = game.tables()
-    eps = default_eps(tables) if eps is None else _at_least("eps", eps, 0)
-    time = None if time is None else _at_least("time", time, 0)
+    eps = default_eps(tables) if eps is None else _nonnegative("eps", eps)
+    time = None if time is None else _nonnegative("time", time)
     enumerable = _is_enumerable(game)
     if searches is None:
         searches = 12 if game.is_one_shot else 48
-    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(_at_least("searches", searches, 0)))
+    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(_nonnegative("searches", searches)))
     judge = partial(certify_nash, tables)
     task = Task(judge, game.uniform_profile(), tables.payoff_scale, seed, time, watch)
     with jax.enable_x64(True):
@@ -172,7 +172,7 @@ def _segments(found: Sequence[Found], judge: Judge, eps: float) -> tuple[int, ..
 
 
 def _players_apart(one: Found, other: Found) -> int:
-    return sum(np.abs(a - b).max() > SAME for a, b in zip(one.profile, other.profile, strict=True))
+    return sum(bool(np.abs(a - b).max() > SAME) for a, b in zip(one.profile, other.profile, strict=True))
 
 
 def _shared_mixtures(found: Sequence[Found]) -> tuple[int, ...]:
@@ -210,9 +210,9 @@ def _message(harvested: Harvest, number: int, components: int, complete: bool, d
     return f"{count}{together}, not proven to be all."
 
 
-def _at_least(name: str, value: Any, least: float) -> float:
-    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < least:
-        raise BadInput(f"{name} must be a number, at least {least:g}; got {value!r}.")
+def _nonnegative(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
+        raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
     return float(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float
 
+from equinfer.contraction import expected
 from equinfer.drivers.harvest import SAME, distance
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.solvers.tabular.homotopy import Homotopy
@@ -43,9 +44,10 @@ class EquilibriumSearch(AbstractHostSolver):
       profiles each. All pure equilibria are among what this finds.
     * Two-player one-shot games: the end of the Lemke-Howson path of every label.
     * All games, `searches` times in turn: stage-Nash policy iteration with stage equilibria drawn at random; the path
-      of regularised equilibria from a magnet drawn uniformly; and, in small discounted games, Newton's method on random
-      supports, or on supports that two equilibria found before are crossed to, state by state. The last also finds
-      equilibria that no path ends at and no dynamics learns.
+      of regularised equilibria from a magnet drawn uniformly; and, in small games, Newton's method on random supports,
+      or on supports that two equilibria found before are crossed to, state by state; with a finite horizon, backward
+      induction with a draw from all equilibria of each stage game. The last also finds equilibria that no path ends
+      at and no dynamics learns.
 
     Nothing here proves that there are no others. Watched: `search`, which one is under way.
     """
@@ -67,15 +69,16 @@ class EquilibriumSearch(AbstractHostSolver):
                 continue  # one search that fails numerically is one search less
 
     def _searches(self, game: Any, random: np.random.Generator, known: list[Profile]) -> Iterator[Iterator[Iterate]]:
+        supports = math.prod(2**size - 1 for size in game.num_actions)
         if game.is_one_shot and game.num_states == 1:
-            if math.prod(2**size - 1 for size in game.num_actions) <= _MOST_SUPPORTS:
+            if supports <= _MOST_SUPPORTS:
                 yield _on_all_supports(game, random)
             if game.num_players == 2:
                 for label in range(sum(int(np.sum(mask)) for mask in game.legal)):
                     yield LemkeHowson(initial_label=label).iterates(game, seed=0)
-        size = game.num_states * sum(game.num_actions)
+        size = game.num_states * sum(game.num_actions) * (game.horizon or 1)
         kinds = ["stages", *(["path"] if size <= _TRACEABLE else [])]
-        if game.horizon is None and size <= _SMALL:
+        if size <= _SMALL and (game.horizon is None or supports <= _MOST_SUPPORTS // 100):
             kinds.append("supports")
         for kind, _ in zip(itertools.cycle(kinds), range(self.searches), strict=False):
             drawn = int(random.integers(2**31))
@@ -84,33 +87,72 @@ class EquilibriumSearch(AbstractHostSolver):
             elif kind == "path":
                 magnet = _random_profile(game, random)
                 yield Homotopy(magnet=magnet, restarts=0, max_steps=_LONGEST_PATH).iterates(game, seed=drawn)
-            else:
+            elif game.horizon is None:
                 yield _on_random_supports(game, random, known)
+            else:
+                yield itertools.chain.from_iterable(_backward(game, random) for _ in range(_TRIES))
+
+
+class _StageGame:
+    """One state's game as the compiled sweep over supports takes it."""
+
+    def __init__(self, game: Any, table: Float[np.ndarray, "N *A"], state: int):
+        self._num_actions = game.num_actions
+        self._actions = [np.flatnonzero(np.asarray(mask)[state]) for mask in game.legal]
+        width, players = max(game.num_actions), game.num_players
+        orders, legal = np.zeros((players, 1, width), np.int64), np.zeros((players, 1), np.int64)
+        for i, actions in enumerate(self._actions):
+            orders[i, 0, : len(actions)], legal[i, 0] = actions, len(actions)
+        flat = np.ascontiguousarray(table, np.float64).reshape(players, 1, -1)
+        self._game = load(flat, np.array(game.num_actions, np.int64), orders, legal, 0)
+        self._width = width
+
+    def equilibria(self, random: np.random.Generator) -> Iterator[list[Profile]]:
+        """Those on the next so many profiles of supports, arrays (1, A_i); as often as there are more."""
+        players = len(self._actions)
+        draws = random.exponential(size=(_STARTS, players, self._width)) + 1e-3
+        draws[0] = 1.0
+        chosen, found = np.ones(players, np.int64), np.zeros((_ROOM, players, self._width))
+        more = True
+        while more:
+            number, more = sweep_supports(*self._game, draws, chosen, found, SAME)
+            yield [self._profile(policy) for policy in found[:number]]
+
+    def _profile(self, policy: Float[np.ndarray, "N A"]) -> Profile:
+        whole = tuple(np.zeros((1, size)) for size in self._num_actions)
+        for row, mixture, actions in zip(whole, policy, self._actions, strict=True):
+            row[0, actions] = mixture[: len(actions)]
+        return whole
 
 
 def _on_all_supports(game: Any, random: np.random.Generator) -> Iterator[Iterate]:
     """Newton's method on every profile of supports of a one-shot game."""
-    masks = [np.asarray(mask)[0] for mask in game.legal]
-    width = max(map(len, masks))
-    orders, legal = np.zeros((len(masks), 1, width), np.int64), np.zeros((len(masks), 1), np.int64)
-    for i, mask in enumerate(masks):
-        actions = np.flatnonzero(mask)
-        orders[i, 0, : len(actions)], legal[i, 0] = actions, len(actions)
-    table = np.ascontiguousarray(game.reward, np.float64).reshape(len(masks), 1, -1)
-    payoffs, sizes, tolerance = load(table, np.array(game.num_actions, np.int64), orders, legal, 0)
-    draws = random.exponential(size=(_STARTS, len(masks), width)) + 1e-3
-    draws[0] = 1.0
-    chosen, found = np.ones(len(masks), np.int64), np.zeros((_ROOM, len(masks), width))
-    lead, more = (1,) if game.horizon is None else (1, 1), True
     uniform = game.uniform_profile()
-    while more:
-        number, more = sweep_supports(payoffs, sizes, tolerance, draws, chosen, found, SAME)
-        yield Iterate(tuple(policy.reshape(*lead, -1) for policy in uniform), {})
-        for policy in found[:number]:
-            profile = tuple(np.zeros((*lead, size)) for size in game.num_actions)
-            for i, (whole, size) in enumerate(zip(profile, sizes, strict=True)):
-                whole[..., orders[i, 0, :size]] = policy[i, :size]
-            yield Iterate(profile, {}, candidate=True)
+    for some in _StageGame(game, np.asarray(game.reward)[:, 0], 0).equilibria(random):
+        for profile, candidate in [(uniform, False), *((one, True) for one in some)]:
+            lead = () if game.horizon is None else (1,)
+            yield Iterate(tuple(policy.reshape(*lead, *policy.shape) for policy in profile), {}, candidate)
+
+
+def _backward(game: Any, random: np.random.Generator) -> Iterator[Iterate]:
+    """Backward induction in which every stage game's equilibrium is drawn at random from all that are found."""
+    profile = tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in game.uniform_profile())
+    value, discount = np.zeros((game.num_players, game.num_states)), np.asarray(game.discount)[:, None]
+    for epoch in reversed(range(game.horizon)):
+        stage = np.asarray(game.reward) + np.asarray(game.kernel.expect(discount * value))
+        for state in range(game.num_states):
+            found: list[Profile] = []
+            for some in _StageGame(game, stage[:, state], state).equilibria(random):
+                found += some
+                yield Iterate(profile, {})
+            if not found:
+                return
+            drawn = found[random.integers(len(found))]
+            for whole, policy in zip(profile, drawn, strict=True):
+                whole[epoch, state] = policy[0]
+        now = tuple(policy[epoch] for policy in profile)
+        value = np.stack([expected(table, now) for table in stage])
+    yield Iterate(tuple(policy.copy() for policy in profile), {}, candidate=True)
 
 
 def _on_random_supports(game: Any, random: np.random.Generator, known: list[Profile]) -> Iterator[Iterate]:

@@ -1,0 +1,216 @@
+"""All equilibria: known lists, parity, stability, what stops a search."""
+
+import json
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.certificates.nash import certify_nash
+from equinfer.cli import run
+from equinfer.drivers.harvest import harvest
+from equinfer.drivers.protocol import Task
+from equinfer.games import catalog
+from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
+
+
+def game_of(payoffs, **labels):
+    return eq.TabularGame.from_payoffs(np.asarray(payoffs, float), **labels)
+
+
+def rounded(profiles):
+    return sorted(
+        tuple(np.concatenate([np.ravel(policy) for policy in profile]).round(8) + 0.0) for profile in profiles
+    )
+
+
+def volunteers(benefit=2.0, cost=1.0):
+    """Three players, each volunteers or waits; nobody gets anything unless somebody volunteers."""
+    payoffs = np.full((3, 2, 2, 2), benefit)
+    payoffs[:, 1, 1, 1] = 0.0
+    for player in range(3):
+        payoffs[player].swapaxes(0, player)[0] = benefit - cost
+    return game_of(payoffs)
+
+
+def repeated_places(num_states, **duration):
+    """Battle of the sexes in each of some states, none of which is ever left."""
+    stage = np.array([np.diag([2.0, 1.0]), np.diag([1.0, 2.0])])
+    kernel = np.broadcast_to(np.eye(num_states)[:, None, None], (num_states, 2, 2, num_states))
+    return eq.TabularGame(np.repeat(stage[:, None], num_states, axis=1), kernel, **duration)
+
+
+@pytest.mark.parametrize("name", ["battle_of_the_sexes", "chicken", "climbing", "penalty", "shapley", "stag_hunt"])
+def test_bimatrix_games_are_solved_completely(name):
+    found = eq.solve_all(f"catalog:{name}")
+    assert rounded(solution.profile for solution in found) == rounded(each.profile for each in catalog.equilibria(name))
+    assert found.complete
+    assert found.degenerate is False
+    assert all(solution.certified for solution in found)
+    assert found.welfare.tolist() == sorted(found.welfare, reverse=True)
+
+
+def test_coordination_has_one_stable_equilibrium_per_action():
+    # Any nonempty set of actions, played evenly by both: 2^4 - 1; mixing over m of them has beta = 1 / (m tau) > 1.
+    found = eq.solve_all(game_of([np.eye(4), np.eye(4)]))
+    assert found.complete
+    assert len(found) == 15
+    for solution, stability in zip(found, found.stabilities, strict=True):
+        size = np.count_nonzero(solution.profile[0])
+        assert stability.stable == (size == 1)
+        if size > 1:
+            assert stability.growth == pytest.approx(1 / (size * stability.temperature), rel=1e-6)
+            assert stability.step_size == 0
+
+
+def test_matching_pennies_is_stable_with_the_step_that_theory_allows():
+    (stability,) = eq.solve_all("catalog:matching_pennies").stabilities
+    # The response of either player to the other has the eigenvalue 1 / tau, with opposite signs: beta = +-i / tau.
+    assert stability.stable is True
+    assert stability.radius == pytest.approx(1 / stability.temperature, rel=1e-9)
+    assert stability.step_size == pytest.approx(2 / (1 + 1 / stability.temperature**2), rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["shapley", "jordan"])
+def test_games_around_whose_equilibrium_learning_cycles_are_unstable(name):
+    assert eq.solve_all(f"catalog:{name}").stable == (False,)
+
+
+def test_three_volunteers():
+    found = eq.solve_all(volunteers())
+    # One volunteers; two wait with probability c/b = 1/2 while the third waits; all wait with probability sqrt(1/2).
+    one, half, all_ = [1.0, 0.0], [0.5, 0.5], [1 - 0.5**0.5, 0.5**0.5]
+    wait = [0.0, 1.0]
+    expected = [np.roll([one, wait, wait], k, axis=0) for k in range(3)]
+    expected += [np.roll([wait, half, half], k, axis=0) for k in range(3)]
+    assert rounded(solution.profile for solution in found) == rounded([*expected, [all_] * 3])
+    assert not found.complete  # not proven
+    assert "not proven to be all" in found.message
+    pure = [all(np.max(policy) == 1 for policy in solution.profile) for solution in found]
+    assert found.stable == tuple(pure)
+
+
+def test_the_number_of_equilibria_of_random_three_player_games_is_odd():
+    # Wilson's theorem: an even number would mean that at least one has not been found.
+    for seed in range(12):
+        payoffs = np.random.default_rng(seed).normal(size=(3, 2, 3, 2))
+        found = eq.solve_all(game_of(payoffs), searches=0)
+        assert len(found) % 2 == 1
+        assert max(solution.gap for solution in found) <= 1e-12 * found[0].payoff_scale
+
+
+def test_the_search_finds_what_the_enumeration_proves():
+    for seed in range(6):
+        game = game_of(np.random.default_rng(seed).normal(size=(2, 4, 3)))
+        tables = game.tables()
+        task = Task(lambda profile, tables=tables: certify_nash(tables, profile), game.uniform_profile(), 1.0)
+        searched = harvest(EquilibriumSearch(searches=0), game, task, eps=1e-8)
+        assert rounded(one.profile for one in searched.found) == rounded(one.profile for one in eq.solve_all(game))
+
+
+@pytest.mark.parametrize("duration", [{"discount": 0.5}, {"horizon": 1}], ids=["discounted", "one epoch"])
+def test_states_that_are_never_left_multiply_their_equilibria(duration):
+    found = eq.solve_all(repeated_places(2, **duration), searches=24)
+    assert len(found) == 3**2
+    assert len(set(found.components)) == 9
+    mixes = [any(np.any((policy > 0) & (policy < 1)) for policy in solution.profile) for solution in found]
+    assert found.stable == tuple(not mixed for mixed in mixes)
+    assert sum(found.stable) == 2**2
+
+
+def test_epochs_multiply_them_as_well():
+    game = repeated_places(1, horizon=2)
+    found = eq.solve_all(game, searches=12)
+    assert len(found) == 3**2
+    assert {policy.shape for solution in found for policy in solution.profile} == {(2, 1, 2)}
+    assert sum(found.stable) == 4
+
+
+def test_a_continuum_is_one_component_and_nothing_is_claimed_complete():
+    # Row 0 dominates; the column player is then indifferent: {row 0} x all mixtures.
+    found = eq.solve_all(game_of([[[1, 1], [0, 0]], [[1, 1], [0, 1]]]))
+    assert rounded(one.profile for one in found) == [(1, 0, 0, 1), (1, 0, 1, 0)]
+    assert found.degenerate
+    assert not found.complete
+    assert found.components == (0, 0)
+    assert found.stable == (None, None)
+    assert "degenerate" in found.message
+
+
+def test_a_search_keeps_one_point_of_a_continuum_per_support():
+    # Three players who earn the same whatever they do: everything is an equilibrium, on one component.
+    found = eq.solve_all(game_of(np.zeros((3, 2, 2, 2))), searches=0)
+    assert len(found) == 3**3
+    assert set(found.components) == {0}
+
+
+def test_relabelling_players_and_scaling_payoffs_changes_nothing_else():
+    payoffs = np.random.default_rng(5).normal(size=(2, 5, 4))
+    found = eq.solve_all(game_of(payoffs))
+    mirrored = eq.solve_all(game_of(1e4 * payoffs[::-1].transpose(0, 2, 1) - 7))
+    assert rounded(one.profile[::-1] for one in mirrored) == rounded(one.profile for one in found)
+    assert sorted(mirrored.stable) == sorted(found.stable)
+
+
+def test_time_and_interruptions_keep_what_was_found():
+    short = eq.solve_all("catalog:random", time=0)
+    assert short.status is eq.Status.out_of_time
+    assert not short.complete
+
+    def interrupt(row):
+        if row["found"] >= 2:
+            raise KeyboardInterrupt
+
+    cut = eq.solve_all(volunteers(), watch=interrupt)
+    assert cut.status is eq.Status.interrupted
+    assert len(cut) == 2
+    assert "interrupted" in cut.message
+
+
+def test_wrong_arguments_are_refused():
+    with pytest.raises(eq.UnknownName, match="known: nash"):
+        eq.solve_all("catalog:chicken", "wardrop")
+    with pytest.raises(eq.BadInput, match="searches"):
+        eq.solve_all("catalog:jordan", searches=-1)
+    with pytest.raises(eq.BadInput, match="time"):
+        eq.solve_all("catalog:chicken", time=-1)
+
+
+def test_the_command_line_lists_them_and_writes_each(capsys, tmp_path):
+    assert run(["solve", "catalog:battle_of_the_sexes", "--all", "--out", str(tmp_path / "all")]) == 0
+    out = capsys.readouterr().out
+    assert "3 found: all equilibria" in out
+    assert "unstable" in out
+    names = [f"equilibrium-00{k}.npz" for k in range(3)]
+    assert sorted(path.name for path in (tmp_path / "all").iterdir()) == [*names, "report.html", "result.json"]
+    record = json.loads((tmp_path / "all" / "result.json").read_text())
+    assert [each["stable"] for each in record["equilibria"]] == [True, True, False]
+    assert record["complete"] is True
+    for name in names:
+        assert run(["certify", "catalog:battle_of_the_sexes", str(tmp_path / "all" / name)]) == 0
+    page = (tmp_path / "all" / "report.html").read_text()
+    assert page.count('id="equilibrium-') == 3
+
+
+def test_the_command_line_prints_json_and_refuses_what_does_not_go_together(capsys):
+    assert run(["solve", "catalog:chicken", "--all", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["found"] == 3
+    assert run(["solve", "catalog:chicken", "--all", "--solver", "homotopy"]) == 2
+    assert run(["solve", "catalog:chicken", "--all", "--option", "depth=3"]) == 2
+    assert "known: searches" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_eight_actions_a_side():
+    found = eq.solve_all(game_of([np.eye(8), np.eye(8)]))
+    assert len(found) == 2**8 - 1
+    assert found.complete
+
+
+@pytest.mark.peers
+def test_nashpy_finds_the_same():
+    nashpy = pytest.importorskip("nashpy")
+    for seed in range(10):
+        payoffs = np.random.default_rng(seed).random((2, 5, 5))
+        found = eq.solve_all(game_of(payoffs))
+        assert rounded(one.profile for one in found) == rounded(nashpy.Game(*payoffs).vertex_enumeration())

@@ -1,0 +1,173 @@
+"""One equilibrium along a parameter: closed forms, folds, what stops a sweep."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.cli import run
+
+
+def coordination(bonus):
+    """Meeting at the first place pays `bonus`, at the second 1."""
+    return eq.TabularGame.from_payoffs(np.array([np.diag([bonus, 1.0])] * 2))
+
+
+def saddle_node(x):
+    """Three players, the gain of the first action (p - 1/2)^2 - x if both others play it with probability p."""
+    gain = np.array([[0.25 - x, -0.25 - x], [-0.25 - x, 0.25 - x]])  # by what the two others do
+    payoffs = np.zeros((3, 2, 2, 2))
+    payoffs[0, 0], payoffs[1, :, 0], payoffs[2, :, :, 0] = gain, gain, gain
+    return eq.TabularGame.from_payoffs(payoffs)
+
+
+def test_a_closed_form_is_followed():
+    swept = eq.sweep("catalog:asymmetric_matching_pennies", "prize", np.linspace(1, 9, 5))
+    assert swept.certified
+    assert swept.folds == ()
+    for prize, solution in zip([1, 3, 5, 7, 9], swept, strict=True):
+        # Player 1 makes player 0 indifferent: prize q = 1 - q. Player 0's own prize does not move its own mixture.
+        np.testing.assert_allclose(solution.profile[1][0], [1 / (1 + prize), prize / (1 + prize)], atol=1e-14)
+        np.testing.assert_allclose(solution.profile[0][0], [0.5, 0.5], atol=1e-14)
+    assert [solution.solver for solution in swept[1:]] == ["continuation"] * 4
+
+
+def test_the_end_of_a_branch_is_bracketed_and_the_sweep_goes_on_from_another():
+    # Meeting at the first place is an equilibrium down to a bonus of 0; there it meets the mixture, and both vanish.
+    swept = eq.sweep(coordination, "bonus", np.linspace(1, -1, 5), precision=1e-5)
+    (fold,) = swept.folds
+    assert fold.low >= 0 > fold.high
+    assert fold.low - fold.high <= 1e-5
+    assert fold.distance == 1
+    assert swept.branches == (0, 0, 0, 1, 1)
+    assert [solution.profile[0][0, 0] for solution in swept] == [1, 1, 1, 0, 0]
+    assert swept.certified
+
+
+def test_a_mixed_equilibrium_is_followed_when_it_is_asked_for():
+    values = np.linspace(1, 4, 7)
+    swept = eq.sweep(coordination, "bonus", values, start=eq.solve_all(coordination(1.0))[2])
+    assert swept.folds == ()
+    np.testing.assert_allclose([one.profile[0][0, 0] for one in swept], 1 / (1 + values), atol=1e-14)
+
+
+def test_two_mixed_equilibria_of_three_players_meet_and_vanish():
+    above = [[0.8, 0.2]] * 3
+    values = np.array([0.09, 0.01, -0.01])
+    swept = eq.sweep(saddle_node, "x", values, start=[[0.8, 0.2]] * 3, precision=1e-5)
+    np.testing.assert_allclose([one.profile[0][0, 0] for one in swept[:2]], 0.5 + np.sqrt(values[:2]), atol=1e-9)
+    (fold,) = swept.folds
+    assert 0 < fold.low - fold.high <= 1e-5
+    # Within the rounding of the payoffs' gains an equilibrium still is one a little beyond the fold.
+    assert -1e-5 <= fold.high <= fold.low <= 1e-5
+    assert swept.branches == (0, 0, 1)
+    assert swept.certified
+
+
+def test_backwards_it_is_the_same_line():
+    values = np.linspace(1, 3, 4)
+    there = eq.sweep("catalog:stag_hunt", "punishment", 7 - values / 2)
+    back = eq.sweep("catalog:stag_hunt", "punishment", (7 - values / 2)[::-1])
+    for one, other in zip(there, back[::-1], strict=True):
+        np.testing.assert_allclose(one.values, other.values, atol=1e-12)
+
+
+def test_every_epoch_of_a_finite_horizon_is_followed():
+    def pennies(prize):
+        stage = np.array([np.diag([prize, 1.0]), 1 - np.eye(2)])
+        return eq.TabularGame(stage[:, None], np.ones((1, 2, 2, 1)), horizon=2)
+
+    swept = eq.sweep(pennies, "prize", [1.0, 1.5, 2.0])
+    assert swept.certified
+    assert swept.folds == ()
+    np.testing.assert_allclose(swept[2].profile[1][:, 0, 0], 1 / 3, atol=1e-14)
+
+
+def test_a_stochastic_game_is_certified_all_along():
+    swept = eq.sweep("catalog:dynamic_rock_paper_scissors", "discount", np.linspace(0.5, 0.95, 4))
+    assert swept.certified
+    assert swept.folds == ()
+    for discount, solution in zip(swept.parameter_values, swept, strict=True):
+        np.testing.assert_allclose(solution.profile[0][0], [(1 + discount / 9) / 3, (1 - discount / 9) / 3, 1 / 3])
+
+
+def test_games_whose_shape_changes_are_solved_one_by_one():
+    swept = eq.sweep("catalog:quality_ladder", "levels", [1, 2, 3])
+    assert [len(solution.game.states) for solution in swept] == [1, 4, 9]
+    assert swept.certified
+    assert swept.folds == ()
+
+
+def test_time_and_interruptions_keep_what_was_reached():
+    short = eq.sweep(coordination, "bonus", [1.0, 2.0, 3.0], time=0)
+    assert short.status is eq.Status.out_of_time
+    assert len(short) == len(short.parameter_values) == 1
+
+    def interrupt(row):
+        if row["value"] == 2.0:
+            raise KeyboardInterrupt
+
+    cut = eq.sweep(coordination, "bonus", [1.0, 2.0, 3.0], watch=interrupt)
+    assert cut.status is eq.Status.interrupted
+    assert cut.parameter_values.tolist() == [1.0, 2.0]
+    assert "2 of 3 values until it was interrupted" in cut.message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("catalog:chicken", "cost", [1, 2]), "nothing to sweep: chicken has no parameter 'cost'"),
+        (("catalog:chicken", "reward", []), "at least one"),
+        (("catalog:chicken", "reward", ["a"]), "must be numbers"),
+        (("catalog:chicken", "reward", [6.0, 8.0]), "temptation > reward"),
+        ((coordination, "bonus", [1.0], {"start": [[0.9, 0.1], [1.0]]}), "player 1"),
+        ((coordination, "bonus", [1.0, 2.0], {"precision": 0}), "precision"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(arguments, says):
+    options = arguments[3] if len(arguments) > 3 else {}
+    with pytest.raises(eq.BadInput, match=says):
+        eq.sweep(*arguments[:3], **options)
+
+
+def test_the_command_line_writes_a_table_and_a_page(capsys, tmp_path):
+    out = tmp_path / "swept"
+    words = ["sweep", "catalog:asymmetric_matching_pennies", "--set", "prize=1:3:3", "--out", str(out)]
+    assert run(words) == 0
+    assert "3 of 3 values, 3 certified, no fold" in capsys.readouterr().out
+    assert sorted(path.name for path in out.iterdir()) == ["report.html", "result.json", "sweep.csv"]
+    with (out / "sweep.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["prize"]) for row in rows] == [1, 2, 3]
+    assert [float(row["1:0:heads"]) for row in rows] == pytest.approx([1 / 2, 1 / 3, 1 / 4], abs=1e-15)
+    record = json.loads((out / "result.json").read_text())
+    assert record["values"] == [1, 2, 3]
+    assert record["certified"] is True
+    assert record["solutions"][2]["profile"][1][0] == pytest.approx([1 / 4, 3 / 4], abs=1e-15)
+    assert "All points" in (out / "report.html").read_text()
+    assert run([*words[:4], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["folds"] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["catalog:stag_hunt", "--set", "cost=1:3:9"], 4, "has no parameter 'cost'"),
+        (["catalog:stag_hunt", "--set", "reward=a:b:9"], 4, "from:to:number"),
+        (["catalog:stag_hunt", "--set", "reward=9:10"], 4, "from:to:number"),
+        (["catalog:stag_hunt", "--set", "reward=9:9:3"], 4, "two different numbers"),
+        (["catalog:stag_hunt", "--set", "reward=9:10:2", "tempation=8"], 2, "tempation"),
+        (["catalog:stag_hunt", "--set", "reward=9"], 2, "exactly one"),
+        (["catalog:stag_hunt"], 2, "exactly one"),
+        (["catalog:stag", "--set", "reward=9:10:2"], 2, "stag_hunt"),
+        (["nowhere.csv", "--set", "discount=0:1:2"], 4, "nowhere.csv"),
+    ],
+)
+def test_mistakes_are_one_sentence_and_an_exit_code(capsys, words, code, says):
+    assert run(["sweep", *words]) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
