@@ -101,6 +101,11 @@ def test_out_of_time_is_3(capsys):
         (["solve", DILEMMA, "--solver", "vpg", "--seed", str(2**63)], 4, "seed must be"),
         (["solve", DILEMMA, "--option", "concept=nash"], 2, "cannot set concept"),
         (["solve", DILEMMA, "--set", "name=nash"], 2, "cannot set name"),
+        (
+            ["solve", DILEMMA, "--solver", "vpg", "--option", "policy=3"],
+            4,
+            "policy must be one of marginal, conditional",
+        ),
         (["certify", DILEMMA, "nowhere.csv"], 4, "nowhere.csv"),
         (["compare", "nowhere.npz", "nowhere.npz"], 4, "nowhere.npz"),
     ],
@@ -414,6 +419,12 @@ def test_an_answer_within_eps_is_interrupted_all_the_same():
     solution = eq.solve(DILEMMA, solver="homotopy", eps=100, watch=interrupt)
     assert solution.certified
     assert solution.status is eq.Status.interrupted
+
+
+@pytest.mark.parametrize("closed", [1, 2])
+def test_a_closed_stream_is_no_error(closed):
+    process = spawn("info", DILEMMA, stdout=subprocess.DEVNULL, preexec_fn=lambda: os.close(closed))
+    assert process.wait(timeout=60) == 0
 
 
 def test_a_closed_pipe_is_no_error_and_a_full_one_is():

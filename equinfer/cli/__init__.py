@@ -27,9 +27,7 @@ RETRY = 0.02
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
     _remember_compilations()
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal without some letter gets a ? in its place
-            stream.reconfigure(errors="replace")
+    _open_streams()
     heard = _listen_for_ctrl_c()
     code = run(sys.argv[1:] if tokens is None else tokens)
     if heard:  # the exit code is settled; Python would hand later ones to the system, which kills
@@ -41,6 +39,16 @@ def main(tokens: Sequence[str] | None = None) -> None:
         # What is still in the buffer has nowhere to go; without this the interpreter would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """Give results and talk a place to go even where the shell closed it, and a ? for letters that it does not have."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, it stays open as long as the process
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _remember_compilations() -> None:

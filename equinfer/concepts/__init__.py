@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from equinfer.concepts.nash import Nash
 from equinfer.concepts.protocol import AbstractConcept
-from equinfer.errors import UnknownName
+from equinfer.errors import BadInput, UnknownName
 from equinfer.opponents import OPPONENTS, AbstractOpponentModel
 from equinfer.policies import POLICIES, AbstractPolicyFamily
 
@@ -32,12 +32,17 @@ def concept(
 ) -> AbstractConcept:
     """The concept called `name`, with its columns by name or ready-made, or as the concept has them.
 
-    **Raises:** `UnknownName` with the known ones.
+    **Raises:** `UnknownName` with the known ones; `BadInput` for a column that is neither a name nor ready-made.
     """
     columns = {}
-    for column, choice, registry in (("opponent", opponent, OPPONENTS), ("policy", policy, POLICIES)):
+    for column, choice, registry, kind in (
+        ("opponent", opponent, OPPONENTS, AbstractOpponentModel),
+        ("policy", policy, POLICIES, AbstractPolicyFamily),
+    ):
         if isinstance(choice, str):
             choice = _among(column, choice, registry)()
+        if not isinstance(choice, kind | None):
+            raise BadInput(f"{column} must be one of {', '.join(registry)}, or an {kind.__name__}; got {choice!r}.")
         if choice is not None:
             columns[column] = choice
     return _among("concept", name, CONCEPTS)(**columns)
