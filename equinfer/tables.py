@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["MOST_PLAYERS", "Origin", "Tables", "refuse_unless_it_fits"]
+__all__ = ["MOST_PLAYERS", "Origin", "Tables", "refuse_unless_epochs_fit", "refuse_unless_it_fits"]
 
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
@@ -68,16 +68,23 @@ class Tables:
     @property
     def payoff_scale(self) -> float:
         r"""$\max_i \mathrm{osc}(r_i)\sum_t\gamma_i^t$ over legal joint actions: the natural unit of every gap."""
+        return float(np.max(self.payoff_scales))
+
+    @property
+    def payoff_scales(self) -> Float[np.ndarray, " N"]:
+        r"""$\mathrm{osc}(r_i)\sum_t\gamma_i^t$ of each player: what it has at stake."""
         mask = self.legal_joint
         osc = np.array([r[mask].max() - r[mask].min() for r in self.reward])
-        return float(np.max(osc * discounted_length(self.discount, self.horizon)))
+        return osc * discounted_length(self.discount, self.horizon)
 
 
 def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) -> Float[np.ndarray, " N"]:
     r"""$\sum_t\gamma_i^t$ over the horizon; $1/(1-\gamma_i)$ when it is infinite."""
     if horizon is None:
         return 1.0 / (1.0 - discount)
-    return np.array([math.fsum(g**t for t in range(horizon)) for g in discount])
+    with np.errstate(divide="ignore", invalid="ignore"):  # discounts 0, whose logarithm may be infinite, and 1
+        lengths = -np.expm1(horizon * np.log(discount)) / (1.0 - discount)
+    return np.where(discount == 1.0, float(horizon), lengths)
 
 
 def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[int, ...], what: str) -> None:
@@ -95,4 +102,20 @@ def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[
             f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
             f"{needed / 2**30:.3g} GiB for the transition and reward tables; "
             f"this machine has {available / 2**30:.3g} GiB."
+        )
+
+
+def refuse_unless_epochs_fit(horizon: int, num_players: int, num_states: int, num_actions: tuple[int, ...]) -> None:
+    """Refuse a horizon whose answer, a policy and values for every epoch, would not fit in half of the memory.
+
+    **Raises:** `BadInput` with the horizon and the estimate.
+    """
+    # Per epoch and state: a profile and its best responses; values, gains and what is needed on the way.
+    needed = 8 * horizon * num_states * (2 * sum(num_actions) + 6 * num_players)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available // 2:
+        raise BadInput(
+            f"horizon {horizon}: policies and values of {num_states} states in every epoch need about "
+            f"{needed / 2**30:.3g} GiB; this machine has {available / 2**30:.3g} GiB. "
+            "Leave `horizon` out for an infinite one, with a discount below 1."
         )

@@ -21,7 +21,7 @@ from equinfer.games.validation import (
     checked_legal,
     checked_reward,
 )
-from equinfer.tables import Origin, Tables
+from equinfer.tables import Origin, Tables, refuse_unless_epochs_fit
 from equinfer.types import AnyArray
 
 __all__ = ["Labels", "TabularGame"]
@@ -89,6 +89,8 @@ class TabularGame(eqx.Module):
             )
         self.labels = Labels(name, players, states, actions)
         self.horizon = checked_horizon(horizon)
+        if self.horizon is not None:
+            refuse_unless_epochs_fit(self.horizon, num_players, num_states, tuple(num_actions))
         self.discount = checked_discount(discount, num_players, self.horizon)
         self.initial = checked_initial(initial, num_states)
         self.legal = checked_legal(legal, num_states, tuple(num_actions), self.state_labels)

@@ -53,7 +53,7 @@ def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
 def checked_horizon(horizon: Any) -> int | None:
     if horizon is None:
         return None
-    if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1:
+    if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon < 2**63:
         raise BadInput(f"horizon must be a whole number of decision epochs, at least 1; got {horizon!r}.")
     return int(horizon)
 
