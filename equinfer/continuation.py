@@ -21,7 +21,7 @@ from equinfer.families import Fold, Sweep, register_page
 from equinfer.games.tabular import TabularGame
 from equinfer.many import judged
 from equinfer.records import Solution, Status
-from equinfer.solvers.tabular.neighbour import neighbour
+from equinfer.solvers.tabular.neighbour import beyond_switch, neighbour
 from equinfer.types import Profile
 
 __all__ = ["sweep"]
@@ -60,9 +60,9 @@ def sweep(
     The first equilibrium is what `solve` finds, or the one at `start`. Each next one is solved for on the supports of
     the last, repaired where they no longer fit (Newton's method), and taken if it is certified and close: no
     probability changes by more than 0.1. Otherwise the step is halved, as often as `precision` allows. Where no
-    equilibrium is close even then, the branch ends: that is a `Fold`, bracketed to within `precision`, and the sweep
-    goes on from what the path of regularised equilibria finds just beyond, with the last equilibrium as its magnet, or
-    else from what `solve` does.
+    equilibrium is close even then, the branch ends: that is a `Fold`, bracketed to within `precision`. If one player
+    switches there, the sweep goes on from where the switch ends; otherwise from what the path of regularised equilibria
+    finds just beyond, with the last equilibrium as its magnet, or else from what `solve` does.
 
     **Arguments:** `target` of `load`, or a function from the parameter's value to a game; `parameter`, its name;
     `values` (K,), in the order in which they are visited; `parameters`, the game's other ones; `precision`, in units of
@@ -169,11 +169,14 @@ class _Walk:
         goal if there is no game at that value.
         """
         at = blocked if self._exists(blocked) and self._seconds_left() > 0 else goal
-        fresh = _Point(at, self._afresh(self._game_at(at), last.solution))
-        if _comparable(last.solution, fresh.solution):
+        game = self._game_at(at)
+        fits = _fits(game, last.solution)
+        switched = self._solved_from(game, last.solution.profile, beyond_switch) if fits else None
+        fresh = _Point(at, switched or self._afresh(game, last.solution))
+        if fits:
             apart = distance(last.solution.profile, fresh.solution.profile)
             if apart > _NEAR:
-                self.folds.append(Fold(last.at, at, apart))
+                self.folds.append(Fold(last.at, at, apart, "fold" if switched is None else "switch"))
         return fresh
 
     def _exists(self, at: float) -> bool:
@@ -211,10 +214,15 @@ class _Walk:
             return None
         return _Point(at, found)
 
-    def _solved_from(self, game: TabularGame, profile: Profile) -> Solution | None:
+    def _solved_from(
+        self,
+        game: TabularGame,
+        profile: Profile,
+        method: Callable[[TabularGame, Profile], Profile | None] = neighbour,
+    ) -> Solution | None:
         """The certified equilibrium to which Newton's method leads from `profile`."""
         began = clock.perf_counter()
-        found = neighbour(game, profile)
+        found = method(game, profile)
         if found is None:
             return None
         tables = game.tables()
@@ -271,10 +279,6 @@ def _fits(game: TabularGame, solution: Solution) -> bool:
     if [policy.shape for policy in solution.profile] != [(*lead, *mask.shape) for mask in masks]:
         return False
     return not any(policy[..., ~mask].any() for policy, mask in zip(solution.profile, masks, strict=True))
-
-
-def _comparable(one: Solution, other: Solution) -> bool:
-    return [policy.shape for policy in one.profile] == [policy.shape for policy in other.profile]
 
 
 def _message(walk: _Walk, wanted: int, ended: Status) -> str:

@@ -1,6 +1,7 @@
 """Many answers at once: the equilibria of one game, and one equilibrium each of the games along a parameter."""
 
 import csv
+import dataclasses
 import io
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -142,14 +143,16 @@ class Equilibria(Sequence[Solution]):
 class Fold:
     """Where a branch of equilibria ends.
 
-    From `low` to `high` (in the order of the sweep) no equilibrium was found close to the last one: the branch has
-    turned back (two equilibria have met), or a player has become indifferent and switches.
+    From `low` to `high` (in the order of the sweep) no equilibrium was found close to the last one.
     """
 
     low: float
     high: float
     distance: float
     """The largest change of a probability from the last equilibrium of the old branch to where the sweep went on."""
+    kind: str = "fold"
+    """`switch` if the two are joined by a segment of equilibria along which one player passes from one action to
+    another; else `fold`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +203,7 @@ class Sweep(Sequence[Solution]):
             "certified": self.certified,
             "precision": self.precision,
             "seconds": self.seconds,
-            "folds": [{"low": fold.low, "high": fold.high, "distance": fold.distance} for fold in self.folds],
+            "folds": [dataclasses.asdict(fold) for fold in self.folds],
             "solutions": [
                 {"value": float(value), "branch": branch, **solution.to_json()}
                 for value, branch, solution in zip(self.parameter_values, self.branches, self.solutions, strict=True)

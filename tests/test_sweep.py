@@ -41,9 +41,35 @@ def test_the_end_of_a_branch_is_bracketed_and_the_sweep_goes_on_from_another():
     assert fold.low >= 0 > fold.high
     assert fold.low - fold.high <= 1e-5
     assert fold.distance == 1
+    assert fold.kind == "fold"
     assert swept.branches == (0, 0, 0, 1, 1)
     assert [solution.profile[0][0, 0] for solution in swept] == [1, 1, 1, 0, 0]
     assert swept.certified
+
+
+def test_a_switch_ends_where_somebody_else_becomes_indifferent():
+    # Against the first column the second row gains -x, against the second -1; the column player wants to match. At
+    # x = 0 the row player may mix, up to 1/2, from where on the column player does as well: q = -x / (1 - x).
+    def game(x):
+        return eq.TabularGame.from_payoffs(np.array([[[0.0, 0.0], [-x, -1.0]], np.eye(2)]))
+
+    values = np.array([1.0, 0.5, -0.5, -1.0])
+    swept = eq.sweep(game, "x", values)
+    (fold,) = swept.folds
+    assert fold.low >= 0 > fold.high
+    assert fold.kind == "switch"
+    assert fold.distance == pytest.approx(0.5, abs=1e-9)
+    np.testing.assert_allclose([one.profile[0][0, 1] for one in swept], [0, 0, 0.5, 0.5], atol=1e-14)
+    np.testing.assert_allclose([one.profile[1][0, 1] for one in swept], [0, 0, 1 / 3, 1 / 2], atol=1e-14)
+
+
+def test_a_switch_is_complete_where_nobody_minds():
+    def game(x):
+        return eq.TabularGame.from_payoffs(np.array([[[x, x], [0.0, 0.0]], [[1.0, 0.0], [1.0, 0.0]]]))
+
+    swept = eq.sweep(game, "x", [1.0, -1.0])
+    assert [(fold.kind, fold.distance) for fold in swept.folds] == [("switch", 1.0)]
+    assert [one.profile[0].tolist() for one in swept] == [[[1, 0]], [[0, 1]]]
 
 
 def test_a_mixed_equilibrium_is_followed_when_it_is_asked_for():
@@ -54,7 +80,6 @@ def test_a_mixed_equilibrium_is_followed_when_it_is_asked_for():
 
 
 def test_two_mixed_equilibria_of_three_players_meet_and_vanish():
-    above = [[0.8, 0.2]] * 3
     values = np.array([0.09, 0.01, -0.01])
     swept = eq.sweep(saddle_node, "x", values, start=[[0.8, 0.2]] * 3, precision=1e-5)
     np.testing.assert_allclose([one.profile[0][0, 0] for one in swept[:2]], 0.5 + np.sqrt(values[:2]), atol=1e-9)

@@ -186,7 +186,7 @@ def _print_sweep(swept: Sweep) -> None:
     console.print()
     for fold in swept.folds:
         console.print(
-            f"fold between {swept.parameter} = {fold.low:.9g} and {fold.high:.9g}: a probability changes by "
+            f"{fold.kind} between {swept.parameter} = {fold.low:.9g} and {fold.high:.9g}: a probability changes by "
             f"{fold.distance:.3g}"
         )
     _print_verdict(console, swept, good=swept.certified)

@@ -5,14 +5,17 @@ from typing import Any
 import numpy as np
 
 from equinfer.contraction import expected
-from equinfer.solvers.tabular.polish import polish
+from equinfer.solvers.tabular.polish import exact_values, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.types import Profile
 
-__all__ = ["neighbour"]
+__all__ = ["beyond_switch", "neighbour"]
 
 _LARGEST_SYSTEM = 1_500
 """Mixing probabilities that are solved for at once: a second a step."""
+_PARTS = 16
+"""Parts of a switch, at the ends of which everybody else's incentives are looked at."""
+_HALVINGS = 40
 
 
 def neighbour(game: Any, profile: Profile) -> Profile | None:
@@ -43,3 +46,50 @@ def _solved(scaled: ScaledGame, profile: Profile) -> Profile | None:
         return None
     found = polish(scaled, flat, flat > 0)
     return None if found is None else tuple(np.array(policy) for policy in scaled.split(found.policy))
+
+
+def beyond_switch(game: Any, profile: Profile) -> Profile | None:
+    r"""Where an equilibrium goes when one player is about to switch in one state, nobody else mixing with it.
+
+    There the player is indifferent, and equilibria form a segment on which it plays its better action more and more.
+    The segment ends when the switch is complete, or when an action of somebody else becomes a best response; from there
+    both mix. Either is solved for by Newton's method.
+
+    **Returns:** the equilibrium beyond, of this game, in which the better action already is one; None if there is none,
+    or the game has a finite horizon.
+    """
+    if game.horizon is not None:
+        return None
+    scaled = ScaledGame.of(game)
+    flat = np.concatenate([np.asarray(policy) for policy in profile], axis=1)
+    idle = scaled.legal & (flat == 0)
+    state, action = np.unravel_index(np.argmax(np.where(idle, _gains(scaled, flat), -np.inf)), flat.shape)
+    own = scaled.columns[int(scaled.owner[action])]
+    switched = flat.copy()
+    switched[state, own] = 0.0
+    switched[state, action] = 1.0
+    idle[state, own] = False
+
+    def tempted(part: float) -> np.ndarray:
+        """What others gain by actions that they do not play, with the switch done in part."""
+        return np.where(idle, _gains(scaled, (1 - part) * flat + part * switched), -np.inf)
+
+    support = switched > 0
+    done, broken = 0.0, next((part for part in np.linspace(0, 1, _PARTS + 1)[1:] if tempted(part).max() > 0), None)
+    if broken is None:
+        done = 1.0
+    else:
+        done = broken - 1 / _PARTS
+        for _ in range(_HALVINGS):
+            middle = (done + broken) / 2
+            done, broken = (done, middle) if tempted(middle).max() > 0 else (middle, broken)
+        support |= flat > 0
+        support[np.unravel_index(np.argmax(tempted(broken)), flat.shape)] = True
+    found = polish(scaled, (1 - done) * flat + done * switched, support)
+    return None if found is None else tuple(np.array(policy) for policy in scaled.split(found.policy))
+
+
+def _gains(scaled: ScaledGame, flat: np.ndarray) -> np.ndarray:
+    """What each action would gain over what is played."""
+    values = exact_values(scaled, flat)
+    return values.action_values - values.value[:, scaled.owner]
