@@ -10,7 +10,7 @@ from cyclopts import App, Parameter
 
 import equinfer
 from equinfer.cli.usage import UsageError
-from equinfer.cli.words import assignments
+from equinfer.cli.words import LOAD_ITSELF, assignments
 
 app = App(
     name="equinfer",
@@ -274,7 +274,7 @@ def doctor() -> int:
 
 
 def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
-    return equinfer.load(target, **assignments(settings, "--set", reserved=("target", "name", "path")))
+    return equinfer.load(target, **assignments(settings, "--set", reserved=LOAD_ITSELF))
 
 
 def _exit_code(solution: "equinfer.Solution") -> int:

@@ -13,7 +13,7 @@ from rich.text import Text
 from equinfer.cli import output, progress
 from equinfer.cli.display import clean, hue, mixed, on_stdout, print_facts, print_json, sizes
 from equinfer.cli.usage import UsageError
-from equinfer.cli.words import assignments
+from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
 from equinfer.families import Equilibria, Sweep, start_values
 from equinfer.games.tabular import TabularGame
@@ -100,7 +100,7 @@ def split_settings(settings: Sequence[str] | None) -> tuple[str, str, dict[str, 
 
     **Raises:** `UsageError` unless exactly one of the words is name=from:to:number.
     """
-    typed = assignments(settings, "--set")
+    typed = assignments(settings, "--set", reserved=LOAD_ITSELF)
     ranges = [name for name, value in typed.items() if isinstance(value, str) and ":" in value]
     if len(ranges) != 1:
         found = f"got {len(ranges)}: {', '.join(ranges)}" if ranges else "none was given"

@@ -6,7 +6,10 @@ from typing import Any
 
 from equinfer.cli.usage import UsageError
 
-__all__ = ["assignments", "value"]
+__all__ = ["LOAD_ITSELF", "assignments", "value"]
+
+LOAD_ITSELF = ("target", "name", "path")
+"""What is no parameter of a game, but says which game it is."""
 
 
 def assignments(words: Sequence[str] | None, option: str, reserved: Collection[str] = ()) -> dict[str, Any]:
