@@ -2,6 +2,7 @@
 
 import itertools
 
+import numba
 import numpy as np
 import pytest
 
@@ -84,7 +85,59 @@ def test_price_duopoly_opens_only_the_movers_prices():
 
 @pytest.mark.parametrize("discount", [0.9, 0.95, 0.999])
 def test_price_war_ends_with_the_published_chance(discount):
-    """Maskin and Tirole print the chance to stay at 1/6 as (5 + d)/(5 d + 9 d^2)."""
-    (kinked,) = catalog.equilibria("price_duopoly", discount=discount)
+    """Maskin and Tirole print the chances to stay at 1/6 and, in the cycle, at 0: d is the discount, g = d^2."""
+    kinked, cycle = catalog.equilibria("price_duopoly", discount=discount)
     stays = kinked.profile[0][1, 1]
     assert stays == pytest.approx((5 + discount) / (5 * discount + 9 * discount**2), abs=1e-15)
+    stays, g = cycle.profile[0][0, 0], discount**2
+    assert stays == pytest.approx((3 * g - 1) * (1 + g + g**2) / (8 + 7 * g + 2 * g**2 + 3 * g**3), abs=1e-15)
+
+
+@numba.njit
+def _worth(profit, discount, rival):
+    """What each price earns against the reaction `rival`, (rival's price, own price), at the best continuation."""
+    value, worth = np.zeros(7), np.zeros((7, 7))
+    for _ in range(300):  # 0.95^600 of the profits at stake is below the tolerance
+        for c in range(7):
+            for p in range(7):
+                next_price = rival[p]
+                worth[c, p] = profit[p, c] + discount * (profit[p, next_price] + discount * value[next_price])
+        for c in range(7):
+            value[c] = worth[c].max()
+    return worth
+
+
+@numba.njit
+def _pure_equilibria(profit, discount, tolerance):
+    """Pairs of pure reactions, each a best response to the other: all of one firm, best responses of the other."""
+    found, pairs = 0, 0
+    first, second = np.zeros(7, np.int64), np.zeros(7, np.int64)
+    for code in range(7**7):
+        for c in range(7):
+            first[c] = code // 7**c % 7
+        worth = _worth(profit, discount, first)
+        ways = np.ones(8, np.int64)
+        for c in range(7):
+            ways[c + 1] = ways[c] * np.sum(worth[c] >= worth[c].max() - tolerance)
+        for way in range(ways[7]):
+            for c in range(7):
+                best = np.flatnonzero(worth[c] >= worth[c].max() - tolerance)
+                second[c] = best[way // ways[c] % len(best)]
+            back = _worth(profit, discount, second)
+            pairs += 1
+            regret = 0.0
+            for c in range(7):
+                regret = max(regret, back[c].max() - back[c, first[c]])
+            found += regret <= tolerance
+    return found, pairs
+
+
+@pytest.mark.slow
+def test_the_duopoly_has_no_pure_equilibrium():
+    """All 7^7 reactions of a firm, with every pure best response to each: both listed equilibria have to mix."""
+    price = np.arange(7)
+    own, other = np.indices((7, 7))
+    profit = (price * (6.0 - price))[:, None] * np.where(own < other, 1.0, np.where(own == other, 0.5, 0.0))
+    found, pairs = _pure_equilibria(profit, 0.95, 1e-6)
+    assert pairs > 7**7
+    assert found == 0

@@ -7,6 +7,7 @@ averages best responses instead of responding to the average. The temperature th
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from equinfer.games.catalog.entry import KnownEquilibrium, entry, require
 from equinfer.games.catalog.two_by_two import two_by_two_equilibria
@@ -34,13 +35,35 @@ def copycat(*, M: float = 10.0) -> TabularGame:
 
 
 def _dummy_equilibria(game: TabularGame, M: float, beta: float) -> tuple[KnownEquilibrium, ...]:
-    """Any mixture y of the dummy with a best response to it; here both pure ones and the one of indifference."""
+    r"""Any mixture y of the dummy with any best response to it, for the dummy never minds.
+
+    Meeting at the first action earns $My_0$, at the second $\beta y_1$, alike at $y_0=t=\beta/(M+\beta)$. So there are
+    three segments: the first action with $y_0\ge t$, the second one with $y_0\le t$, and any mixture with $y_0=t$.
+    """
+    tie = beta / (M + beta)
     one, half = np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]])
-    tie = np.array([[beta, M]]) / (M + beta)
+
+    def earning(payoff: float) -> Float[np.ndarray, "2 1"]:
+        return np.array([[payoff], [0.0]])
+
     return (
-        KnownEquilibrium((one, one), np.array([[M], [0.0]]), "best response to the dummy's first action"),
-        KnownEquilibrium((1 - one, 1 - one), np.array([[beta], [0.0]]), "best response to its second action"),
-        KnownEquilibrium((half, tie), np.array([[M * beta / (M + beta)], [0.0]]), "player 0 is indifferent"),
+        KnownEquilibrium(
+            (one, one),
+            earning(M),
+            "best response to at least t of the dummy's first action",
+            complete=True,
+            family=lambda profile: earning(M * max(profile[1][0, 0], tie)),
+        ),
+        KnownEquilibrium(
+            (1 - one, 1 - one),
+            earning(beta),
+            "best response to at most t of it",
+            complete=True,
+            family=lambda profile: earning(beta * (1 - min(profile[1][0, 0], tie))),
+        ),
+        KnownEquilibrium(
+            (half, np.array([[tie, 1 - tie]])), earning(M * tie), "player 0 is indifferent", complete=True
+        ),
     )
 
 

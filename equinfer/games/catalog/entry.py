@@ -18,21 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["Entry", "KnownEquilibrium", "entry", "require"]
 
+Profile = tuple[Float[np.ndarray, "..."], ...]
+
 
 @dataclass(frozen=True, eq=False)
 class KnownEquilibrium:
     """An equilibrium derived on paper: its profile, its value vectors, or both; `note` says how it is derived.
 
-    `complete` is True on every member of a list that holds all Nash equilibria of the game; a continuum of equilibria
-    with the same values stands in the list once, by its values.
+    `complete` is True on every member of a list that holds all Nash equilibria of the game. A continuum of equilibria
+    stands in the list once: by its values if they are the same, else by one member and a `family`.
     """
 
-    profile: tuple[Float[np.ndarray, "..."], ...] | None
+    profile: Profile | None
     """Arrays (S, A_i), with a leading H in a finite-horizon game."""
     values: Float[np.ndarray, "..."] | None
     """(N, S), or (N, H, S)."""
     note: str
     complete: bool = False
+    family: Callable[[Profile], Float[np.ndarray, "..."]] | None = None
+    """Of a continuum with different values: those of its member that is nearest to a profile."""
+
+    def values_near(self, profile: Profile) -> Float[np.ndarray, "..."] | None:
+        """Its values; of a continuum, those of the member nearest to `profile`."""
+        return self.values if self.family is None else self.family(profile)
 
 
 @dataclass(frozen=True)
