@@ -146,9 +146,12 @@ class _Walk:
     def _arrive(self, point: _Point) -> None:
         self.points.append(point)
         self.branches.append(len(self.folds))
+        self._tell(point.at)
+
+    def _tell(self, at: float) -> None:
         if self._watch is not None:
             seconds = clock.perf_counter() - self._began
-            self._watch({"value": point.at, "folds": float(len(self.folds)), "seconds": seconds})
+            self._watch({"value": at, "folds": float(len(self.folds)), "seconds": seconds})
 
     def _next(self, at: float) -> _Point:
         game = self._game_at(at)
@@ -177,6 +180,7 @@ class _Walk:
             apart = distance(last.solution.profile, fresh.solution.profile)
             if apart > _NEAR:
                 self.folds.append(Fold(last.at, at, apart, "fold" if switched is None else "switch"))
+        self._tell(at)
         return fresh
 
     def _exists(self, at: float) -> bool:
@@ -237,10 +241,17 @@ class _Walk:
         if last is not None and _fits(game, last):
             uniform = game.uniform_profile()
             magnet = [(1 - _BESIDE) * old + _BESIDE * flat for old, flat in zip(last.profile, uniform, strict=True)]
-            found = solve(game, magnet=magnet, eps=self._eps, time=self._share(), seed=self._seed)
+            found = self._solve(game, magnet=magnet)
             if found.certified:
                 return found
-        return solve(game, eps=self._eps, time=self._share(), seed=self._seed)
+        return self._solve(game)
+
+    def _solve(self, game: TabularGame, **options: Any) -> Solution:
+        """`solve` keeps Ctrl-C to itself; here it ends the sweep, with the points before."""
+        found = solve(game, eps=self._eps, time=self._share(), seed=self._seed, **options)
+        if found.status is Status.interrupted:
+            raise KeyboardInterrupt
+        return found
 
     def _seconds_left(self) -> float:
         return np.inf if self._time is None else self._time - (clock.perf_counter() - self._began)

@@ -26,6 +26,8 @@ _MOST_SUPPORTS = 30_000
 """Profiles of supports that are all tried: some seconds of work. Beyond, only random searches are made."""
 _STARTS = 12
 """Random profiles from which Newton's method begins on each."""
+_REPEATS = 2
+"""How often all supports are tried again, from other profiles, while the number of equilibria is even."""
 _ROOM = 600
 """Equilibria between two looks at the clock."""
 _SMALL = 400
@@ -41,7 +43,8 @@ class EquilibriumSearch(AbstractHostSolver):
     r"""Searches for equilibria from many starting points; every candidate counts, and none of them ends the search.
 
     * One-shot games of at most 30 000 profiles of supports: Newton's method on every one of them, from twelve random
-      profiles each. All pure equilibria are among what this finds.
+      profiles each, and again while an even number is found: a regular game has an odd number of equilibria (Wilson
+      1971). All pure equilibria are among what this finds.
     * Two-player one-shot games: the end of the Lemke-Howson path of every label.
     * All games, `searches` times in turn: stage-Nash policy iteration with stage equilibria drawn at random; the path
       of regularised equilibria from a magnet drawn uniformly; and, in small games, Newton's method on random supports,
@@ -73,6 +76,9 @@ class EquilibriumSearch(AbstractHostSolver):
         if game.is_one_shot and game.num_states == 1:
             if supports <= _MOST_SUPPORTS:
                 yield _on_all_supports(game, random)
+                for _ in range(_REPEATS):
+                    if len(known) % 2 == 0:  # a regular game has an odd number: something was missed
+                        yield _on_all_supports(game, random)
             if game.num_players == 2:
                 for label in range(sum(int(np.sum(mask)) for mask in game.legal)):
                     yield LemkeHowson(initial_label=label).iterates(game, seed=0)
