@@ -256,6 +256,7 @@ def test_the_json_object_is_the_contract(dilemma):
         "players": ["0", "1"],
         "states": ["0"],
         "actions": [["cooperate", "defect"]] * 2,
+        "origin": None,
     }
     assert set(record["seconds"]) == {"total", "solve"}
     assert record["profile"] == [[[1.0, 0.0]], [[1.0, 0.0]]]
