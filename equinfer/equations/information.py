@@ -1,5 +1,6 @@
 """Entropy, divergence and distance between laws, over the last axis, in nats."""
 
+import numpy as np
 from jaxtyping import Bool, Float
 
 from equinfer.types import AnyArray, namespace_of
@@ -37,12 +38,16 @@ def kl_divergence_of_logs(
 ) -> Float[AnyArray, "*batch"]:
     r"""`kl_divergence` of laws that are given by their logarithms: finite even where the second one underflows.
 
-    The second need not sum to one: relative to ones over the actions, the divergence is minus the entropy.
+    The second need not sum to one: relative to ones over the actions, the divergence is minus the entropy. There is no
+    derivative where an action is never played.
     """
     xp = namespace_of(log_law, log_other)
     law = xp.exp(log_law)
-    ratio = xp.where(law > 0, log_law, 0.0) - xp.where(law > 0, log_other, 0.0)
-    return xp.sum(law * ratio, axis=-1)
+    # One mask, over the product: VPG does little else when games are small, and masks on both logarithms halve its
+    # speed. What is masked may be infinity less infinity.
+    with np.errstate(invalid="ignore"):
+        terms = law * (log_law - log_other)
+    return xp.sum(xp.where(law > 0, terms, 0.0), axis=-1)
 
 
 def total_variation(law: Float[AnyArray, "*batch A"], other: Float[AnyArray, "*batch A"]) -> Float[AnyArray, "*batch"]:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_play import random_law
 
-from equinfer.equations.information import entropy, kl_divergence, mutual_information, total_variation
+from equinfer.equations.information import (
+    entropy,
+    kl_divergence,
+    kl_divergence_of_logs,
+    logarithm,
+    mutual_information,
+    total_variation,
+)
 
 fixed = settings(derandomize=True, deadline=None, max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
@@ -22,6 +29,19 @@ def test_entropy_of_known_laws():
 def test_divergence_by_hand_and_infinite_where_not_covered():
     p, q = np.array([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0]]), np.array([[0.25, 0.75], [1.0, 0.0], [0.25, 0.75]])
     np.testing.assert_allclose(kl_divergence(p, q), [0.5 * np.log(4 / 3), np.inf, np.log(4)], rtol=1e-15)
+
+
+def test_divergence_of_logarithms_is_the_same_and_does_not_underflow():
+    p, q = (
+        np.array([[0.5, 0.5], [0.5, 0.5], [1.0, 0.0], [1.0, 0.0]]),
+        np.array([[0.25, 0.75], [1, 0], [0.25, 0.75], [1, 0]]),
+    )
+    np.testing.assert_allclose(kl_divergence_of_logs(logarithm(p), logarithm(q)), kl_divergence(p, q), rtol=1e-15)
+    np.testing.assert_allclose(kl_divergence_of_logs(logarithm(p), np.zeros((4, 2))), -entropy(p), rtol=1e-15)
+    # The second law plays the first action with a probability of e^-1000, which is 0 in double precision.
+    lost = kl_divergence_of_logs(np.log([[0.5, 0.5]]), np.array([[-1000.0, 0.0]]))
+    np.testing.assert_allclose(lost, [500 - np.log(2)], rtol=1e-15)
+    np.testing.assert_array_equal(logarithm(np.ones(3), np.array([True, False, True])), [0.0, -np.inf, 0.0])
 
 
 @fixed
