@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from equinfer import records
 from equinfer.concepts import CONCEPTS, Nash
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Task, Watch
@@ -21,7 +22,7 @@ from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
 from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
-from equinfer.records import Certificate, GameLabels, Solution, Status, load_solution, register_view
+from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.solvers import solver_class
 from equinfer.tables import Tables
 
@@ -33,7 +34,7 @@ Path_ = str | os.PathLike[str]
 AUTO = ("stage-nash", "homotopy")
 """What `solver="auto"` tries for a Nash equilibrium, in this order: the fast one, then the path that cannot cycle."""
 ENOUGH = 1e-10
-"""Of the payoff scale: with a gap above this `auto` goes on to its next solver. It does not depend on eps."""
+"""Of its payoff scale: if a player has a larger gap, `auto` goes on to its next solver, whatever eps is."""
 
 
 def load(target: Path_, **parameters: Any) -> TabularGame:
@@ -151,6 +152,21 @@ def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) 
     return _judge(tables)(answer)
 
 
+def load_solution(path: Path_, *, game: TabularGame | Path_ | None = None) -> Solution:
+    """Read back what `Solution.save` wrote.
+
+    **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game. Without it the verdict
+    is what the file says, and `recorded` is true.
+
+    **Raises:** `BadInput` if the file is missing, damaged, or something else; or its profile is none of `game`.
+    """
+    solution = records.load_solution(path)
+    if game is None:
+        return solution
+    tables = (game if isinstance(game, TabularGame) else load(game)).tables()
+    return solution.rejudged(_judge(tables)(solution.profile), tables)
+
+
 def _run(
     attempts: Sequence[Solver],
     game: TabularGame,
@@ -163,21 +179,29 @@ def _run(
 
     Each attempt but the last may use half of the time that is left.
     """
-    judge, enough = _judge(tables), ENOUGH * tables.payoff_scale
+    judge = _judge(tables)
     spent = 0.0
     best, won = None, attempts[0]
     for left, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
         share = None if time is None else (time - spent) / (2 if left else 1)
         outcome = _drive(solver, game, tables, judge, share, seed, watch)
         spent += outcome.seconds
-        if best is None or outcome.certificate.gap < best.certificate.gap:
+        if best is None or _rank(outcome) < _rank(best):
             best, won = outcome, solver
         best = best._replace(ended=outcome.ended)
-        solved = best.certificate.gap <= max(enough, best.certificate.numerical_error)
-        if solved or outcome.ended is Status.interrupted or (time is not None and spent >= time):
+        if (
+            best.certificate.settled(ENOUGH)
+            or outcome.ended is Status.interrupted
+            or (time is not None and spent >= time)
+        ):
             break
     assert best is not None
     return best, won, spent
+
+
+def _rank(outcome: Outcome) -> tuple[bool, float]:
+    """Solved for every player comes before any gap of the others."""
+    return not outcome.certificate.settled(ENOUGH), outcome.certificate.gap
 
 
 def _drive(
@@ -191,7 +215,7 @@ def _drive(
 ) -> Outcome:
     from equinfer.drivers import host, scan
 
-    task = Task(judge, _uniform(game), tables.payoff_scale, seed, time, watch)
+    task = Task(judge, _uniform(game), seed, time, watch)
     if isinstance(solver, AbstractHostSolver):
         return host.drive(solver, game, task)
     return scan.drive(solver, game, task)

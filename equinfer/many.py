@@ -68,7 +68,7 @@ def solve_all(
         searches = 12 if game.is_one_shot else 48
     solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(_nonnegative("searches", searches)))
     judge = partial(certify_nash, tables)
-    task = Task(judge, game.uniform_profile(), tables.payoff_scale, seed, time, watch)
+    task = Task(judge, game.uniform_profile(), seed, time, watch)
     with jax.enable_x64(True):
         harvested = harvest(solver, game, task, eps=eps)
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)

@@ -8,7 +8,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.certificate import Certificate, Deviation, freeze
 from equinfer.errors import BadInput
 from equinfer.tables import Origin, Tables
 
@@ -78,41 +79,6 @@ class GameLabels(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Deviation:
-    """The best that one player can do alone against an answer."""
-
-    policy: Float[np.ndarray, "..."]
-    """([H,] S, A_i), or (S, A_i, A_i) for swap deviations."""
-    gain: Float[np.ndarray, "..."]
-    """What it gains, ([H,] S), in the unit of the gap."""
-
-
-@dataclass(frozen=True, eq=False)
-class Certificate:
-    """A distance from equilibrium, computed by code that shares nothing with any solver."""
-
-    concept: str
-    kind: str
-    """`exact`, `upper_bound`, `lower_bound` or `estimate`."""
-    gap: float
-    per_player: Float[np.ndarray, " N"]
-    numerical_error: float
-    """Bound on the rounding error of `gap`."""
-    values: Float[np.ndarray, "N *HS"]
-    """Values of the answer itself, (N, [H,] S), as the certificate computed them."""
-    deviations: tuple[Deviation, ...]
-    unit: str = "reward"
-
-    def holds(self, eps: float) -> bool:
-        """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`."""
-        return bool(self.kind in ("exact", "upper_bound") and self.gap + self.numerical_error <= eps)
-
-    def deviation(self, player: int) -> Deviation:
-        """The best deviation of `player`: `.policy`, and `.gain` per state."""
-        return self.deviations[player]
-
-
-@dataclass(frozen=True, eq=False)
 class Solution:
     """An answer, its certificate, and how it was found."""
 
@@ -137,6 +103,11 @@ class Solution:
     """Of an extensive form: one dict per player, information set -> {action: probability}."""
     bound: float | None = None
     """The theory's bound on the gap, where the solver has one (Theorem A, A')."""
+    recorded: bool = False
+    """The certificate is what a file says, not what was computed here."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "profile", "values")
 
     @property
     def gap(self) -> float:
@@ -147,11 +118,35 @@ class Solution:
         """The certificate is a proof (exact or an upper bound) and says gap + rounding error <= eps."""
         return self.certificate.holds(self.eps)
 
-    def __repr__(self) -> str:
+    def rejudged(self, certificate: Certificate, tables: Tables) -> "Solution":
+        """The same answer under a certificate that was computed here, of the game `tables`."""
+        return replace(
+            self,
+            values=certificate.values,
+            certificate=certificate,
+            status=Status.certified if certificate.holds(self.eps) else Status.above_eps,
+            payoff_scale=tables.payoff_scale,
+            tables=tables,
+            recorded=False,
+        )
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What one should know about an answer although it is certified: a sentence each."""
+        return self.certificate.warnings(self.eps, self.game.players)
+
+    @property
+    def verdict(self) -> str:
+        """`certified`, or how the solve ended; `as recorded` if that is what a file says."""
         verdict = "certified" if self.certified else self.status.value
+        return f"{verdict}, as recorded" if self.recorded else verdict
+
+    def __repr__(self) -> str:
+        warnings = "".join(f" Warning: {sentence}" for sentence in self.warnings)
+        gap = f"gap {self.gap:.3g} ± {self.certificate.numerical_error:.1g} (eps {self.eps:.3g})"
         return (
             f"<Solution of {self.game.name!r}: {self.concept} by {self.solver} in {self.seconds['total']:.3g} s, "
-            f"gap {self.gap:.3g} ± {self.certificate.numerical_error:.1g} (eps {self.eps:.3g}), {verdict}>"
+            f"{gap}, {self.verdict}.{warnings}>"
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -174,9 +169,12 @@ class Solution:
             "gap_kind": self.certificate.kind,
             "gap_unit": self.certificate.unit,
             "per_player_gap": self.certificate.per_player,
+            "per_player_error": self.certificate.per_player_error,
             "numerical_error": self.certificate.numerical_error,
             "eps": self.eps,
             "payoff_scale": self.payoff_scale,
+            "payoff_scales": self.certificate.payoff_scales,
+            "warnings": self.warnings,
             "bound": self.bound,
             "seconds": self.seconds,
             "profile": self.profile,
@@ -195,12 +193,13 @@ class Solution:
         arrays: dict[str, np.ndarray] = {f"profile_{i}": policy for i, policy in enumerate(self.profile)}
         arrays["values"] = self.values
         arrays["per_player_gap"] = self.certificate.per_player
+        arrays["per_player_error"] = self.certificate.per_player_error
         for i, deviation in enumerate(self.certificate.deviations):
             arrays[f"deviation_{i}"] = deviation.policy
             arrays[f"gain_{i}"] = deviation.gain
         arrays |= {f"trace_{name}": np.asarray(series) for name, series in self.trace.items()}
         meta = self.to_json()
-        for in_arrays in ("profile", "values", "per_player_gap"):
+        for in_arrays in ("profile", "values", "per_player_gap", "per_player_error"):
             del meta[in_arrays]
         if self.tables is not None and self.tables.reward.nbytes + self.tables.kernel.nbytes <= TABLES_LIMIT:
             meta["horizon"] = self.tables.horizon
@@ -243,7 +242,7 @@ class Solution:
 
 
 def load_solution(path: str | os.PathLike[str]) -> Solution:
-    """Read back what `Solution.save` wrote.
+    """Read back what `Solution.save` wrote, the verdict included: nothing is judged again, `recorded` says so.
 
     **Raises:** `BadInput` if the file is missing, damaged, or something else.
     """
@@ -292,11 +291,13 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         gap=_number(meta["gap"]),
         per_player=arrays["per_player_gap"],
         numerical_error=_number(meta["numerical_error"]),
+        per_player_error=arrays["per_player_error"],
         values=arrays["values"],
         deviations=tuple(
             Deviation(arrays[f"deviation_{i}"], arrays[f"gain_{i}"]) for i in players if f"gain_{i}" in arrays
         ),
         unit=meta["gap_unit"],
+        payoff_scales=None if meta["payoff_scales"] is None else np.array(meta["payoff_scales"], np.float64),
     )
     return Solution(
         game=labels,
@@ -313,6 +314,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         tables=tables,
         behaviour=meta.get("behaviour"),
         bound=meta["bound"],
+        recorded=True,
     )
 
 

@@ -73,9 +73,13 @@ class Tables:
     @property
     def payoff_scales(self) -> Float[np.ndarray, " N"]:
         r"""$\mathrm{osc}(r_i)\sum_t\gamma_i^t$ of each player: what it has at stake."""
+        return self.reward_ranges * discounted_length(self.discount, self.horizon)
+
+    @property
+    def reward_ranges(self) -> Float[np.ndarray, " N"]:
+        r"""$\mathrm{osc}(r_i)$ of each player: largest less smallest reward over legal joint actions."""
         mask = self.legal_joint
-        osc = np.array([r[mask].max() - r[mask].min() for r in self.reward])
-        return osc * discounted_length(self.discount, self.horizon)
+        return np.array([float(r[mask].max()) - float(r[mask].min()) for r in self.reward])
 
 
 def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) -> Float[np.ndarray, " N"]:

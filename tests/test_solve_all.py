@@ -103,7 +103,7 @@ def test_the_search_finds_what_the_enumeration_proves():
     for seed in range(6):
         game = game_of(np.random.default_rng(seed).normal(size=(2, 4, 3)))
         tables = game.tables()
-        task = Task(lambda profile, tables=tables: certify_nash(tables, profile), game.uniform_profile(), 1.0)
+        task = Task(lambda profile, tables=tables: certify_nash(tables, profile), game.uniform_profile())
         searched = harvest(EquilibriumSearch(searches=0), game, task, eps=1e-8)
         assert rounded(one.profile for one in searched.found) == rounded(one.profile for one in eq.solve_all(game))
 

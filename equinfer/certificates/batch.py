@@ -89,7 +89,7 @@ def _judge(
             gains[player] = unit * gain
             values[player] = unit * of_profile + centre
             bounds[:] = np.maximum(bounds, unit * error)
-        bounds[:] = np.where(bounds > 0, np.nextafter(outward(1.0) * bounds, np.inf), 0.0)
+        bounds[:] = np.where(spreads.max(axis=0) > 0, np.nextafter(outward(1.0) * bounds, np.inf), 0.0)
 
 
 def _centred(

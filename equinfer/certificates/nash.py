@@ -11,6 +11,7 @@ those backups themselves, and only the rounding errors remain.
 """
 
 import functools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -57,7 +58,7 @@ def certify_nash(tables: Tables, profile: Any) -> Certificate:
     game = raw_game(tables)
     policies = checked_profile(tables, profile)
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
-        return _certificate(game, _verdicts(game, policies))
+        return _certificate(game, _verdicts(game, policies), tables.payoff_scales)
 
 
 def _verdicts(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]:
@@ -135,12 +136,14 @@ def _looking_ahead(game: RawGame, ahead: Float[np.ndarray, "N 2 S"] | None) -> I
         yield game.reward[player][..., None] + discount * expected[..., player, :]
 
 
-def _certificate(game: RawGame, verdicts: Sequence[_Verdict]) -> Certificate:
+def _certificate(game: RawGame, verdicts: Sequence[_Verdict], payoff_scales: Float[np.ndarray, " N"]) -> Certificate:
     gaps = np.array([verdict.gain.max() for verdict in verdicts])
     errors = np.array([verdict.error for verdict in verdicts]) + UNIT_ROUNDOFF * gaps
     per_player = game.unit * gaps
-    bound = float((game.unit * errors).max())
-    if not np.isfinite([*per_player, bound]).all():
+    per_player_error = np.array(
+        [_in_rewards(u, error) for u, error in zip(game.unit.tolist(), errors.tolist(), strict=True)]
+    )
+    if not np.isfinite([*per_player, *per_player_error]).all():
         raise BadInput(
             "the values of this game are beyond float64: a discount is too close to one, or payoffs too far."
         )
@@ -149,7 +152,8 @@ def _certificate(game: RawGame, verdicts: Sequence[_Verdict]) -> Certificate:
         kind="exact",
         gap=float(per_player.max()),
         per_player=per_player,
-        numerical_error=float(np.nextafter(outward(bound), np.inf)) if bound else 0.0,
+        numerical_error=float(per_player_error.max()),
+        per_player_error=per_player_error,
         values=np.stack(
             [u * v.values + c * v.length for u, c, v in zip(game.unit, game.centre, verdicts, strict=True)]
         ),
@@ -157,7 +161,13 @@ def _certificate(game: RawGame, verdicts: Sequence[_Verdict]) -> Certificate:
             Deviation(policy=one_hot(v.actions, legal.shape[1]), gain=unit * v.gain)
             for v, legal, unit in zip(verdicts, game.legal, game.unit, strict=True)
         ),
+        payoff_scales=payoff_scales,
     )
+
+
+def _in_rewards(unit: float, error: float) -> float:
+    """An error bound in units of reward: 0 for constant payoffs only, whatever underflows."""
+    return math.nextafter(outward(unit * error), math.inf) if unit else 0.0
 
 
 def _midrange(values: Float[np.ndarray, " S"]) -> float:

@@ -72,6 +72,7 @@ def print_solution(solution: Solution) -> None:
     facts.append(("seconds", f"{seconds['total']:.3g} in all, {seconds['solve']:.3g} of them solving"))
     print_facts(console, facts)
     _print_status(console, solution.status, solution.certified)
+    _print_warnings(console, solution.warnings)
     if not solution.certified:
         console.print()
         _print_deviations(console, solution.game, solution.certificate)
@@ -89,6 +90,7 @@ def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> N
     console.print(
         Text(f"{certificate.concept} to within eps" if holds else f"no {certificate.concept} to within eps", hue(holds))
     )
+    _print_warnings(console, certificate.warnings(eps, labels.players))
 
 
 def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> dict[str, Any]:
@@ -103,9 +105,12 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
         "gap_kind": certificate.kind,
         "gap_unit": certificate.unit,
         "per_player_gap": certificate.per_player,
+        "per_player_error": certificate.per_player_error,
         "numerical_error": certificate.numerical_error,
         "eps": eps,
         "payoff_scale": tables.payoff_scale,
+        "payoff_scales": certificate.payoff_scales,
+        "warnings": certificate.warnings(eps, labels.players),
         "values": certificate.values,
         "deviations": [{"policy": each.policy, "gain": each.gain} for each in certificate.deviations],
     }
@@ -232,7 +237,7 @@ def _print_deviations(console: Console, labels: GameLabels, certificate: Certifi
     for i, player in enumerate(labels.players):
         gap = float(certificate.per_player[i])
         words = "nothing: its policy is a best response"
-        if gap > certificate.numerical_error and i < len(certificate.deviations):
+        if gap > certificate.per_player_error[i] and i < len(certificate.deviations):
             words = _in_words(certificate.deviations[i], labels, i)
         table.add_row(clean(player), f"{gap:.3g}", words)
     console.print(table)
@@ -249,6 +254,11 @@ def _in_words(deviation: Deviation, labels: GameLabels, player: int) -> str:
 def _print_status(console: Console, status: Status, certified: bool) -> None:
     console.print()
     console.print(Text(f"{status.value.replace('_', ' ').upper()}. {status.message}", hue(certified)))
+
+
+def _print_warnings(console: Console, warnings: Sequence[str]) -> None:
+    for sentence in warnings:
+        console.print(Text(f"Warning: {clean(sentence)}", "yellow"), soft_wrap=True)
 
 
 def _gap_facts(certificate: Certificate, eps: float) -> list[tuple[str, str]]:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from equinfer.drivers.protocol import AbstractHostSolver, Task
+from equinfer.games.units import in_comparable_units
 from equinfer.records import Certificate, Status
 from equinfer.types import Profile
 
@@ -46,7 +47,7 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
     found: list[Found] = []
     info: dict[str, float] = {}
     ended = Status.above_eps
-    iterates = solver.iterates(game, seed=task.seed)
+    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=task.seed)
     try:
         for iterate in iterates:
             info = iterate.info

@@ -11,6 +11,7 @@ import numpy as np
 from equinfer.drivers.compilation import announced
 from equinfer.drivers.incumbent import Incumbent
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate, Outcome, Task
+from equinfer.games.units import in_comparable_units
 from equinfer.records import Status
 from equinfer.types import Profile
 
@@ -31,7 +32,7 @@ def drive(solver: AbstractHostSolver, game: Any, task: Task) -> Outcome:
     """
     run = _Run(task)
     ended = Status.above_eps
-    iterates = solver.iterates(game, seed=task.seed)
+    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=task.seed)
     try:
         with announced():
             for iterate in iterates:

@@ -12,7 +12,7 @@ from equinfer.types import Profile
 __all__ = ["ROUNDING_LEVEL", "Incumbent"]
 
 ROUNDING_LEVEL = 1e-13
-"""A gap of this many payoff scales is rounding: there is nothing left to polish."""
+"""A gap of this many payoff scales of the player is rounding: there is nothing left to polish."""
 
 
 class Incumbent:
@@ -24,9 +24,9 @@ class Incumbent:
         self._began = time.perf_counter()
 
     def offer(self, profile: Profile) -> Certificate:
-        """Have `profile` certified, and keep it if it is the best."""
+        """Have `profile` certified, and keep it if it is the best: solved, or of the smallest gap."""
         certificate = self._task.judge(profile)
-        if certificate.gap < self.gap:
+        if self._best is None or _rank(certificate) < _rank(self._best[1]):
             self._best = profile, certificate
         return certificate
 
@@ -37,10 +37,8 @@ class Incumbent:
 
     @property
     def solved(self) -> bool:
-        """The best gap is at rounding level."""
-        if self._best is None:
-            return False
-        return self.gap <= max(self._best[1].numerical_error, ROUNDING_LEVEL * self._task.payoff_scale)
+        """The gap of every player is at rounding level."""
+        return self._best is not None and self._best[1].settled(ROUNDING_LEVEL)
 
     @property
     def elapsed(self) -> float:
@@ -61,3 +59,8 @@ class Incumbent:
         """What is handed back: the best, or the profile to fall back on."""
         profile, certificate = self._best or (self._task.start, self._task.judge(self._task.start))
         return Outcome(profile, certificate, ended, trace, self.elapsed)
+
+
+def _rank(certificate: Certificate) -> tuple[bool, float]:
+    # A player with little at stake may lose all of it within the rounding of the others' gaps.
+    return not certificate.settled(ROUNDING_LEVEL), certificate.gap

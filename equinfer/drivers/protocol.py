@@ -4,6 +4,7 @@ And what a driver is: `drive(solver, game, task) -> Outcome`, one contract for a
 """
 
 import abc
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -24,19 +25,19 @@ Watch: TypeAlias = Callable[[Mapping[str, float | int]], None]
 class Task(NamedTuple):
     """What a driver is asked to do with a solver and a game.
 
-    It runs the solver until a certified gap is rounding, the solver has nothing more to try, time is up, or Ctrl-C
-    comes; the answer is the best certified profile, or `start` if there was none. A solver that fails numerically
-    (a singular system, a policy that is not finite) ends as `stalled`, with its best so far. No eps is known here.
+    It runs the solver until the certified gap of every player is rounding, the solver has nothing more to try, time
+    is up, or Ctrl-C comes; the answer is the best certified profile, or `start` if there was none. A solver that
+    fails numerically (a singular system, a policy that is not finite) ends as `stalled`, with its best so far. No eps
+    is known here.
     """
 
     judge: Judge
     start: Profile
     """A profile to fall back on."""
-    payoff_scale: float
-    """Of the game: what counts as rounding is measured by it."""
     seed: int = 0
     seconds: float | None = None
-    """Of wall clock, after which the run ends as `out_of_time`; read whenever the driver has control."""
+    """Of wall clock, after which the run ends as `out_of_time`; read whenever the driver has control, which it has not
+    while something is compiled."""
     watch: Watch | None = None
 
 
@@ -96,11 +97,16 @@ class Iterate(NamedTuple):
 class AbstractHostSolver(eqx.Module):
     """Path followers, pivots and compiled loops: a generator of iterates, driven by `drivers.host`.
 
+    Nash equilibria do not depend on the units in which players count their payoffs, but tolerances do: a class whose
+    answers may be multiplied through sets `unit_ratio`, and is handed games whose players have comparable units.
+
     It yields at least every 0.2 s of work, a `candidate` whenever it believes to have an equilibrium, and ends when
     it has nothing more to try. The driver closes it once a candidate is certified at rounding level.
     """
 
     name: ClassVar[str]
+    unit_ratio: ClassVar[float] = math.inf
+    """How far apart the players' payoff scales may be before they are brought to one; infinity: the game as it is."""
 
     @abc.abstractmethod
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]: ...

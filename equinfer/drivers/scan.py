@@ -2,6 +2,7 @@
 
 A chunk is one dispatch of a compiled loop whose number of steps is an argument, so one compilation serves every
 length; the key of a step depends on its number alone, so the answer does not depend on how the steps were cut.
+No compilation is cut short, which is why the first chunk is a single step: it shall be all that time may run out in.
 Chunks grow geometrically, for a trace that reads well on a logarithmic axis, up to about half a second each. Between
 them the host looks at the clock and at Ctrl-C, has the profiles judged, and keeps the best.
 """
@@ -103,6 +104,7 @@ class _Run:
         self._incumbent = Incumbent(task)
         self._seed = task.seed
         self._chunk = chunk
+        self._judging = 0.0
         self._rows: list[dict[str, Any]] = []
 
     def outcome(self, solver: AbstractSolver, game: Any) -> Outcome:
@@ -119,7 +121,7 @@ class _Run:
         solver, game, state, keys = begin(solver, game, self._seed)
         done, per_step = 0, np.inf
         while done < steps:
-            if self._incumbent.seconds_left <= 0:
+            if self._seconds_left <= 0:
                 return Status.out_of_time
             last = min(steps, done + self._size(done, per_step))
             began = time.perf_counter()
@@ -142,11 +144,18 @@ class _Run:
             return self._chunk
         growing = max(1, int((GROWTH - 1) * done))
         # An infinite per_step is one that was not measured yet: a single step then, by the same formula.
-        return max(1, min(growing, int(min(CHUNK_SECONDS, self._incumbent.seconds_left) / per_step)))
+        return max(1, min(growing, int(min(CHUNK_SECONDS, self._seconds_left) / per_step)))
+
+    @property
+    def _seconds_left(self) -> float:
+        """For steps: what the verdict on them will take is set aside."""
+        return self._incumbent.seconds_left - self._judging
 
     def _record(self, step: int, steps: int, info: Info, profiles: Profile, many: bool) -> None:
         answers = list(zip(*profiles, strict=True)) if many else [profiles]
+        began = time.perf_counter()
         gaps = np.array([self._incumbent.offer(answer).gap for answer in answers])
+        self._judging = time.perf_counter() - began
         leader = int(np.argmin(gaps))
         watched = {name: float(value[leader] if many else value) for name, value in info.items() if name != "converged"}
         row = {"step": step, "seconds": self._incumbent.elapsed, "gap": gaps[leader], **watched, "gaps": gaps}

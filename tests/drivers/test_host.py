@@ -28,11 +28,11 @@ def policy(p: float) -> tuple[np.ndarray, ...]:
 def judge(profile) -> Certificate:
     """One player with payoffs (1, 0): the gap of (p, 1 - p) is 1 - p, in exact arithmetic."""
     gap = float(profile[0][0, 1])
-    return Certificate("nash", "exact", gap, np.array([gap]), 1e-16, np.array([[1 - gap]]), ())
+    return Certificate("nash", "exact", gap, np.array([gap]), 1e-16, np.array([1e-16]), np.array([[1 - gap]]), ())
 
 
 def drive(script, **settings) -> Outcome:
-    return host.drive(Scripted(script), None, Task(judge, policy(0.5), 1.0, **settings))
+    return host.drive(Scripted(script), None, Task(judge, policy(0.5), **settings))
 
 
 def test_the_best_candidate_is_kept_and_a_solved_game_stops_the_solver():

@@ -42,7 +42,7 @@ class Halving(AbstractSolver):
 
 
 def run(solver, game=PENNIES, chunk=None, **settings):
-    task = Task(partial(certify_nash, game.tables()), game.uniform_profile(), 2.0, **settings)
+    task = Task(partial(certify_nash, game.tables()), game.uniform_profile(), **settings)
     return scan.drive(solver, game, task, chunk=chunk)
 
 

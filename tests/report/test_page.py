@@ -28,6 +28,7 @@ def solution_of(game, profile, gains, **changes) -> Solution:
         gap=float(np.max(gains)),
         per_player=np.array([np.max(gain) for gain in gains], float),
         numerical_error=1e-15,
+        per_player_error=np.full(tables.num_players, 1e-15),
         values=np.zeros((tables.num_players, *shape)),
         deviations=tuple(
             Deviation(np.eye(policy.shape[-1])[np.zeros(shape, int)], np.broadcast_to(np.asarray(gain, float), shape))

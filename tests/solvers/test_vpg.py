@@ -26,7 +26,7 @@ LOG3 = np.log(3)
 
 def solve(game, solver, **options):
     tables = game.tables()
-    task = Task(partial(certify_nash, tables), game.uniform_profile(), tables.payoff_scale)
+    task = Task(partial(certify_nash, tables), game.uniform_profile())
     return scan.drive(solver, game, task, **options)
 
 

@@ -99,7 +99,7 @@ def test_an_action_whose_probability_underflows_comes_back_when_it_pays():
 def test_a_solve_hands_back_the_best_seed():
     tables = COPYCAT.tables()
     solver = SampledVPG(temperature=1.0, step_size=0.01, worlds=32, seeds=4, steps=300)
-    task = Task(partial(certify_nash, tables), COPYCAT.uniform_profile(), tables.payoff_scale)
+    task = Task(partial(certify_nash, tables), COPYCAT.uniform_profile())
     outcome = scan.drive(solver, COPYCAT, task, chunk=100)
     assert outcome.trace["gaps"].shape == (3, 4)
     assert outcome.certificate.gap == outcome.trace["gaps"].min()

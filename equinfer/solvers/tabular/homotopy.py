@@ -46,6 +46,8 @@ class Homotopy(AbstractHostSolver):
     """
 
     name: ClassVar[str] = "homotopy"
+    # Below it one temperature serves all players, and the branch is the principal one.
+    unit_ratio: ClassVar[float] = 2.0**10
 
     magnet: Profile | None = None
     """The first magnet, ([H,] S, A_i) per player, positive on legal actions; uniform unless given."""

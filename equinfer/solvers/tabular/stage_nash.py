@@ -48,6 +48,7 @@ class StageNash(AbstractHostSolver):
     """
 
     name: ClassVar[str] = "stage-nash"
+    unit_ratio: ClassVar[float] = 1.0
 
     restarts: int = 10
     """How many times the iteration may start afresh."""

@@ -1,0 +1,98 @@
+"""The distance of an answer from equilibrium, as data: what certificates compute and everybody else reads."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["Certificate", "Deviation", "freeze"]
+
+
+@dataclass(frozen=True, eq=False)
+class Deviation:
+    """The best that one player can do alone against an answer."""
+
+    policy: Float[np.ndarray, "..."]
+    """([H,] S, A_i), or (S, A_i, A_i) for swap deviations."""
+    gain: Float[np.ndarray, "..."]
+    """What it gains, ([H,] S), in the unit of the gap."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "policy", "gain")
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """A distance from equilibrium, computed by code that shares nothing with any solver."""
+
+    concept: str
+    kind: str
+    """`exact`, `upper_bound`, `lower_bound` or `estimate`."""
+    gap: float
+    per_player: Float[np.ndarray, " N"]
+    numerical_error: float
+    """Bound on the rounding error of `gap`."""
+    per_player_error: Float[np.ndarray, " N"]
+    """The same for each of `per_player`."""
+    values: Float[np.ndarray, "N *HS"]
+    """Values of the answer itself, (N, [H,] S), as the certificate computed them."""
+    deviations: tuple[Deviation, ...]
+    unit: str = "reward"
+    payoff_scales: Float[np.ndarray, " N"] | None = None
+    """What each player has at stake, in the unit of the gap; None where that has no meaning."""
+
+    def __post_init__(self) -> None:
+        freeze(self, "per_player", "per_player_error", "values")
+
+    def __repr__(self) -> str:
+        eps = 0.0 if self.payoff_scales is None else 1e-8 * float(self.payoff_scales.max())
+        warnings = "".join(f" Warning: {sentence}" for sentence in self.warnings(eps))
+        gap = f"gap {self.gap:.3g} ± {self.numerical_error:.1g} in {self.unit} ({self.kind})"
+        return f"<Certificate: {self.concept}, {gap}.{warnings}>"
+
+    def holds(self, eps: float) -> bool:
+        """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`."""
+        return bool(self.kind in ("exact", "upper_bound") and self.gap + self.numerical_error <= eps)
+
+    def settled(self, level: float) -> bool:
+        """Every player's gap is rounding, or at most `level` of what that player has at stake.
+
+        Unlike the one gap of all players this does not depend on the units in which each counts its payoffs.
+        """
+        stakes = np.zeros_like(self.per_player) if self.payoff_scales is None else self.payoff_scales
+        return bool(np.all(self.per_player <= np.maximum(self.per_player_error, level * stakes)))
+
+    def warnings(self, eps: float, players: Sequence[str] | None = None) -> tuple[str, ...]:
+        """A sentence for each player whose gap is within `eps`, but not small beside what it has at stake itself.
+
+        There is none unless the certificate holds. Small is `eps` beside the largest stakes, and at least 1e-8.
+        """
+        if self.payoff_scales is None or not self.holds(eps):
+            return ()
+        widest = float(self.payoff_scales.max())
+        allowed = self.payoff_scales * max(1e-8, eps / widest if widest else 0.0)
+        return tuple(
+            f"The gap of player {i if players is None else players[i]} is {self.per_player[i]:.3g}, and its own payoff "
+            f"scale only {self.payoff_scales[i]:.3g}: eps = {eps:.3g} is small beside the widest scale, {widest:.3g}."
+            for i in np.flatnonzero(self.per_player > allowed).tolist()
+        )
+
+    def deviation(self, player: int) -> Deviation:
+        """The best deviation of `player`: `.policy`, and `.gain` per state."""
+        return self.deviations[player]
+
+
+def freeze(record: Any, *names: str) -> None:
+    """Make arrays of a record read-only: what was certified is what will be saved."""
+    for name in names:
+        value = getattr(record, name)
+        frozen = tuple(map(_read_only, value)) if isinstance(value, tuple) else _read_only(value)
+        object.__setattr__(record, name, frozen)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    view = np.asarray(array).view()
+    view.flags.writeable = False
+    return view
