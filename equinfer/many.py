@@ -1,9 +1,10 @@
 """`solve_all`: the equilibria of a game, as many as can be found, each certified, with their stability."""
 
+import contextlib
 import itertools
 import math
 import time as clock
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -74,7 +75,7 @@ def solve_all(
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
         merged = found if enumerable else _without_interiors(found, judge, eps)
         in_time = partial(_in_time, math.inf if time is None else began + time)
-        stabilities = [_stability(game, one.profile) if in_time() else Stability(None) for one in merged]
+        stabilities = _stabilities(game, merged, in_time)
     components = _shared_mixtures(merged) if enumerable or not in_time() else _segments(merged, judge, eps)
     finished = harvested.ended is Status.above_eps
     degenerate = bool(harvested.info.get("degenerate")) if enumerable else None
@@ -129,11 +130,16 @@ def _is_enumerable(game: TabularGame) -> bool:
     return all(int(np.sum(mask)) <= _LARGEST_ENUMERATION for mask in game.legal)
 
 
-def _stability(game: TabularGame, profile: Profile) -> Stability:
-    try:
-        return stability(game, profile)
-    except (np.linalg.LinAlgError, FloatingPointError):
-        return Stability(None)
+def _stabilities(game: TabularGame, found: Sequence[Found], in_time: Callable[[], bool]) -> list[Stability]:
+    """Of each; undetermined for what is left when time is up, or Ctrl-C comes."""
+    verdicts = [Stability(None)] * len(found)
+    with contextlib.suppress(KeyboardInterrupt):
+        for k, one in enumerate(found):
+            if not in_time():
+                break
+            with contextlib.suppress(np.linalg.LinAlgError, FloatingPointError):
+                verdicts[k] = stability(game, one.profile)
+    return verdicts
 
 
 def _in_time(deadline: float) -> bool:
@@ -207,6 +213,8 @@ def _message(harvested: Harvest, number: int, components: int, complete: bool, d
             f"{count}{together}: the game is degenerate, these are its extreme equilibria, and every other one is a "
             "convex combination of extreme ones of one component."
         )
+    if number and number % 2 == 0 and components == number:
+        return f"{count}, not proven to be all: a regular game has an odd number of equilibria."
     return f"{count}{together}, not proven to be all."
 
 
