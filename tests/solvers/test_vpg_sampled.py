@@ -1,6 +1,7 @@
 """VPG from play: what an agent sees is all that moves it, and what it reaches is the equilibrium of the tables."""
 
 from functools import partial
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -138,7 +139,8 @@ def test_critics_learn_the_action_values_of_a_certain_world():
         zero = jnp.zeros(1, int)
         return Moves(zero + row, zero, zero[:, None], zero, jnp.array([reward]), zero + following, zero + continues > 0)
 
-    for critic in (ExpectedSARSA(rate_decay=1.0), LearntModel()):
+    critics: tuple[Any, ...] = (ExpectedSARSA(rate_decay=1.0), LearntModel())
+    for critic in critics:
         state = critic.init(2, 1, 1)
         for _ in range(3):
             value = state.q[:, 0, 0]
