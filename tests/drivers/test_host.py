@@ -147,3 +147,39 @@ def test_the_way_of_a_small_game_is_remembered_but_only_candidates_are_answers()
     np.testing.assert_array_equal(outcome.trace["profile_0"][:, 0], [policy(0.5)[0][0], policy(0.75)[0][0]])
     assert np.isfinite(outcome.trace["gap"]).all()
     np.testing.assert_array_equal(outcome.profile[0], policy(0.75)[0])
+
+
+def test_nobody_is_solved_whose_own_stakes_are_lost_and_a_solved_profile_wins():
+    """The second player has a millionth of a millionth at stake: all of it is rounding beside the first."""
+    stakes = np.array([1.0, 1e-12])
+    gaps = {0.2: np.array([0.0, 1e-12]), 0.4: np.array([1e-17, 1e-12]), 0.6: np.array([9e-14, 9e-26])}
+
+    def judge(profile) -> Certificate:
+        per_player = gaps[float(profile[0][0, 0])]
+        return Certificate(
+            "nash",
+            "exact",
+            float(per_player.max()),
+            per_player,
+            1e-16,
+            1e-16 * stakes,
+            np.zeros((2, 1)),
+            (),
+            payoff_scales=stakes,
+        )
+
+    def script():
+        for p in (0.2, 0.4, 0.6):
+            yield Iterate(policy(p), {}, candidate=True)
+        pytest.fail("the driver asked for more after everybody was solved")
+
+    outcome = host.drive(Scripted(script), None, Task(judge, policy(0.5)))
+    assert outcome.profile[0][0, 0] == 0.6
+    gaps[0.6] = np.array([2e-12, 1e-12])  # nobody is solved: the smallest gap is the answer
+
+    def unsolved():
+        for p in (0.4, 0.6, 0.2):
+            yield Iterate(policy(p), {}, candidate=True)
+
+    outcome = host.drive(Scripted(unsolved), None, Task(judge, policy(0.4)))
+    assert outcome.profile[0][0, 0] == 0.4

@@ -112,3 +112,25 @@ def test_a_seed_gives_the_same_answer_twice(seed):
     assert (first.trace["gaps"] == second.trace["gaps"]).all()
     other = run(Halving(steps=3, seeds=2, spread=0.4), seed=seed + 10)
     assert (first.trace["gaps"] != other.trace["gaps"]).all()
+
+
+def test_the_time_of_the_verdict_is_set_aside(monkeypatch):
+    """By a clock that only steps (0.1 s each) and verdicts (3 s) move: nothing is begun that would end too late."""
+    now = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    advance = scan.advance
+
+    def slow_advance(solver, game, state, keys, first, last):
+        now[0] += 0.1 * int(last - first)
+        return advance(solver, game, state, keys, first, last)
+
+    def slow_judge(profile):
+        now[0] += 3.0
+        return certify_nash(PENNIES.tables(), profile)
+
+    monkeypatch.setattr(scan, "advance", slow_advance)
+    task = Task(slow_judge, PENNIES.uniform_profile(), seconds=20.0)
+    outcome = scan.drive(Halving(factor=1.0, steps=10**6), PENNIES, task)
+    assert outcome.ended is Status.out_of_time
+    assert 17 < outcome.seconds <= 20
+    assert outcome.seconds == pytest.approx(3 * len(outcome.trace["step"]) + 0.1 * outcome.trace["step"][-1])
