@@ -1,6 +1,7 @@
 """Load, solve, certify, save: choose a method, run it, have its answer judged, hand both back."""
 
 import dataclasses
+import difflib
 import math
 import os
 import time as clock
@@ -21,6 +22,7 @@ from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge,
 from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
 from equinfer.games.extensive import behaviour
+from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.solvers import solver_class
@@ -45,6 +47,9 @@ def load(target: Path_, **parameters: Any) -> TabularGame:
 
     **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
     """
+    if not isinstance(target, (str, os.PathLike)):
+        what = _shortly(target)
+        raise BadInput(f"expected a TabularGame, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
     source, colon, name = str(target).partition(":")
     if colon and (source in SOURCES or (_could_be_a_source(source) and not Path(target).exists())):
         return _made(source, name, parameters)
@@ -90,15 +95,15 @@ def solve(
     """
     began = clock.perf_counter()
     concept = _known_concept(concept)
-    game = game if isinstance(game, TabularGame) else load(game)
+    game = _loaded(game)
     tables = game.tables()
     scale = tables.payoff_scale
-    eps = default_eps(tables) if eps is None else _nonnegative("eps", eps)
+    eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     if time is not None:
-        time = _nonnegative("time", time)
+        time = nonnegative("time", time)
     seed = _checked_seed(seed)
     if magnet is not None:
-        from equinfer.certificates.nash import checked_profile
+        from equinfer.certificates import checked_profile
 
         options["magnet"] = checked_profile(tables, magnet)
     attempts = _attempts(solver, concept, options)
@@ -135,36 +140,56 @@ def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) 
     """Judge an answer that came from anywhere.
 
     **Arguments:** `answer` is a `Solution`, one array ([H,] S, A_i) per player ((A_i,) will do when S = 1), or the
-    path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV.
+    path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes
+    with labels, states and actions are matched by them.
 
-    **Raises:** `BadInput` if it is no profile of this game, with the player and the state.
+    **Raises:** `BadInput` if it is no profile of this game, with the player and the state; or the first label that the
+    answer has and the game has not, or the other way round.
     """
     _known_concept(concept)
-    game = game if isinstance(game, TabularGame) else load(game)
+    game = _loaded(game)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
-        from equinfer.games.files.answers import read_answer
-
-        answer = Path(answer)
-        answer = read_answer(answer / "solution.npz" if answer.is_dir() else answer, tables)
-    elif isinstance(answer, Solution):
-        answer = answer.profile
+        return _certified_file(tables, Path(answer))
+    if isinstance(answer, Solution):
+        answer = matched(answer.game, tables, "the solution").of(answer.profile)
     return _judge(tables)(answer)
+
+
+def _certified_file(tables: Tables, path: Path) -> Certificate:
+    from equinfer.games.files.answers import read_answer
+
+    path = path / "solution.npz" if path.is_dir() else path
+    profile = read_answer(path, tables)
+    try:
+        return _judge(tables)(profile)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
 
 
 def load_solution(path: Path_, *, game: TabularGame | Path_ | None = None) -> Solution:
     """Read back what `Solution.save` wrote.
 
-    **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game. Without it the verdict
-    is what the file says, and `recorded` is true.
+    **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game, in whose order it comes
+    back. Without it the verdict is what the file says, and `recorded` is true.
 
     **Raises:** `BadInput` if the file is missing, damaged, or something else; or its profile is none of `game`.
     """
-    solution = records.load_solution(path)
+    from equinfer.games.files.archive import opened
+
+    with opened(Path(path)):  # an archive at all?
+        solution = records.load_solution(path)
     if game is None:
         return solution
-    tables = (game if isinstance(game, TabularGame) else load(game)).tables()
-    return solution.rejudged(_judge(tables)(solution.profile), tables)
+    tables = _loaded(game).tables()
+    profile = matched(solution.game, tables, str(path)).of(solution.profile)
+    solution = dataclasses.replace(solution, game=GameLabels.of(tables), profile=profile)
+    return solution.rejudged(_judge(tables)(profile), tables)
+
+
+def _loaded(game: Any) -> TabularGame:
+    """A game, or what `load` makes of a target."""
+    return game if isinstance(game, TabularGame) else load(game)
 
 
 def _run(
@@ -296,9 +321,11 @@ def _known_concept(concept: str | None) -> str:
     return concept
 
 
-def _nonnegative(name: str, value: Any) -> float:
-    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
-        raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
+def nonnegative(name: str, value: Any) -> float:
+    """`value`, a finite number of at least 0. **Raises:** `BadInput` if it is something else, by `name`."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
+        raise BadInput(f"{name} must be a finite number, at least 0; got {value!r}.")
     return float(value)
 
 
@@ -309,7 +336,7 @@ def _checked_seed(seed: Any) -> int:
 
 
 def _judge(tables: Tables) -> Judge:
-    from equinfer.certificates.nash import certify_nash
+    from equinfer.certificates import certify_nash
 
     return partial(certify_nash, tables)
 
@@ -320,6 +347,11 @@ def _uniform(game: TabularGame) -> tuple[Float[np.ndarray, "..."], ...]:
     if game.horizon is None:
         return profile
     return tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in profile)
+
+
+def _shortly(value: Any) -> str:
+    """A value in an error: itself, or its kind if that is an array or the like."""
+    return repr(value) if isinstance(value, (int, float, bool, type(None))) else type(value).__name__
 
 
 def _could_be_a_source(word: str) -> bool:
@@ -342,11 +374,16 @@ def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
 
 
 def _refuse_a_bare_name(target: str) -> None:
-    """Say which name of the catalogue was probably meant by what is no file."""
+    """Say that a word without a suffix, which is no file, is no name either, and which one was probably meant."""
     from equinfer.games import catalog
 
-    if target.replace("-", "_") in catalog.names():
-        raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{target}'?")
+    close = difflib.get_close_matches(target.replace("-", "_"), catalog.names(), n=1, cutoff=0.8)
+    if close:
+        raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{close[0]}'?")
+    if not Path(target).suffix:
+        raise UnknownName(
+            f"there is no file called {target!r}, and no game of the catalogue; `equinfer games` lists it."
+        )
 
 
 def _report(solution: Solution, path: Path_) -> None:
@@ -364,10 +401,7 @@ def _plot(solution: Solution) -> Any:
 def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Path_ | None) -> Any:
     from equinfer.solvers.tabular.parameters import sensitivity
 
-    if game is None:
-        game = _game_of(solution)
-    elif not isinstance(game, TabularGame):
-        game = load(game)
+    game = _game_of(solution) if game is None else _loaded(game)
     with jax.enable_x64(True):
         return sensitivity(game, solution.profile, parameter, solution.game.origin)
 

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+import equinfer
 from equinfer.errors import BadInput
-from equinfer.records import load_solution
+from equinfer.games.files.source import read_text
 
 __all__ = ["saved_answer"]
 
@@ -20,12 +21,15 @@ def saved_answer(path: str) -> dict[str, Any]:
     place = Path(path)
     if place.is_dir():
         place /= "solution.npz"
-    if place.suffix != ".json":
-        return load_solution(place).to_json()
+    if place.suffix.lower() == ".npz":
+        return equinfer.load_solution(place).to_json()
+    if place.suffix.lower() != ".json":
+        raise BadInput(f"{place}: a saved answer is a solution.npz, a result.json, or the folder that holds them.")
+    text = read_text(place)
     try:
-        answer = json.loads(place.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise BadInput(f"{place} cannot be read: {error}.") from None
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{place} is not JSON: {error}.") from None
     if not isinstance(answer, dict) or any(key not in answer for key in KEYS):
         raise BadInput(f"{place} is not the object of `equinfer solve --json`: it needs {', '.join(KEYS)}.")
     if not _is_well_formed(answer):

@@ -3,10 +3,11 @@
 Nothing heavy is imported before a command runs: `--help` is as quick as the interpreter.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, Token
 
 import equinfer
 from equinfer.cli.usage import UsageError
@@ -26,6 +27,17 @@ Options = Annotated[list[str] | None, Parameter(name="--option", consume_multipl
 Json = Annotated[bool, Parameter(name="--json")]
 All = Annotated[bool, Parameter(name="--all")]
 
+
+def _whole(_: type, tokens: Sequence[Token]) -> int:
+    """A whole number as it is typed: nothing is rounded to one."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise UsageError(f"{tokens[0].keyword} must be a whole number; got {tokens[0].value!r}.") from None
+
+
+Seed = Annotated[int, Parameter(converter=_whole)]
+
 ABOVE_EPS, INTERRUPTED = 3, 130
 SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch")
 """What is no option of a solver, but an argument of `equinfer.solve`."""
@@ -40,7 +52,7 @@ def solve(
     solver: str = "auto",
     eps: float | None = None,
     time: float | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     every: All = False,
     settings: Settings = None,
     options: Options = None,
@@ -147,6 +159,8 @@ def certify(
     from equinfer import api
     from equinfer.cli import display
 
+    if eps is not None:
+        eps = api.nonnegative("--eps", eps)
     game = _loaded(target, settings)
     certificate = api.certify(game, answer, concept)
     tables = game.tables()
@@ -166,7 +180,7 @@ def sweep(
     settings: Settings = None,
     eps: float | None = None,
     time: float | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     precision: float | None = None,
     out: Path | None = None,
     force: bool = False,

@@ -1,5 +1,6 @@
 """The folder of `--out`: solution.npz, result.json and report.html, all of them or none."""
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ class OutFolder:
 
     def write_files(self, writers: Mapping[str, Callable[[Path], None]]) -> None:
         """Write every file aside first, then move them all in: a full disk leaves the folder as it was."""
+        self.path.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.path))
         try:
             for name, write in writers.items():
@@ -38,18 +40,25 @@ class OutFolder:
 
 
 def prepared(out: Path, force: bool) -> OutFolder:
-    """Make the folder, before any work is done for it.
+    """See that the folder can be written, before any work is done for it; it is made once there is something to write.
 
-    **Raises:** `UsageError` if it is no folder, or holds something and `force` is off; `OSError` if nothing can be
-    written there.
+    **Raises:** `UsageError` if it is no folder, or holds something and `force` is off, or nothing can be written there.
     """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"--out {out} is a file; it must be a folder.")
-    out.mkdir(parents=True, exist_ok=True)
-    if any(out.iterdir()) and not force:
-        raise UsageError(f"--out {out} is not empty: choose another folder, or write into it with --force.")
-    with tempfile.TemporaryFile(dir=out):
-        return OutFolder(out)
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        if out.exists() and not out.is_dir():
+            raise UsageError(f"--out {out} is a file; it must be a folder.")
+        out.mkdir(parents=True, exist_ok=True)
+        if any(out.iterdir()) and not force:
+            raise UsageError(f"--out {out} is not empty: choose another folder, or write into it with --force.")
+        with tempfile.TemporaryFile(dir=out):
+            return OutFolder(out)
+    except OSError as error:
+        raise UsageError(f"--out {out} cannot be written: {error.strerror or error}.") from None
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def writers(solution: Solution) -> dict[str, Callable[[Path], None]]:

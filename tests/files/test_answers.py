@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+import equinfer as eq
 from equinfer.errors import BadInput
 from equinfer.games.files.answers import read_answer
 from equinfer.games.tabular import TabularGame
@@ -13,7 +14,7 @@ HEAD = "state,player,action,probability\n"
 SHAPE = (2, 2, 2, 3)
 
 
-def game(**changes):
+def built(**changes):
     arguments = {
         "discount": 0.5,
         "legal": [[[True, True], [True, False]], np.ones((2, 3), bool)],
@@ -21,7 +22,12 @@ def game(**changes):
         "player_labels": ["ann", "bob"],
         "action_labels": [["l", "r"], ["1", "2", "3"]],
     } | changes
-    return TabularGame(np.zeros(SHAPE), np.full((*SHAPE[1:], 2), 0.5), **arguments).tables()
+    reward = np.arange(float(np.prod(SHAPE))).reshape(SHAPE)
+    return TabularGame(reward, np.full((*SHAPE[1:], 2), 0.5), **arguments)
+
+
+def game(**changes):
+    return built(**changes).tables()
 
 
 PROFILE = (np.array([[0.25, 0.75], [1, 0]]), np.array([[0, 0, 1], [0.5, 0.5, 0]]))
@@ -71,8 +77,10 @@ def test_epochs(tmp_path):
 def test_a_stationary_profile_is_played_in_every_epoch(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text(HEAD + ROWS)
-    answer = read_answer(path, game(horizon=3))
-    assert_same(answer, tuple(np.stack([policy] * 3) for policy in PROFILE))
+    finite = built(horizon=3)
+    assert_same(read_answer(path, finite.tables()), PROFILE)
+    every = eq.certify(finite, tuple(np.stack([policy] * 3) for policy in PROFILE))
+    np.testing.assert_array_equal(eq.certify(finite, path).values, every.values)
 
 
 def test_one_state_needs_no_column(tmp_path):
@@ -85,12 +93,6 @@ def test_one_state_needs_no_column(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (
-            HEAD + ROWS.replace("high,ann,l,1", "high,ann,r,1"),
-            "state high, player ann: action r is illegal, but is play",
-        ),
-        (HEAD + ROWS.replace(".5\n", ".4\n"), "state high, player bob: probabilities sum to 0.9, not to one"),
-        (HEAD + ROWS.replace("1/4", "-1/4"), "state low, wet, player ann: action l has -0.25, which is not a probab"),
         (HEAD + ROWS.replace("1/4", "nan"), "line 2: column probability must hold a finite number, not 'nan'"),
         (HEAD + ROWS.replace("ann,r", "ann,l"), "line 3: state low, wet, player ann: a second row of action l"),
         (HEAD + ROWS.replace("high,ann,l,1\n", ""), "has no row of state high, player ann"),
@@ -112,6 +114,47 @@ def test_errors_of_tables(tmp_path, text, says):
 
 
 @pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        (
+            "a.csv",
+            HEAD + ROWS.replace("high,ann,l,1", "high,ann,r,1"),
+            "policy of player ann, state high: the probability of action r is 1, but the action is illegal there",
+        ),
+        (
+            "a.csv",
+            HEAD + ROWS.replace(".5\n", ".4\n"),
+            "policy of player bob, state high: probabilities sum to 0.9, not",
+        ),
+        (
+            "a.csv",
+            HEAD + ROWS.replace("1/4", "-1/4"),
+            "policy of player ann, state low, wet: the probability of action l is -0.25, which is negative",
+        ),
+        (
+            "a.json",
+            "[[[NaN, 0], [1, 0]], [[1, 0, 0], [1, 0, 0]]]",
+            "policy of player ann, state low, wet: the probability of action l is nan, which is not a finite number",
+        ),
+    ],
+)
+def test_what_the_certificate_refuses_comes_with_the_file(tmp_path, name, text, says):
+    path = tmp_path / name
+    path.write_text(text)
+    with pytest.raises(BadInput) as caught:
+        eq.certify(built(), path)
+    assert str(caught.value).startswith(f"{path}: {says}")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".npz", ".csv"])
+def test_a_file_that_is_not_there_is_just_that(tmp_path, suffix):
+    path = tmp_path / f"none{suffix}"
+    with pytest.raises(BadInput) as caught:
+        read_answer(path, game())
+    assert str(caught.value) == f"{path}: no such file."
+
+
+@pytest.mark.parametrize(
     ("text", "says"),
     [
         ("{", "is not JSON"),
@@ -121,7 +164,6 @@ def test_errors_of_tables(tmp_path, text, says):
         ("[[[1, 0], [1, 0]], [[1, 0], [1, 0]]]", "the policy of player bob must be numbers as [state][action], 2 x 3"),
         ("[[[1, 0], [1]], []]", "the policy of player ann must be numbers as [state][action], 2 x 2 of them"),
         ('[[["1", 0], [1, 0]], []]', "the policy of player ann must be numbers as [state][action]"),
-        ("[[[NaN, 0], [1, 0]], [[1, 0, 0], [1, 0, 0]]]", "state low, wet, player ann: action l has nan"),
         ("[[[null, 0], [1, 0]], []]", "the policy of player ann must be numbers"),
     ],
 )

@@ -14,7 +14,8 @@ from equinfer.errors import BadInput
 from equinfer.games.files.archive import opened
 from equinfer.games.files.rows import Row, read_rows
 from equinfer.games.files.source import read_text
-from equinfer.games.validation import checked_rows
+from equinfer.games.relabelling import Order, matched
+from equinfer.records import GameLabels
 from equinfer.tables import Tables
 
 __all__ = ["read_answer"]
@@ -31,18 +32,20 @@ def read_answer(path: str | os.PathLike[str], tables: Tables) -> Profile:
     `.npz` holds arrays `profile_0`, `profile_1`, ...; `.json` an object with `profile` as
     [player][epoch?][state][action], or that list alone; `.csv` the columns `state`, `player`, `action`,
     `probability`, and `epoch` where there is a horizon, in labels or numbers from 0. Rows that a table leaves out have
-    probability 0; the column `state` may be missing if there is one state. A stationary profile of a finite-horizon
-    game is played in every epoch.
+    probability 0; the column `state` may be missing if there is one state. In a finite-horizon game a profile may be
+    stationary, (S, A_i).
 
-    **Raises:** `BadInput` naming the line, or the player, epoch and state, of what is unknown, missing, there twice,
-    no probability law, or on an illegal action.
+    Where an `.npz` or `.json` says in `game` whose labels its axes are in, states and actions are matched by label
+    (`relabelling.matched`). Whether the numbers are probabilities is for the certificate to check.
+
+    **Raises:** `BadInput` naming the line, or the player, epoch and state, of what is unknown, missing, there twice or
+    no number.
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise BadInput(f"{path}: an answer's file ends in one of {', '.join(_READERS)}.")
-    arrays = reader(path, tables)
-    return tuple(_checked(path, tables, player, array) for player, array in enumerate(arrays))
+    return reader(path, tables)
 
 
 def _shapes(tables: Tables, player: int) -> tuple[tuple[int, ...], ...]:
@@ -51,50 +54,53 @@ def _shapes(tables: Tables, player: int) -> tuple[tuple[int, ...], ...]:
     return (stationary,) if tables.horizon is None else ((tables.horizon, *stationary), stationary)
 
 
-def _checked(path: Path, tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "*H S A"]:
-    """The policy as one law over legal actions per epoch and state."""
-    full = np.broadcast_to(array, _shapes(tables, player)[0])
-    wrong = np.argwhere(~(np.isfinite(full) & (full >= 0)) | ((full != 0) & ~tables.legal[player]))
-    if wrong.size:
-        *index, action = wrong[0]
-        legal = tables.legal[player][index[-1], action]
-        says = f"has {full[*index, action]:g}, which is not a probability" if legal else "is illegal, but is played"
-        label = tables.action_labels[player][action]
-        raise BadInput(f"{path}: {_place(tables, player, index)}: action {label} {says}.")
-
-    def name_of(row: int) -> str:
-        return f"{path}: {_place(tables, player, np.unravel_index(row, full.shape[:-1]))}"
-
-    return checked_rows(full.reshape(-1, full.shape[-1]), name_of).reshape(full.shape)
-
-
 def _place(tables: Tables, player: int, index: Sequence[Any]) -> str:
     *epoch, state = index
     when = f"epoch {epoch[0]}, " if epoch else ""
     return f"{when}state {tables.state_labels[state]}, player {tables.player_labels[player]}"
 
 
-def _read_npz(path: Path, tables: Tables) -> list[np.ndarray]:
+def _read_npz(path: Path, tables: Tables) -> Profile:
     arrays = []
     with opened(path) as archive:
+        order = _order(path, archive.record("meta") if "meta" in archive else None, tables)
         for player in range(tables.num_players):
             shapes = _shapes(tables, player)
             found = archive.shape(f"profile_{player}")
             arrays.append(archive.array(f"profile_{player}", found if found in shapes else shapes[0]))
         if f"profile_{tables.num_players}" in archive:
             raise BadInput(f"{path} holds a profile of more than the game's {tables.num_players} players.")
-    return arrays
+    return order.of(arrays) if order else tuple(arrays)
 
 
-def _read_json(path: Path, tables: Tables) -> list[np.ndarray]:
+def _order(path: Path, record: Any, tables: Tables) -> Order | None:
+    """Where the game's states and actions stand in an answer whose `record` has its labels; None if it has none."""
+    game = record.get("game") if isinstance(record, dict) else None
+    if game is None:
+        return None
+    lists: list[Any] = []
+    if isinstance(game, dict) and isinstance(game.get("actions"), list):
+        lists = [game.get("players"), game.get("states"), *game["actions"]]
+    if not lists or not all(isinstance(each, list) and all(isinstance(a, str) for a in each) for each in lists):
+        raise BadInput(f"{path}: 'game' must hold lists of labels: 'players', 'states' and, by player, 'actions'.")
+    players, states, *actions = map(tuple, lists)
+    if len(actions) != len(players):
+        raise BadInput(f"{path}: 'game' has {len(players)} players, and actions of {len(actions)}.")
+    return matched(GameLabels("", players, states, tuple(actions)), tables, str(path))
+
+
+def _read_json(path: Path, tables: Tables) -> Profile:
+    text = read_text(path)
     try:
-        record = json.loads(read_text(path))
+        record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not JSON: {error}.") from None
+    order = _order(path, record, tables)
     profile = record.get("profile") if isinstance(record, dict) else record
     if not isinstance(profile, list) or len(profile) != tables.num_players:
         raise BadInput(f"{path} must hold 'profile', a list of one policy for each of {tables.num_players} players.")
-    return [_nested(path, tables, player, policy) for player, policy in enumerate(profile)]
+    policies = [_nested(path, tables, player, policy) for player, policy in enumerate(profile)]
+    return order.of(policies) if order else tuple(policies)
 
 
 def _nested(path: Path, tables: Tables, player: int, policy: Any) -> np.ndarray:
@@ -112,7 +118,7 @@ def _nested(path: Path, tables: Tables, player: int, policy: Any) -> np.ndarray:
     return array.astype(float)
 
 
-def _read_csv(path: Path, tables: Tables) -> list[np.ndarray]:
+def _read_csv(path: Path, tables: Tables) -> Profile:
     header, rows = read_rows(path)
     _check_columns(path, tables, header)
     epochs = _numbered(rows, "epoch", range(tables.horizon or 0)) if "epoch" in header else None
@@ -136,7 +142,7 @@ def _read_csv(path: Path, tables: Tables) -> list[np.ndarray]:
         if missing.size:
             raise BadInput(f"{path} has no row of {_place(tables, player, tuple(missing[0]))}.")
         arrays.append(np.nan_to_num(array))
-    return arrays
+    return tuple(arrays)
 
 
 def _check_columns(path: Path, tables: Tables, header: Sequence[str]) -> None:
@@ -167,7 +173,7 @@ def _numbered(rows: Sequence[Row], column: str, labels: Iterable[Any]) -> list[i
     wrong.fail(f"unknown {column} {wrong.cells[column]!r}; known are {shown}{', ...' if len(by_label) > SHOWN else ''}")
 
 
-_READERS: dict[str, Callable[[Path, Tables], list[np.ndarray]]] = {
+_READERS: dict[str, Callable[[Path, Tables], Profile]] = {
     ".npz": _read_npz,
     ".json": _read_json,
     ".csv": _read_csv,
