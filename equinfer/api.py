@@ -83,7 +83,8 @@ def solve(
 
     **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`; `solver`, a name or a solver object
     (`"auto"` tries `stage-nash`, then `homotopy`; `Solution.solver` says which one won); `eps`, in units of reward,
-    default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock;
+    default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which
+    cuts no compilation short;
     `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what is going on;
     `options` are fields of the solver, and the columns of Table 1 by name (`opponent="empirical"`,
     `policy="conditional"`) for solvers that have them.
