@@ -14,19 +14,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.sparse
 from jaxtyping import Float, Int
-from scipy.linalg import get_lapack_funcs
+
+from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SingularSystemError, SparseFactors
+from equinfer.solvers.tabular.next_values import Gain, SparseNextValues
 
 __all__ = ["BorderedSystem", "SingularSystemError", "StateBlocks"]
 
-_getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
-
 WORST_CONDITION = 1e9
 """A state whose B is worse than this is not eliminated: its logits stay unknowns of the global system."""
-
-
-class SingularSystemError(ArithmeticError):
-    """The linearisation is singular to working precision: a branching point, or a step to be shortened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +38,8 @@ class StateBlocks:
     """p, the soft best response."""
     slope: Float[np.ndarray, "S n n"]
     r"""M, the derivative of $\bar Q$ in the logits."""
-    gain: Float[np.ndarray, "S n S"]
-    """G, the derivative of the advantages in the values; each row acts on its own player's values."""
+    gain: Gain
+    """G, the derivative of the advantages in the values."""
     advantage: Float[np.ndarray, "S n"]
     """D."""
     curvature: Float[np.ndarray, "S N"]
@@ -58,19 +55,6 @@ class StateBlocks:
         r"""$p^\top$, each player's on its own columns."""
         return self.own * self.response[:, None, :]
 
-    def times_gain(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S n"]:
-        r"""$G\,\delta V$."""
-        return np.concatenate([self.gain[:, mine] @ value[:, i] for i, mine in enumerate(self.columns)], axis=1)
-
-    def gain_times(self, rows: Float[np.ndarray, "S k n"]) -> Float[np.ndarray, "S k S N"]:
-        """Rows of every state times G, spread over the values of all states and players."""
-        return np.stack([rows[:, :, mine] @ self.gain[:, mine] for mine in self.columns], axis=-1)
-
-    @cached_property
-    def columns(self) -> tuple[slice, ...]:
-        ends = np.cumsum(self.own.sum(axis=1).astype(int))
-        return tuple(slice(a, b) for a, b in zip((0, *ends[:-1]), ends, strict=True))
-
 
 @dataclass(frozen=True, eq=False)
 class BorderedSystem:
@@ -85,8 +69,7 @@ class BorderedSystem:
     r"""The border's part on logits, times $B^{-1}$; zero in states that are kept."""
     kept: Int[np.ndarray, " K"]
     """States that are not eliminated."""
-    factors: np.ndarray
-    pivots: np.ndarray
+    factors: AbstractFactors
     sign: float
     """Sign of the determinant of the whole bordered Jacobian, +1 at infinite temperature with border (0, 0, 1)."""
 
@@ -103,51 +86,109 @@ class BorderedSystem:
         gathered = blocks.picks @ blocks.slope @ inverse
         border_weight = (border_logits[:, None] @ inverse)[:, 0]
         gathered[kept] = border_weight[kept] = 0.0
-
-        (S, N), n = border_value.shape, border_logits.shape[1]
-        m = S * N
-        size = m + 1 + len(kept) * n
-        matrix = np.zeros((size, size), order="F")
-        matrix[:m, :m] = blocks.gain_times(blocks.picks + blocks.rate * gathered).reshape(m, m)
-        matrix[:m, m] = (blocks.curvature + _rowwise(gathered, blocks.advantage)).ravel()
-        border = border_value + blocks.rate * blocks.gain_times(border_weight[:, None]).sum(axis=(0, 1))
-        matrix[m, :m] = border.ravel()
-        matrix[m, m] = border_rate + np.sum(border_weight * blocks.advantage)
-        for place, s in enumerate(kept):
-            rows = slice(m + 1 + place * n, m + 1 + (place + 1) * n)
-            matrix[s * N : (s + 1) * N, rows] = blocks.picks[s] @ blocks.slope[s]
-            matrix[rows, rows] = blocks.matrices[s]
-            matrix[rows, :m] = -blocks.rate * (blocks.gain[s][:, :, None] * blocks.own.T[:, None]).reshape(n, m)
-            matrix[rows, m] = -blocks.advantage[s]
-            matrix[m, rows] = border_logits[s]
-
-        factors, pivots, info = _getrf(matrix, overwrite_a=1)
-        diagonal = np.diagonal(factors)
-        if info != 0 or not np.all(np.isfinite(diagonal)):
-            raise SingularSystemError("the bordered Jacobian is singular")
-        swaps = np.count_nonzero(pivots != np.arange(size))
-        sign = float(np.prod(np.sign(diagonal)) * np.prod(signs) * (-1) ** (swaps + m))
-        return cls(blocks, inverse, gathered, border_weight, kept, factors, pivots, sign)
+        reduced = _Reduced(
+            blocks,
+            rows=blocks.picks + blocks.rate * gathered,
+            border_row=blocks.rate * border_weight,
+            column=blocks.curvature + _rowwise(gathered, blocks.advantage),
+            border_value=border_value,
+            corner=border_rate + float(np.sum(border_weight * blocks.advantage)),
+        )
+        sparse = isinstance(blocks.gain.after, SparseNextValues) and not len(kept)
+        factors = SparseFactors(reduced.sparse()) if sparse else DenseFactors(reduced.dense(kept, border_logits))
+        sign = factors.sign * float(np.prod(signs)) * (-1) ** border_value.size
+        return cls(blocks, inverse, gathered, border_weight, kept, factors, sign)
 
     def solve(
         self, response_error: Float[np.ndarray, "S n"], value_error: Float[np.ndarray, "S N"], along: float
-    ) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"], float]:
-        r"""$(\delta\beta,\delta V,\delta\lambda)$ for these errors, with the product `along` with the border."""
+    ) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"], float, Float[np.ndarray, "N S *A"]]:
+        r"""$(\delta\beta,\delta V,\delta\lambda)$ for these errors, with the product `along` with the border, and what
+        $\delta V$ does to the action tables.
+        """
         blocks, m = self.blocks, value_error.size
-        right = np.empty(self.pivots.size)
-        right[:m] = (_rowwise(self.gathered, response_error) - value_error).ravel()
+        right = np.empty(m + 1 + len(self.kept) * blocks.own.shape[1])
+        right[:m] = (_rowwise(self.gathered, response_error) - value_error).T.ravel()
         right[m] = along + np.sum(self.border_weight * response_error)
         right[m + 1 :] = -response_error[self.kept].ravel()
-        solution, _ = _getrs(self.factors, self.pivots, right)
-        value, rate = solution[:m].reshape(value_error.shape), float(solution[m])
-        change = blocks.rate * blocks.times_gain(value) + rate * blocks.advantage - response_error
-        logits = _rowwise(self.inverse, change)
+        solution = self.factors.solve(right)
+        value, rate = solution[:m].reshape(value_error.shape[::-1]).T, float(solution[m])
+        gained, tables = blocks.gain.times(value)
+        logits = _rowwise(self.inverse, blocks.rate * gained + rate * blocks.advantage - response_error)
         logits[self.kept] = solution[m + 1 :].reshape(-1, logits.shape[1])
-        return logits, value, rate
+        return logits, value, rate, tables
 
-    def tangent(self) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"], float]:
+    def tangent(self) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"], float, Float[np.ndarray, "N S *A"]]:
         """The direction that leaves the equations unchanged, whose product with the border is one."""
         return self.solve(np.zeros_like(self.blocks.advantage), np.zeros_like(self.blocks.curvature), 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Reduced:
+    """What is left when the logits are eliminated: rows that act on advantages, state by state, and the border."""
+
+    blocks: StateBlocks
+    rows: Float[np.ndarray, "S N n"]
+    border_row: Float[np.ndarray, "S n"]
+    column: Float[np.ndarray, "S N"]
+    border_value: Float[np.ndarray, "S N"]
+    corner: float
+
+    @property
+    def _all_rows(self) -> Float[np.ndarray, "S K n"]:
+        return np.concatenate([self.rows, self.border_row[:, None]], axis=1)
+
+    def _own_values(self) -> Float[np.ndarray, "S K N"]:
+        """What the rows ask of the values of their own state: those that the advantages subtract."""
+        return self._all_rows @ self.blocks.own.T
+
+    def dense(self, kept: Int[np.ndarray, " K"], border_logits: Float[np.ndarray, "S n"]) -> np.ndarray:
+        """With the rows of states that are not eliminated."""
+        blocks, gain = self.blocks, self.blocks.gain
+        S, N, n = self.rows.shape
+        m, states = S * N, np.arange(S)
+        size = m + 1 + len(kept) * n
+        matrix = np.empty((size, size)) if not len(kept) else np.zeros((size, size))
+        chains = gain.chains(self._all_rows).reshape(S, N, N + 1, S)
+        own = self._own_values()
+        for i in range(N):
+            there = slice(i * S, (i + 1) * S)
+            for k in range(N):
+                block = matrix[k * S : (k + 1) * S, there]
+                block[:] = chains[:, i, k]
+                block[states, states] -= own[:, k, i]
+            matrix[m, there] = self.border_value[:, i] + chains[:, i, N].sum(axis=0) - own[:, N, i]
+        matrix[:m, m] = self.column.T.ravel()
+        matrix[m, m] = self.corner
+        for place, (s, slope) in enumerate(zip(kept, gain.of_states(kept) if len(kept) else (), strict=True)):
+            rows = slice(m + 1 + place * n, m + 1 + (place + 1) * n)
+            matrix[s:m:S, rows] = blocks.picks[s] @ blocks.slope[s]
+            matrix[rows, rows] = blocks.matrices[s]
+            matrix[rows, :m] = -blocks.rate * (blocks.own.T[:, :, None] * slope[:, None]).reshape(n, m)
+            matrix[rows, m] = -blocks.advantage[s]
+            matrix[m, rows] = border_logits[s]
+        return matrix
+
+    def sparse(self) -> scipy.sparse.csc_array:
+        S, N, _ = self.rows.shape
+        m, after = S * N, self.blocks.gain.after
+        assert isinstance(after, SparseNextValues)
+        row, column = after.pattern
+        chains = self.blocks.gain.chains(self._all_rows).reshape(N, N + 1, -1)
+        own = self._own_values()
+        chains[:, :, after.diagonal] -= own.T
+        border = np.stack([np.bincount(column, chains[i, N], S) + self.border_value[:, i] for i in range(N)])
+        players = np.arange(N) * S
+        shape = (N, N, row.size)
+        rows = np.broadcast_to(players[:, None] + row, shape).ravel()
+        columns = np.broadcast_to(players[:, None, None] + column, shape).ravel()
+        last, all_values = np.full(m, m), np.arange(m)
+        return scipy.sparse.csc_array(
+            (
+                np.concatenate([chains[:, :N].ravel(), self.column.T.ravel(), border.ravel(), [self.corner]]),
+                (np.concatenate([rows, all_values, last, [m]]), np.concatenate([columns, last, all_values, [m]])),
+            ),
+            shape=(m + 1, m + 1),
+        )
 
 
 def _rowwise(matrices: Float[np.ndarray, "S k n"], vectors: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S k"]:

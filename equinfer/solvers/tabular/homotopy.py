@@ -22,6 +22,8 @@ POLISH_EVERY = 1.6
 LOOK_AHEAD = 8.0
 """Actions that are still alive at this many times the inverse temperature, by the tangent, are the first support."""
 ALIVE = 1e-3
+MOST_MIXED = 500
+"""Supports of so few actions are always tried."""
 NEAR = 0.5
 """An equilibrium is on the branch only if no probability differs by more from the branch's."""
 PERTURBATION = 0.02
@@ -55,7 +57,7 @@ class Homotopy(AbstractHostSolver):
     """How many further magnets are tried."""
     max_steps: int = 4000
     """Steps of one path."""
-    tolerance: float = 1e-10
+    tolerance: float = 1e-7
     """On the fixed-point residual of every point of the path, in probabilities and unit payoffs."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
@@ -134,12 +136,20 @@ def branch(system: QRESystem, tolerance: float, max_steps: int) -> Iterator[Trac
         found, last = None, point
         if point.cooling and point.rate >= next_rate:
             next_rate = POLISH_EVERY * point.rate
-            found = polish(system.game, point.policy, _living(system, point))
+            living = _living(system, point)
+            if _affordable(system, living):
+                found = polish(system.game, point.policy, living)
             if found is not None and not _on_branch(system, found, point):
                 found, aside = None, found
         yield Traced(point.policy if found is None else found.policy, _watched(system, point), found, True, None)
         if found is not None:
             return
+
+
+def _affordable(system: QRESystem, support: np.ndarray) -> bool:
+    """Whether the support leaves no more to be solved for than a step of the path does."""
+    game = system.game
+    return int(support.sum()) <= max(2 * game.num_players * game.num_states, MOST_MIXED)
 
 
 def _on_branch(system: QRESystem, equilibrium: Equilibrium, point: PathPoint) -> bool:

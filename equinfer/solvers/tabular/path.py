@@ -6,6 +6,7 @@ logs of dying actions, which fall linearly in $\lambda$ for ever, cost nothing, 
 $\lambda$. The direction is the one that keeps the sign of the bordered determinant, which no fold can change.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -21,6 +22,8 @@ __all__ = ["PathEnd", "PathPoint", "follow"]
 
 
 TINY = 1e-300
+LARGEST_LOG = 50.0
+"""No prediction goes to a larger log of the inverse temperature."""
 
 
 class PathEnd(Enum):
@@ -58,10 +61,16 @@ class StepControl:
     first: float = 0.1
     shortest: float = 1e-9
     most_corrections: int = 20
-    contraction: float = 0.08
+    contraction: float = 0.15
     """The rate of the corrector that a step aims at; a worse rate than `worst_contraction` is refused."""
     worst_contraction: float = 0.6
+    distance: float = 0.2
+    """The distance of the prediction from the branch, in steps, that a step aims at; `worst_distance` is refused."""
+    worst_distance: float = 0.5
     growth: float = 2.0
+    patience: int = 40
+    """So many steps, refused ones included, that together come no further than `crawl`: two branches cross."""
+    crawl: float = 0.02
     most_crossings: int = 10
     """So many steps refused for the sign of the determinant alone, none got past: two branches cross."""
     tightest_turn: float = 0.5
@@ -97,7 +106,7 @@ class _Refused(Exception):
 def follow(
     system: QRESystem,
     *,
-    tolerance: float = 1e-10,
+    tolerance: float = 1e-7,
     coldest: float = 1e8,
     max_steps: int = 4000,
     control: StepControl = StepControl(),
@@ -111,14 +120,19 @@ def follow(
     here = system.evaluate(point)
     factored = system.linearise(here, point, pure_rate(point))
     sign = factored.sign
-    tangent = system.tangent(factored)
+    tangent = system.tangent(factored).step
     tangent /= _Metric(system, here.policy, 0.0).length(tangent)
     yield _path_point(system, point, here, tangent, 0.0, 0, 0)
 
     last: _Knot | None = None
     step, rejected = control.first, 0
     travelled, crossings, barrier = 0.0, 0, 0.0
+    milestones = deque([-np.inf] * control.patience, maxlen=control.patience)
     for _ in range(max_steps):
+        if travelled - milestones[0] < control.crawl:
+            yield PathEnd.branching
+            return
+        milestones.append(travelled)
         rate = float(point[-1])
         if rate >= coldest or rate < 0:
             yield PathEnd.cold if rate > 0 else PathEnd.returned
@@ -143,14 +157,17 @@ def follow(
                 yield PathEnd.stalled
                 return
             continue
-        moved = metric.length(corrected.point - point)
+        moved = _moved(system, metric, point, tangent, corrected)
         travelled += moved
         if travelled > barrier:
             crossings = 0
         last = _Knot(point, tangent, moved)
         point, here, tangent = corrected.point, corrected.here, corrected.tangent
         yield _path_point(system, point, here, tangent, step, corrected.corrections, rejected)
-        grow = np.sqrt(control.contraction / max(corrected.contraction, 1e-12))
+        grow = min(
+            np.sqrt(control.contraction / max(corrected.contraction, TINY)),
+            np.cbrt(control.distance / max(corrected.distance, TINY)),
+        )
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
         rejected = 0
     yield PathEnd.steps
@@ -171,6 +188,8 @@ class _Corrected(NamedTuple):
     sign: float
     contraction: float
     corrections: int
+    distance: float
+    """From the prediction to the branch, in steps."""
 
 
 def _corrected(
@@ -187,27 +206,29 @@ def _corrected(
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
     tolerance = max(tolerance, _rounding(system, predicted))
-    contraction, steps, duals = 0.0, [], []
+    contraction, steps, duals, distance = 0.0, [], [], 0.0
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:
             break
         change = system.solve(factored, here.response_error, here.value_error, 0.0)
         for k in range(1, len(steps)):  # Broyden's rank-one updates, carried by the steps themselves (Kelley 1995)
-            change += steps[k] * (duals[k - 1] @ change)
+            change = change.plus(steps[k], duals[k - 1] @ change.step)
         if steps:
-            ratio = metric.length(change) / max(metric.length(steps[-1]), TINY)
+            ratio = metric.length(change.step) / max(metric.length(steps[-1].step), TINY)
             contraction = max(contraction, ratio)
             if ratio > control.worst_contraction:
                 raise _Refused("the corrector is too slow")
-            change /= 1.0 - duals[-1] @ change
-        dual = metric.dual(change)
-        squared = dual @ change
+            change = change.scaled(1.0 / (1.0 - duals[-1] @ change.step))
+        dual = metric.dual(change.step)
+        squared = dual @ change.step
         if count == 0 and not squared <= (0.5 * step + tolerance) ** 2:
             raise _Refused("the prediction is too far off")
+        if count == 0:
+            distance = float(np.sqrt(max(squared, 0.0))) / step
         steps.append(change)
         duals.append(dual / max(squared, TINY))
-        point = point + change
-        here = system.evaluate(point)
+        point = point + change.step
+        here = system.evaluate(point, here.tables + change.tables)
     else:
         raise _Refused("the corrector does not end")
     point = system.normalised(point)
@@ -215,7 +236,24 @@ def _corrected(
     turned /= _Metric(system, here.policy, float(point[-1])).length(turned)
     if border @ turned < control.tightest_turn * metric.length(turned):
         raise _Refused("the path turns too fast")
-    return _Corrected(point, here, turned, factored.sign, contraction, count)
+    return _Corrected(point, here, turned, factored.sign, contraction, count, distance)
+
+
+def _moved(
+    system: QRESystem,
+    metric: _Metric,
+    point: Float[np.ndarray, " size"],
+    tangent: Float[np.ndarray, " size"],
+    to: _Corrected,
+) -> float:
+    """The length of the step just made that fits the tangents at both its ends, which is what extrapolation needs.
+
+    Lengths at either end can differ by a multiple, where probabilities do.
+    """
+    rise = to.point - point
+    both = metric.dual(rise) + _Metric(system, to.here.policy, float(to.point[-1])).dual(rise)
+    fitted = 2 * (both @ rise) / max(both @ (tangent + to.tangent), TINY)
+    return float(min(fitted, 4 * metric.length(rise)))
 
 
 def _rounding(system: QRESystem, point: Float[np.ndarray, " size"]) -> float:
@@ -231,12 +269,12 @@ def _tangent(
 
     The correction is a chord step on $J(z)\,t=0$ with the product taken by a difference quotient.
     """
-    tangent = system.tangent(factored)
+    tangent, tables = system.tangent(factored)
     nearby = 1e-7 / metric.length(tangent)
-    there = system.evaluate(point + nearby * tangent)
+    there = system.evaluate(point + nearby * tangent, here.tables + nearby * tables)
     response = (there.response_error - here.response_error) / nearby
     value = (there.value_error - here.value_error) / nearby
-    tangent += system.solve(factored, response, value, 0.0)
+    tangent = tangent + system.solve(factored, response, value, 0.0).step
     return system.centred(tangent, here.policy)
 
 
@@ -245,7 +283,7 @@ def _tangent_here(
 ) -> Float[np.ndarray, " size"]:
     """The unit tangent by a factorisation at the point itself, on the side of `like`."""
     try:
-        tangent = system.tangent(system.linearise(here, point, metric.dual(like)))
+        tangent = system.tangent(system.linearise(here, point, metric.dual(like))).step
     except SingularSystemError:
         return like
     return tangent / metric.length(tangent)
@@ -255,19 +293,26 @@ def _extrapolated(system: QRESystem, knot: _Knot, last: _Knot | None, step: floa
     r"""The cubic through two points and their tangents, `step` beyond the second; at first the tangent alone.
 
     The log of a living action tends to a constant and is extrapolated itself; that of a dying one falls like
-    $\lambda D$, so its advantage $D=(\beta-\log\tilde\pi)/\lambda$ is. The policy weighs the two.
+    $\lambda D$, so its advantage $D=(\beta-\log\tilde\pi)/\lambda$ is. The policy weighs the two. Of the inverse
+    temperature it is $\log(1+\lambda)$, whose length the metric measures.
     """
     if last is None or last.point[-1] <= 0:
         return knot.point + step * knot.tangent
-    predicted = _hermite(knot, last, step)
     logits = slice(0, system.sizes[0])
     magnet = system.log_magnet.ravel()
+
+    def relative(of: _Knot) -> _Knot:
+        point, tangent = of.point.copy(), of.tangent.copy()
+        point[-1], tangent[-1] = np.log1p(of.point[-1]), of.tangent[-1] / (1.0 + of.point[-1])
+        return _Knot(point, tangent, of.ahead)
 
     def advantages(of: _Knot) -> _Knot:
         rate = of.point[-1]
         advantage = (of.point[logits] - magnet) / rate
         return _Knot(advantage, (of.tangent[logits] - of.tangent[-1] * advantage) / rate, of.ahead)
 
+    predicted = _hermite(relative(knot), relative(last), step)
+    predicted[-1] = np.expm1(min(predicted[-1], LARGEST_LOG))
     alive = system.policy(knot.point).ravel()
     dying = magnet + predicted[-1] * _hermite(advantages(knot), advantages(last), step)
     predicted[logits] = alive * predicted[logits] + (1 - alive) * dying

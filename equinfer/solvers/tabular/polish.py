@@ -7,9 +7,10 @@ indifferent in $s$ because another mixes in $s'$.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import scipy.linalg
 from jaxtyping import Bool, Float, Int
 
 from equinfer.solvers.tabular.scaled import ScaledGame
@@ -18,6 +19,13 @@ __all__ = ["Equilibrium", "Values", "difference_jacobian", "exact_values", "indi
 
 MOST_ITERATIONS = 12
 MOST_REPAIRS = 25
+SINGULAR = 1e-10
+"""Reciprocal condition number below which a system is taken for singular."""
+SMALL = 200
+NEAR = 1e-2
+"""Regret, in unit rewards, up to which a large singular system may be the sign of a continuum of equilibria."""
+
+_getrf, _getrs, _gecon = scipy.linalg.get_lapack_funcs(("getrf", "getrs", "gecon"), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,14 +172,19 @@ def difference_jacobian(
 
 
 def _least_squares(matrix: Float[np.ndarray, "k k"], right: Float[np.ndarray, " k"]) -> Float[np.ndarray, " k"]:
-    """The solution, or the shortest least-squares solution of a singular system (ties, continua of equilibria)."""
-    try:
-        solution = np.linalg.solve(matrix, right)
-        if np.all(np.abs(solution) < 10.0):
+    """The solution, or the shortest least-squares solution of a singular system (ties, continua of equilibria).
+
+    A large one that is singular far from an equilibrium only shows that the support is wrong: infinite.
+    """
+    factors, pivots, singular = _getrf(matrix)
+    if not singular:
+        solution = _getrs(factors, pivots, right)[0]
+        if np.all(np.abs(solution) < 10.0) or _gecon(factors, np.abs(matrix).sum(axis=0).max())[0] > SINGULAR:
             return solution
-    except np.linalg.LinAlgError:
-        pass
-    return np.linalg.lstsq(matrix, right, rcond=1e-10)[0]
+    if right.size > SMALL and np.abs(right).max() > NEAR:
+        return np.full_like(right, np.inf)
+    shortest: Any = scipy.linalg.lstsq(matrix, right, cond=SINGULAR, lapack_driver="gelsy", check_finite=False)
+    return shortest[0]
 
 
 def _accepted(game: ScaledGame, policy: Float[np.ndarray, "S n"], index: int, allowed: float) -> Equilibrium | None:

@@ -11,14 +11,16 @@ Both are smooth at $\lambda=0$, where $\pi=\tilde\pi$ and $V$ is its plain value
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from equinfer.solvers.tabular.bordered import BorderedSystem, StateBlocks
+from equinfer.solvers.tabular.next_values import AbstractNextValues, Gain, continuation, next_values
 from equinfer.solvers.tabular.scaled import ScaledGame
 
-__all__ = ["Evaluation", "QRESystem", "pure_rate"]
+__all__ = ["Change", "Evaluation", "QRESystem", "pure_rate"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +53,11 @@ class QRESystem:
     """Zero on illegal actions, which never enter."""
 
     @cached_property
+    def after(self) -> AbstractNextValues:
+        """The transitions, as they are read fastest."""
+        return next_values(self.game)
+
+    @cached_property
     def sizes(self) -> tuple[int, int]:
         """How many logits and how many values a point has."""
         return self.game.num_states * self.game.owner.size, self.game.num_states * self.game.num_players
@@ -69,7 +76,7 @@ class QRESystem:
         point = self.join(self.log_magnet, np.zeros((self.game.num_states, self.game.num_players)), 0.0)
         here = self.evaluate(point)
         factored = self.linearise(here, point, pure_rate(point))
-        return point + self.solve(factored, here.response_error, here.value_error, 0.0)
+        return point + self.solve(factored, here.response_error, here.value_error, 0.0).step
 
     def policy(self, point: Float[np.ndarray, " size"]) -> Float[np.ndarray, "S n"]:
         return self._gibbs(self.split(point)[0])[0]
@@ -95,11 +102,15 @@ class QRESystem:
         total = game.totals(weights)
         return weights / total[:, game.owner], top + np.log(total)
 
-    def evaluate(self, point: Float[np.ndarray, " size"]) -> Evaluation:
+    def evaluate(
+        self, point: Float[np.ndarray, " size"], tables: Float[np.ndarray, "N S *A"] | None = None
+    ) -> Evaluation:
+        """The equations at `point`; with its action `tables` if known, since those take all transitions."""
         game = self.game
         logits, value, rate = self.split(point)
         policy = self._gibbs(logits)[0]
-        tables = game.action_tables(value)
+        if tables is None:
+            tables = game.reward + continuation(game, self.after, value)
         action_values = game.action_values(policy, tables)
         advantage = np.where(game.legal, action_values - value[:, game.owner], 0.0)
         target = self.log_magnet + rate * advantage
@@ -123,16 +134,12 @@ class QRESystem:
         centred = game.pair_values(here.policy, here.tables) - here.action_values[:, :, None]
         slope = np.where(game.same_owner, 0.0, centred) * here.policy[:, None, :]
         slope[~game.legal] = 0.0
-        gain = game.transitions(here.policy)
-        states = np.arange(game.num_states)
-        gain[states, :, states] -= 1.0
-        gain[~game.legal] = 0.0
         return StateBlocks(
             rate=rate,
             own=game.own,
             response=here.response,
             slope=slope,
-            gain=gain,
+            gain=Gain(game, self.after, here.policy),
             advantage=here.advantage,
             curvature=self._curvature(here, rate),
         )
@@ -161,13 +168,28 @@ class QRESystem:
         response_error: Float[np.ndarray, "S n"],
         value_error: Float[np.ndarray, "S N"],
         along: float,
-    ) -> Float[np.ndarray, " size"]:
+    ) -> "Change":
         """The Newton step for these errors whose product with the border is `along`."""
-        return self.join(*factored.solve(response_error, value_error, along))
+        logits, value, rate, tables = factored.solve(response_error, value_error, along)
+        return Change(self.join(logits, value, rate), tables)
 
-    def tangent(self, factored: BorderedSystem) -> Float[np.ndarray, " size"]:
+    def tangent(self, factored: BorderedSystem) -> "Change":
         """The direction of the branch, whose product with the border is one."""
-        return self.join(*factored.tangent())
+        logits, value, rate, tables = factored.tangent()
+        return Change(self.join(logits, value, rate), tables)
+
+
+class Change(NamedTuple):
+    """A change of a point, and that of the action tables which goes with it; both are linear in each other."""
+
+    step: Float[np.ndarray, " size"]
+    tables: Float[np.ndarray, "N S *A"]
+
+    def scaled(self, factor: float) -> "Change":
+        return Change(factor * self.step, factor * self.tables)
+
+    def plus(self, other: "Change", factor: float = 1.0) -> "Change":
+        return Change(self.step + factor * other.step, self.tables + factor * other.tables)
 
 
 def pure_rate(like: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
