@@ -126,6 +126,7 @@ def solve(
         tables=tables,
         behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
         bound=_bound(won, outcome),
+        doubts=won.doubts(tables) if isinstance(won, AbstractSolver) else (),
     )
     if solution.certified and solution.status is not Status.interrupted:
         return dataclasses.replace(solution, status=Status.certified)

@@ -105,6 +105,8 @@ class Solution:
     """The theory's bound on the gap, where the solver has one (Theorem A, A')."""
     recorded: bool = False
     """The certificate is what a file says, not what was computed here."""
+    doubts: tuple[str, ...] = ()
+    """What in the solver's settings does not fit the game, a sentence each."""
 
     def __post_init__(self) -> None:
         freeze(self, "profile", "values")
@@ -132,8 +134,8 @@ class Solution:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What one should know about an answer although it is certified: a sentence each."""
-        return self.certificate.warnings(self.eps, self.game.players)
+        """What one should know about an answer although it is certified, or why it may be none: a sentence each."""
+        return self.certificate.warnings(self.eps, self.game.players) if self.certified else self.doubts
 
     @property
     def verdict(self) -> str:
@@ -315,6 +317,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         behaviour=meta.get("behaviour"),
         bound=meta["bound"],
         recorded=True,
+        doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
     )
 
 

@@ -12,6 +12,7 @@ import equinox as eqx
 import numpy as np
 
 from equinfer.records import Certificate, Status
+from equinfer.tables import Tables
 from equinfer.types import PRNGKey, Profile
 
 __all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Task", "Watch"]
@@ -82,6 +83,10 @@ class AbstractSolver(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def profile(self, game: Any, state: State) -> Profile:
         """The profile that is executed now."""
+
+    def doubts(self, tables: Tables) -> tuple[str, ...]:
+        """What in its settings does not fit a game, a sentence each: said of an answer that is not certified."""
+        return ()
 
 
 class Iterate(NamedTuple):

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from plain_soft import quantal_response, quantal_response_by_epochs, soft_values
 
+import equinfer as eq
 from equinfer.certificates.nash import certify_nash
 from equinfer.concepts import concept
 from equinfer.drivers import scan
@@ -262,3 +263,27 @@ def test_counted_opponents_lead_to_the_same_equilibrium():
     np.testing.assert_allclose(outcome.profile[1], expected[1], atol=1e-9)
     np.testing.assert_allclose(outcome.profile[0], expected[0], atol=2 * 0.04 / 4 + 1e-3)
     assert np.abs(outcome.profile[0] - expected[0]).max() > 1e-6
+
+
+@pytest.mark.parametrize(("unit", "schedule", "doubted"), [
+    (1.0, "constant", None),
+    (1e-9, "constant", "too hot to tell actions apart"),
+    (1e6, "constant", "so cold that policies may jump"),
+    (1e-9, "annealed", "too hot to tell actions apart"),
+    (2e-5, "annealed", None),
+    (1e6, "annealed", "so cold that policies may jump"),
+])  # fmt: skip
+@pytest.mark.parametrize("solver", ["vpg", "vpg-sampled"])
+def test_a_temperature_in_another_unit_is_named(solver, unit, schedule, doubted):
+    """Payoffs of player 1 are in another unit than the temperature 0.1, which falls to 1e-4 in the second schedule."""
+    if solver == "vpg-sampled" and schedule == "annealed":
+        return
+    payoff = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    game = TabularGame.from_payoffs([payoff, -unit * payoff], player_labels=["ann", "bob"])
+    options = {"schedule": schedule} if solver == "vpg" else {"worlds": 1, "seeds": 1}
+    warnings = eq.solve(game, solver=solver, steps=1, eps=0.0, **options).warnings
+    if doubted is None:
+        assert warnings == ()
+    else:
+        (sentence,) = warnings
+        assert f"player bob's rewards, {2 * unit:.3g}: {doubted}" in sentence

@@ -14,7 +14,8 @@ from equinfer.equations.bounds import log_soft_residual
 from equinfer.equations.information import kl_divergence_of_logs, logarithm
 from equinfer.equations.response import log_magnet_step
 from equinfer.solvers.tabular.evaluation import SoftEvaluation, evaluate, evaluate_executed, gap_bound, legal_rows
-from equinfer.solvers.tabular.settings import check_choices, check_ranges
+from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
+from equinfer.tables import Tables
 from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike, Tree
 
 __all__ = ["VPG", "VPGState"]
@@ -185,6 +186,10 @@ class VPG(AbstractSolver[VPGState]):
         if game.horizon is None:
             return self._executed(state)
         return tuple(policy.reshape(game.horizon, -1, policy.shape[1]) for policy in self._executed(state))
+
+    def doubts(self, tables: Tables) -> tuple[str, ...]:
+        last = self.temperature if self.schedule == "constant" else min(self.floor, self.temperature)
+        return temperature_doubts(tables, self.temperature, last)
 
     def _executed(self, state: VPGState) -> Profile:
         return state.average if self.play == "average" else state.executed

@@ -17,7 +17,8 @@ from equinfer.equations.response import log_magnet_step
 from equinfer.opponents import Empirical
 from equinfer.solvers.tabular.critics import CRITICS, AbstractCritic, ExpectedSARSA, LearntModel, Moves
 from equinfer.solvers.tabular.evaluation import legal_rows
-from equinfer.solvers.tabular.settings import check_choices, check_ranges
+from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
+from equinfer.tables import Tables
 from equinfer.types import AnyArray, PRNGKey, Profile, Tree
 
 __all__ = ["Agent", "Rules", "SampledVPG", "SampledVPGState"]
@@ -151,6 +152,9 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         residual = jnp.max(jnp.stack([residual for _, residual in learnt]))
         state = SampledVPGState(rows, agents, executed, average, moves)
         return state, {"residual": residual, "converged": jnp.asarray(False)}
+
+    def doubts(self, tables: Tables) -> tuple[str, ...]:
+        return temperature_doubts(tables, self.temperature, self.temperature)
 
     def profile(self, game: Any, state: SampledVPGState) -> Profile:
         profile = state.average if self.play == "average" else state.executed
