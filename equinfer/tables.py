@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["MOST_PLAYERS", "Origin", "Tables", "refuse_unless_epochs_fit", "refuse_unless_it_fits"]
+__all__ = ["MOST_PLAYERS", "Origin", "Tables", "one_shot", "refuse_unless_epochs_fit", "refuse_unless_it_fits"]
 
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
@@ -66,6 +66,10 @@ class Tables:
         return joint
 
     @property
+    def is_one_shot(self) -> bool:
+        return one_shot(self.num_states, self.discount, self.horizon)
+
+    @property
     def payoff_scale(self) -> float:
         r"""$\max_i \mathrm{osc}(r_i)\sum_t\gamma_i^t$ over legal joint actions: the natural unit of every gap."""
         return float(np.max(self.payoff_scales))
@@ -80,6 +84,11 @@ class Tables:
         r"""$\mathrm{osc}(r_i)$ of each player: largest less smallest reward over legal joint actions."""
         mask = self.legal_joint
         return np.array([float(r[mask].max()) - float(r[mask].min()) for r in self.reward])
+
+
+def one_shot(num_states: int, discount: Any, horizon: int | None) -> bool:
+    """True if nothing follows the first decision: one epoch, or one state and discount 0."""
+    return horizon == 1 or (num_states == 1 and horizon is None and not np.any(discount))
 
 
 def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) -> Float[np.ndarray, " N"]:

@@ -12,8 +12,10 @@ from equinfer.tables import Tables
 __all__ = ["ROW_SUM_TOLERANCE", "checked_profile"]
 
 ROW_SUM_TOLERANCE = 1e-8
-"""Probabilities printed with eight or more decimals pass, and are renormalised; single precision is allowed its own
-resolution."""
+"""Probabilities printed with eight or more decimals pass, and are renormalised."""
+SINGLE_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
+"""The same for arrays of single or half precision, 4.8e-7: what a softmax leaves in single precision passes. Half
+precision resolves no more than 1e-3; only rows that it holds exactly, or nearly, such as (1/4, 3/4), pass."""
 
 
 def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
@@ -23,7 +25,8 @@ def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "...
     arrays of any real type). In a game of one state (A_i,) stands for (1, A_i); in a finite-horizon game (S, A_i) is
     played in every epoch. Nothing else is broadcast.
 
-    Rows that sum to one within `ROW_SUM_TOLERANCE` are renormalised; nothing is ever clipped, filled or replaced.
+    Rows that sum to one within `ROW_SUM_TOLERANCE` (`SINGLE_TOLERANCE` in single precision) are renormalised; nothing
+    is ever clipped, filled or replaced.
 
     **Raises:** `BadInput` that names the player, the state, the action and the epoch.
     """
@@ -67,8 +70,8 @@ def _real(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
         array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{what} is not a rectangular array of real numbers: {error}.") from None
-    resolution = np.finfo(given.dtype).eps if given.dtype.kind == "f" else 0.0
-    return array, max(ROW_SUM_TOLERANCE, 4 * float(resolution))
+    coarse = given.dtype.kind == "f" and given.dtype.itemsize < 8
+    return array, SINGLE_TOLERANCE if coarse else ROW_SUM_TOLERANCE
 
 
 def _shaped(tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:

@@ -296,7 +296,7 @@ def _duration(tables: Tables | None) -> str:
     if tables.horizon is not None:
         epochs = f"{tables.horizon} epoch{'s' if tables.horizon > 1 else ''}"
         return f", {epochs}" + ("" if discounts == [1.0] else f", discount {discount}")
-    return ", one-shot" if tables.num_states == 1 and discounts == [0.0] else f", discount {discount}"
+    return ", one-shot" if tables.is_one_shot else f", discount {discount}"
 
 
 def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ __all__ = [
 def findings(tables: Tables) -> tuple[str, ...]:
     """Every structure that was found, one phrase each."""
     found = []
-    if tables.horizon == 1 or (tables.num_states == 1 and tables.horizon is None and not tables.discount.any()):
+    if tables.is_one_shot:
         found.append("one-shot")
     if is_constant_sum(tables):
         found.append("zero-sum or constant-sum")

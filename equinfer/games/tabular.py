@@ -21,7 +21,7 @@ from equinfer.games.validation import (
     checked_legal,
     checked_reward,
 )
-from equinfer.tables import Origin, Tables, refuse_unless_epochs_fit
+from equinfer.tables import Origin, Tables, one_shot, refuse_unless_epochs_fit
 from equinfer.types import AnyArray
 
 __all__ = ["Labels", "TabularGame"]
@@ -151,7 +151,7 @@ class TabularGame(eqx.Module):
     @property
     def is_one_shot(self) -> bool:
         """True if nothing follows the first decision: one state and discount 0, or one epoch."""
-        return self.horizon == 1 or (self.num_states == 1 and self.horizon is None and not np.any(self.discount))
+        return one_shot(self.num_states, self.discount, self.horizon)
 
     def unlabelled(self) -> "TabularGame":
         """The same game without names: what drivers jit on, so that games of one shape share one compilation."""

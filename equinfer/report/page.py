@@ -115,8 +115,7 @@ def _facts(solution: Solution) -> list[tuple[str, str]]:
     if tables is not None:
         if tables.horizon is not None:
             facts.append(("horizon", f"{tables.horizon} decision epochs"))
-        one_shot = tables.num_states == 1 and not tables.discount.any()
-        if not one_shot and (tables.horizon is None or (tables.discount != 1).any()):
+        if not tables.is_one_shot and (tables.horizon is None or (tables.discount != 1).any()):
             facts.append(("discount", ", ".join(dict.fromkeys(number(float(g), 6) for g in tables.discount))))
     facts.append(("payoff scale", number(solution.payoff_scale)))
     facts.append(("solver", solution.solver))

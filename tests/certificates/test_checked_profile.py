@@ -95,6 +95,13 @@ def test_rows_are_renormalised_within_the_tolerance_only():
         checked_profile(market(), [np.float32([[0.2, 0.3, 0.500001 - 1e-7], [0.5, 0.5, 0]]), policies()[1]])
 
 
+def test_half_precision_is_allowed_no_more_than_single():
+    """0.1 + 0.2 + 0.7 in half precision is 1 + 1.2e-4, its own resolution 9.8e-4."""
+    half = np.float16([[0.1, 0.2, 0.7], [0.5, 0.5, 0]])
+    with pytest.raises(BadInput, match=r"player P0, state s0: probabilities sum to 1\.0001"):
+        checked_profile(market(), [half, policies()[1]])
+
+
 @pytest.mark.parametrize(
     ("profile", "says"),
     [
