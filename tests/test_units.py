@@ -76,6 +76,14 @@ def test_finite_horizons_and_all_equilibria():
         np.testing.assert_array_equal(np.concatenate(a.profile, axis=1), np.concatenate(b.profile, axis=1))
 
 
+def test_the_search_for_all_finds_equilibria_in_any_units():
+    game = stochastic(0)
+    found = eq.solve_all(rescaled(game, (1e6, 1e-6)), searches=4)
+    assert len(found) >= 1
+    for solution in found:
+        assert eq.certify(game, solution.profile).gap <= 1e-12 * game.tables().payoff_scale
+
+
 def test_only_what_is_incomparable_is_multiplied_and_only_upwards():
     game = rescaled(stochastic(0), (2.0**30, 1.0))
     assert in_comparable_units(game, np.inf) is game

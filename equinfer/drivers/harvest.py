@@ -38,7 +38,8 @@ class Harvest(NamedTuple):
 
 
 def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) -> Harvest:
-    """Run `solver` to its end, and keep every candidate that is certified within `eps` and is not there yet.
+    """Run `solver` to its end, and keep every candidate that is certified within `eps`, small beside each player's own
+    stakes, and not there yet.
 
     Of two candidates closer than `SAME` the one with the smaller gap is kept. `task.start` is not used. The task's
     `watch` is told, beside what the solver watches, how many were `found`.
@@ -80,7 +81,7 @@ def _take_in(found: list[Found], profile: Profile, task: Task, eps: float, began
     if near is not None and found[near].certificate.gap <= found[near].certificate.numerical_error:
         return
     certificate = task.judge(profile)
-    if near is None and certificate.holds(eps):
+    if near is None and certificate.holds(eps) and not certificate.warnings(eps):
         found.append(Found(profile, certificate, time.perf_counter() - began))
     elif near is not None and certificate.gap < found[near].certificate.gap:
         found[near] = found[near]._replace(profile=profile, certificate=certificate)

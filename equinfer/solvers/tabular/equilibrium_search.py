@@ -56,6 +56,7 @@ class EquilibriumSearch(AbstractHostSolver):
     """
 
     name: ClassVar[str] = "search"
+    unit_ratio: ClassVar[float] = 2.0**10
 
     searches: int = 48
 
