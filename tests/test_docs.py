@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,12 @@ def test_links_lead_to_files(page):
 def test_the_catalogue_page_is_what_the_registry_says():
     page = runpy.run_path(str(ROOT / "docs" / "catalogue.py"))["page"]
     assert (ROOT / "docs" / "catalogue.md").read_text() == page()
+
+
+def test_the_source_distribution_holds_what_make_needs():
+    """Of an unpacked archive, `make test`, `check`, `docs` and `bench` must work."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["sdist"]
+    assert all((ROOT / name.lstrip("/")).exists() for name in build["include"])
+    needed = {"/equinfer", "/tests", "/docs", "/benchmarks", "/.ci", "/Makefile", "/constraints.txt", "/mkdocs.yml"}
+    linked = {f"/{page.name}" for page in ROOT.glob("*.md")}
+    assert needed | linked | {"/LICENSE", "/CITATION.cff"} <= set(build["include"])

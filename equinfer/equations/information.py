@@ -38,8 +38,9 @@ def kl_divergence_of_logs(
 ) -> Float[AnyArray, "*batch"]:
     r"""`kl_divergence` of laws that are given by their logarithms: finite even where the second one underflows.
 
-    The second need not sum to one: relative to ones over the actions, the divergence is minus the entropy. There is no
-    derivative where an action is never played.
+    The second need not sum to one: relative to ones over the actions, the divergence is minus the entropy. It is
+    infinite where `log_law` plays what has $-\infty$ in `log_other`. There is no derivative where an action is never
+    played.
     """
     xp = namespace_of(log_law, log_other)
     law = xp.exp(log_law)
