@@ -2,7 +2,6 @@
 
 import dataclasses
 import difflib
-import math
 import os
 import time as clock
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer import records
+from equinfer.arguments import checked_seed, nonnegative
 from equinfer.concepts import CONCEPTS, Nash
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Task, Watch
@@ -102,7 +102,7 @@ def solve(
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     if time is not None:
         time = nonnegative("time", time)
-    seed = _checked_seed(seed)
+    seed = checked_seed(seed)
     if magnet is not None:
         from equinfer.certificates import checked_profile
 
@@ -321,20 +321,6 @@ def _known_concept(concept: str | None) -> str:
     if concept not in CONCEPTS:
         raise UnknownName.among("concept", concept, CONCEPTS)
     return concept
-
-
-def nonnegative(name: str, value: Any) -> float:
-    """`value`, a finite number of at least 0. **Raises:** `BadInput` if it is something else, by `name`."""
-    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0:
-        raise BadInput(f"{name} must be a finite number, at least 0; got {value!r}.")
-    return float(value)
-
-
-def _checked_seed(seed: Any) -> int:
-    if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise BadInput(f"seed must be a whole number, at least 0 and below 2**63; got {seed!r}.")
-    return int(seed)
 
 
 def _judge(tables: Tables) -> Judge:

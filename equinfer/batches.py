@@ -10,6 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer.api import ENOUGH, solve
+from equinfer.arguments import checked_seed
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
 from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
@@ -65,7 +66,7 @@ def solve_batch(
     row, games = _CONCEPTS[concept], checked_games(payoffs)
     given = None if eps is None else _nonnegative("eps", eps, games.shape[:1])
     seconds = None if time is None else float(_nonnegative("time", time, ()))
-    search = row.search(games, seed)
+    search = row.search(games, checked_seed(seed))
     ended = run(search, seconds)
     answers = search.answers()
     certificate = row.judge(games, answers)

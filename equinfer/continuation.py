@@ -12,6 +12,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer.api import default_eps, load, solve
+from equinfer.arguments import checked_seed, nonnegative
 from equinfer.certificates.nash import certify_nash
 from equinfer.certificates.profile import checked_profile
 from equinfer.drivers.harvest import distance
@@ -80,7 +81,8 @@ def sweep(
     if not precision > 0 and width > 0:
         raise BadInput(f"precision must be positive; got {precision!r}.")
     game_at = partial(_game_at, target, parameter, parameters)
-    walk = _Walk(game_at, None if eps is None else float(eps), seed, precision, time, watch)
+    eps = None if eps is None else nonnegative("eps", eps)
+    walk = _Walk(game_at, eps, checked_seed(seed), precision, time, watch)
     ended = Status.certified
     try:
         with jax.enable_x64(True):

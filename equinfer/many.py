@@ -12,10 +12,11 @@ import jax
 import numpy as np
 
 from equinfer.api import default_eps, load
+from equinfer.arguments import checked_seed, nonnegative
 from equinfer.certificates.nash import certify_nash
 from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
 from equinfer.drivers.protocol import Judge, Task, Watch
-from equinfer.errors import BadInput, UnknownName
+from equinfer.errors import UnknownName
 from equinfer.families import Equilibria, Stability, register_page
 from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
@@ -62,14 +63,14 @@ def solve_all(
         raise UnknownName.among("concept of solve_all", str(concept), ("nash",))
     game = game if isinstance(game, TabularGame) else load(game)
     tables = game.tables()
-    eps = default_eps(tables) if eps is None else _nonnegative("eps", eps)
-    time = None if time is None else _nonnegative("time", time)
+    eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
+    time = None if time is None else nonnegative("time", time)
     enumerable = _is_enumerable(game)
     if searches is None:
         searches = 12 if game.is_one_shot else 48
-    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(_nonnegative("searches", searches)))
+    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(nonnegative("searches", searches)))
     judge = partial(certify_nash, tables)
-    task = Task(judge, game.uniform_profile(), seed, time, watch)
+    task = Task(judge, game.uniform_profile(), checked_seed(seed), time, watch)
     with jax.enable_x64(True):
         harvested = harvest(solver, game, task, eps=eps)
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
@@ -216,12 +217,6 @@ def _message(harvested: Harvest, number: int, components: int, complete: bool, d
     if number and number % 2 == 0 and components == number:
         return f"{count}, not proven to be all: a regular game has an odd number of equilibria."
     return f"{count}{together}, not proven to be all."
-
-
-def _nonnegative(name: str, value: Any) -> float:
-    if not isinstance(value, (int, float, np.number)) or not math.isfinite(value) or value < 0:
-        raise BadInput(f"{name} must be a number, at least 0; got {value!r}.")
-    return float(value)
 
 
 def _report(equilibria: Equilibria, path: Any) -> None:

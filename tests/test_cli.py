@@ -157,6 +157,10 @@ MISUSES = {
         for seed, shown in (("-1", "-1"), ("'a'", "'a'"), ("1.5", "1.5"), ("2**70", str(2**70)), ("True", "True"))
     },
     **{
+        f"eq.{call}({DILEMMA!r}, {rest}seed='a')": "seed must be a whole number, at least 0 and below 2**63; got 'a'."
+        for call, rest in (("solve_all", ""), ("sweep", "'reward', [2, 3], "))
+    },
+    **{
         f"eq.solve({DILEMMA!r}, eps={eps})": f"eps must be a finite number, at least 0; got {shown}."
         for eps, shown in (("True", "True"), ("-1", "-1"), ("float('nan')", "nan"), ("'x'", "'x'"), ("1j", "1j"))
     },

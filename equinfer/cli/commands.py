@@ -157,10 +157,11 @@ def certify(
         Print one JSON object instead of the summary.
     """
     from equinfer import api
+    from equinfer.arguments import nonnegative
     from equinfer.cli import display
 
     if eps is not None:
-        eps = api.nonnegative("--eps", eps)
+        eps = nonnegative("--eps", eps)
     game = _loaded(target, settings)
     certificate = api.certify(game, answer, concept)
     tables = game.tables()

@@ -21,7 +21,8 @@ def _profits(steps: int) -> Float[np.ndarray, "P P"]:
 def _equilibria(game: TabularGame, steps: int, discount: float) -> tuple[KnownEquilibrium, ...]:
     """The two symmetric equilibria that Maskin and Tirole print for the seven prices k/6, where they exist.
 
-    There are others, in which the firms play different roles; no complete list is known.
+    There are others, in which the firms play different roles; no complete list is known. None is pure at the default
+    discount, as one sees from all 7^7 reactions of a firm and every pure best response to each.
     """
     found = []
     if steps == 6 and discount >= 5 / 9:
