@@ -20,6 +20,7 @@ from equinfer.drivers.protocol import Watch
 from equinfer.errors import BadInput, UnknownName
 from equinfer.families import Fold, Sweep, register_page
 from equinfer.games.tabular import TabularGame
+from equinfer.games.units import COMPARABLE, in_comparable_units
 from equinfer.many import judged
 from equinfer.records import Solution, Status
 from equinfer.solvers.tabular.neighbour import beyond_switch, neighbour
@@ -228,13 +229,13 @@ class _Walk:
     ) -> Solution | None:
         """The certified equilibrium to which Newton's method leads from `profile`."""
         began = clock.perf_counter()
-        found = method(game, profile)
+        found = method(in_comparable_units(game, COMPARABLE), profile)
         if found is None:
             return None
         tables = game.tables()
         eps = default_eps(tables) if self._eps is None else self._eps
         certificate = certify_nash(tables, found)
-        if not certificate.holds(eps):
+        if not certificate.holds(eps) or certificate.warnings(eps):
             return None
         return judged(game, tables, found, certificate, "continuation", eps, clock.perf_counter() - began)
 

@@ -84,6 +84,18 @@ def test_the_search_for_all_finds_equilibria_in_any_units():
         assert eq.certify(game, solution.profile).gap <= 1e-12 * game.tables().payoff_scale
 
 
+def test_a_sweep_follows_equilibria_in_any_units():
+    start, end = (stochastic(seed).tables() for seed in (0, 10))
+
+    def between(x: float) -> eq.TabularGame:
+        return eq.TabularGame(start.reward + x * (end.reward - start.reward), start.kernel, discount=0.9)
+
+    swept = eq.sweep(lambda x: rescaled(between(x), (1e6, 1e-6)), "x", np.linspace(0, 1, 5))
+    for x, solution in zip(swept.parameter_values, swept, strict=True):
+        game = between(float(x))
+        assert eq.certify(game, solution.profile).gap <= 1e-11 * game.tables().payoff_scale
+
+
 def test_only_what_is_incomparable_is_multiplied_and_only_upwards():
     game = rescaled(stochastic(0), (2.0**30, 1.0))
     assert in_comparable_units(game, np.inf) is game

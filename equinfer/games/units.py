@@ -6,7 +6,10 @@ from typing import Any
 import equinox as eqx
 import numpy as np
 
-__all__ = ["in_comparable_units"]
+__all__ = ["COMPARABLE", "in_comparable_units"]
+
+COMPARABLE = 2.0**10
+"""Units within this factor need no care at tolerances near rounding, and matter where one temperature serves all."""
 
 _LARGEST_EXPONENT = 1023
 

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 from equinfer.contraction import expected
 from equinfer.drivers.harvest import SAME, distance
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
+from equinfer.games.units import COMPARABLE
 from equinfer.solvers.tabular.homotopy import Homotopy
 from equinfer.solvers.tabular.lemke_howson import LemkeHowson
 from equinfer.solvers.tabular.polish import polish
@@ -56,7 +57,7 @@ class EquilibriumSearch(AbstractHostSolver):
     """
 
     name: ClassVar[str] = "search"
-    unit_ratio: ClassVar[float] = 2.0**10
+    unit_ratio: ClassVar[float] = COMPARABLE
 
     searches: int = 48
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from equinfer.contraction import expected
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.errors import BadInput
+from equinfer.games.units import COMPARABLE
 from equinfer.solvers.tabular.path import PathEnd, PathPoint, follow
 from equinfer.solvers.tabular.polish import Equilibrium, polish
 from equinfer.solvers.tabular.qre import QRESystem
@@ -49,7 +50,7 @@ class Homotopy(AbstractHostSolver):
 
     name: ClassVar[str] = "homotopy"
     # Below it one temperature serves all players, and the branch is the principal one.
-    unit_ratio: ClassVar[float] = 2.0**10
+    unit_ratio: ClassVar[float] = COMPARABLE
 
     magnet: Profile | None = None
     """The first magnet, ([H,] S, A_i) per player, positive on legal actions; uniform unless given."""
