@@ -55,5 +55,5 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
         showarrow=False,
     )
     result.update_yaxes(type="log", exponentformat="power", title=solution.certificate.unit)
-    result.update_xaxes(title="step")
+    result.update_xaxes(title="step", dtick=1 if length <= 12 else None)
     return result
