@@ -30,8 +30,8 @@ class SupportEnumeration(AbstractHostSolver):
     then equilibria with supports of different sizes follow, from all pairs of mixtures found of which each plays only
     best responses to the other (in degenerate games every equilibrium is a convex combination of such extreme ones).
 
-    Every equilibrium is a candidate. Watched: `support_size`, `pairs` of supports examined, `found`, `degenerate` (1 once
-    the game has shown to be).
+    Every equilibrium is a candidate. Watched: `support_size`, `pairs` of supports examined, `found`, `degenerate` (1
+    once the game has shown to be).
     """
 
     name: ClassVar[str] = "support"
