@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from equinfer.api import certify, load, load_solution, save, solve
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
+    from equinfer.games.kernels import SparseKernel
     from equinfer.games.tabular import TabularGame
     from equinfer.records import Certificate, Solution, Status
 
@@ -24,6 +25,7 @@ _HOME = {
     "EquinferError": "equinfer.errors",
     "MissingExtra": "equinfer.errors",
     "UnknownName": "equinfer.errors",
+    "SparseKernel": "equinfer.games.kernels",
     "TabularGame": "equinfer.games.tabular",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
@@ -36,6 +38,7 @@ __all__ = [
     "EquinferError",
     "MissingExtra",
     "Solution",
+    "SparseKernel",
     "Status",
     "TabularGame",
     "UnknownName",

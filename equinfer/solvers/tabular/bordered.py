@@ -15,18 +15,14 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.linalg import get_lapack_funcs
+
+from equinfer.solvers.tabular.factored import Factors, SingularSystemError
+from equinfer.solvers.tabular.moves import AbstractMoves
 
 __all__ = ["BorderedSystem", "SingularSystemError", "StateBlocks"]
 
-_getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
-
 WORST_CONDITION = 1e9
 """A state whose B is worse than this is not eliminated: its logits stay unknowns of the global system."""
-
-
-class SingularSystemError(ArithmeticError):
-    """The linearisation is singular to working precision: a branching point, or a step to be shortened."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +37,7 @@ class StateBlocks:
     """p, the soft best response."""
     slope: Float[np.ndarray, "S n n"]
     r"""M, the derivative of $\bar Q$ in the logits."""
-    gain: Float[np.ndarray, "S n S"]
+    gain: AbstractMoves
     """G, the derivative of the advantages in the values; each row acts on its own player's values."""
     advantage: Float[np.ndarray, "S n"]
     """D."""
@@ -58,19 +54,6 @@ class StateBlocks:
         r"""$p^\top$, each player's on its own columns."""
         return self.own * self.response[:, None, :]
 
-    def times_gain(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S n"]:
-        r"""$G\,\delta V$."""
-        return np.concatenate([self.gain[:, mine] @ value[:, i] for i, mine in enumerate(self.columns)], axis=1)
-
-    def gain_times(self, rows: Float[np.ndarray, "S k n"]) -> Float[np.ndarray, "S k S N"]:
-        """Rows of every state times G, spread over the values of all states and players."""
-        return np.stack([rows[:, :, mine] @ self.gain[:, mine] for mine in self.columns], axis=-1)
-
-    @cached_property
-    def columns(self) -> tuple[slice, ...]:
-        ends = np.cumsum(self.own.sum(axis=1).astype(int))
-        return tuple(slice(a, b) for a, b in zip((0, *ends[:-1]), ends, strict=True))
-
 
 @dataclass(frozen=True, eq=False)
 class BorderedSystem:
@@ -85,8 +68,7 @@ class BorderedSystem:
     r"""The border's part on logits, times $B^{-1}$; zero in states that are kept."""
     kept: Int[np.ndarray, " K"]
     """States that are not eliminated."""
-    factors: np.ndarray
-    pivots: np.ndarray
+    factors: Factors
     sign: float
     """Sign of the determinant of the whole bordered Jacobian, +1 at infinite temperature with border (0, 0, 1)."""
 
@@ -107,40 +89,36 @@ class BorderedSystem:
         (S, N), n = border_value.shape, border_logits.shape[1]
         m = S * N
         size = m + 1 + len(kept) * n
-        matrix = np.zeros((size, size), order="F")
-        matrix[:m, :m] = blocks.gain_times(blocks.picks + blocks.rate * gathered).reshape(m, m)
-        matrix[:m, m] = (blocks.curvature + _rowwise(gathered, blocks.advantage)).ravel()
-        border = border_value + blocks.rate * blocks.gain_times(border_weight[:, None]).sum(axis=(0, 1))
-        matrix[m, :m] = border.ravel()
-        matrix[m, m] = border_rate + np.sum(border_weight * blocks.advantage)
-        for place, s in enumerate(kept):
-            rows = slice(m + 1 + place * n, m + 1 + (place + 1) * n)
-            matrix[s * N : (s + 1) * N, rows] = blocks.picks[s] @ blocks.slope[s]
-            matrix[rows, rows] = blocks.matrices[s]
-            matrix[rows, :m] = -blocks.rate * (blocks.gain[s][:, :, None] * blocks.own.T[:, None]).reshape(n, m)
-            matrix[rows, m] = -blocks.advantage[s]
-            matrix[m, rows] = border_logits[s]
+        matrix = blocks.gain.blank(size)
+        matrix.put(0, 0, blocks.gain.weighted(blocks.picks + blocks.rate * gathered))
+        matrix.put(0, m, (blocks.curvature + _rowwise(gathered, blocks.advantage)).reshape(m, 1))
+        along = blocks.gain.weighted(border_weight[:, None]).sum(axis=0)
+        matrix.put(m, 0, (border_value.ravel() + blocks.rate * along)[None])
+        matrix.put(m, m, np.full((1, 1), border_rate + np.sum(border_weight * blocks.advantage)))
+        for place, s in enumerate(kept.tolist()):
+            row = m + 1 + place * n
+            matrix.put(s * N, row, blocks.picks[s] @ blocks.slope[s])
+            matrix.put(row, row, blocks.matrices[s])
+            matrix.put(row, 0, -blocks.rate * blocks.gain.of_state(s, blocks.own))
+            matrix.put(row, m, -blocks.advantage[s][:, None])
+            matrix.put(m, row, border_logits[s][None])
 
-        factors, pivots, info = _getrf(matrix, overwrite_a=1)
-        diagonal = np.diagonal(factors)
-        if info != 0 or not np.all(np.isfinite(diagonal)):
-            raise SingularSystemError("the bordered Jacobian is singular")
-        swaps = np.count_nonzero(pivots != np.arange(size))
-        sign = float(np.prod(np.sign(diagonal)) * np.prod(signs) * (-1) ** (swaps + m))
-        return cls(blocks, inverse, gathered, border_weight, kept, factors, pivots, sign)
+        factors = matrix.factored()
+        sign = float(factors.sign * np.prod(signs) * (-1) ** m)
+        return cls(blocks, inverse, gathered, border_weight, kept, factors, sign)
 
     def solve(
         self, response_error: Float[np.ndarray, "S n"], value_error: Float[np.ndarray, "S N"], along: float
     ) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"], float]:
         r"""$(\delta\beta,\delta V,\delta\lambda)$ for these errors, with the product `along` with the border."""
         blocks, m = self.blocks, value_error.size
-        right = np.empty(self.pivots.size)
+        right = np.empty(m + 1 + self.kept.size * response_error.shape[1])
         right[:m] = (_rowwise(self.gathered, response_error) - value_error).ravel()
         right[m] = along + np.sum(self.border_weight * response_error)
         right[m + 1 :] = -response_error[self.kept].ravel()
-        solution, _ = _getrs(self.factors, self.pivots, right)
+        solution = self.factors.solve(right)
         value, rate = solution[:m].reshape(value_error.shape), float(solution[m])
-        change = blocks.rate * blocks.times_gain(value) + rate * blocks.advantage - response_error
+        change = blocks.rate * blocks.gain.times(value) + rate * blocks.advantage - response_error
         logits = _rowwise(self.inverse, change)
         logits[self.kept] = solution[m + 1 :].reshape(-1, logits.shape[1])
         return logits, value, rate

@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
+from equinfer.solvers.tabular.factored import Factors
+from equinfer.solvers.tabular.moves import AbstractMoves
 from equinfer.solvers.tabular.scaled import ScaledGame
 
 __all__ = ["Equilibrium", "exact_values", "polish"]
@@ -38,9 +40,9 @@ class Equilibrium:
 class _Values(NamedTuple):
     """Exact policy evaluation and what it took."""
 
-    transitions: Float[np.ndarray, "S n S"]
-    resolvents: Float[np.ndarray, "N S S"]
-    r"""$(I-\gamma_iP_\pi)^{-1}$."""
+    moves: AbstractMoves
+    resolvents: tuple[Factors, ...]
+    r"""$I-\gamma_iP_\pi$, factored; the same for players who discount alike."""
     action_values: Float[np.ndarray, "S n"]
     value: Float[np.ndarray, "S N"]
 
@@ -83,20 +85,16 @@ def polish(
 
 def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> _Values:
     """Values and action values of a flat profile, by one linear solve a player (one in all for equal discounts)."""
-    transitions = game.transitions(policy)
+    moves = game.moves(policy)
     rewards = game.action_values(policy, game.reward)
-    resolvents = np.empty((game.num_players, game.num_states, game.num_states))
+    resolvents: dict[float, Factors] = {}
     value = np.empty((game.num_states, game.num_players))
-    for i, columns in enumerate(game.columns):
-        same = [j for j in range(i) if game.discount[j] == game.discount[i]]
-        if same:
-            resolvents[i] = resolvents[same[0]]
-        else:
-            chain = np.einsum("sa,sat->st", policy[:, columns], transitions[:, columns])
-            resolvents[i] = np.linalg.inv(np.eye(game.num_states) - chain)
-        value[:, i] = resolvents[i] @ np.sum(policy[:, columns] * rewards[:, columns], axis=1)
-    action_values = rewards + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
-    return _Values(transitions, resolvents, action_values, value)
+    for i, (discount, columns) in enumerate(zip(game.discount.tolist(), game.columns, strict=True)):
+        if discount not in resolvents:
+            resolvents[discount] = moves.resolvent(i, policy)
+        value[:, i] = resolvents[discount].solve(np.sum(policy[:, columns] * rewards[:, columns], axis=1))
+    action_values = rewards + moves.times(value)
+    return _Values(moves, tuple(resolvents[g] for g in game.discount.tolist()), action_values, value)
 
 
 def _on_support(
@@ -139,6 +137,10 @@ def _difference_jacobian(
     pairs = game.pair_values(policy, game.action_tables(values.value))
     mover = game.owner[action]
     jacobian = np.zeros((state.size, state.size))
+    touched, place = np.unique(state, return_inverse=True)
+    units = np.zeros((game.num_states, touched.size), order="F")
+    units[touched, np.arange(touched.size)] = 1.0
+    visits = {factors: factors.solve(units) for factors in set(values.resolvents)}
     for i, columns in enumerate(game.columns):
         rows = np.flatnonzero(mover == i)
         if not rows.size:
@@ -146,8 +148,8 @@ def _difference_jacobian(
         worth = np.einsum("sa,sab->sb", policy[:, columns], pairs[:, columns])  # of b to i; own actions below
         worth[:, columns] = values.action_values[:, columns]
         change = worth[state, action] - worth[state, base]
-        moved = values.transitions[state[rows], action[rows]] - values.transitions[state[rows], base[rows]]
-        jacobian[rows] = (moved @ values.resolvents[i])[:, state] * change
+        moved = values.moves.rows(i, state[rows], action[rows]) - values.moves.rows(i, state[rows], base[rows])
+        jacobian[rows] = (moved @ visits[values.resolvents[i]])[:, place] * change
         near, far = np.nonzero(state[rows, None] == state[None])
         row = rows[near]
         s, a, a0, b, b0 = state[row], action[row], base[row], action[far], base[far]

@@ -123,16 +123,12 @@ class QRESystem:
         centred = game.pair_values(here.policy, here.tables) - here.action_values[:, :, None]
         slope = np.where(game.same_owner, 0.0, centred) * here.policy[:, None, :]
         slope[~game.legal] = 0.0
-        gain = game.transitions(here.policy)
-        states = np.arange(game.num_states)
-        gain[states, :, states] -= 1.0
-        gain[~game.legal] = 0.0
         return StateBlocks(
             rate=rate,
             own=game.own,
             response=here.response,
             slope=slope,
-            gain=gain,
+            gain=game.moves(here.policy).less_staying(game.legal),
             advantage=here.advantage,
             curvature=self._curvature(here, rate),
         )

@@ -73,7 +73,7 @@ class StageNash(AbstractHostSolver):
     def _policy_iteration(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
         """One attempt, which ends when an equilibrium is as good as it gets, or after `sweeps`."""
         length = discounted_length(np.asarray(game.discount), None)
-        table, progress = np.asarray(game.reward), _Progress(game.num_states, _payoff_scale(game))
+        table, progress = np.asarray(game.reward), _Progress(game.num_states, game.tables().payoff_scale)
         info = _info(np.inf, 0, game.num_states)
         for sweep in range(self.sweeps):
             before = stages.supports()
@@ -132,7 +132,7 @@ class StageNash(AbstractHostSolver):
             value = np.stack([expected(payoff, now) for payoff in table])
             bound = _stage_regrets(game, table, now).max(axis=1) + np.asarray(game.discount) * bound
             info = _info(bound.max(), game.horizon - epoch, int(stages.switched_since(before).sum()))
-        yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * _payoff_scale(game)))
+        yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * game.tables().payoff_scale))
 
 
 class _Progress:
@@ -187,17 +187,6 @@ def _stage_regrets(game: Any, table: Float[np.ndarray, "N S *A"], profile: Profi
         best = np.where(game.legal[i], q, -np.inf).max(axis=1)
         regrets.append(best - (policy * q).sum(axis=1))
     return np.stack(regrets)
-
-
-def _payoff_scale(game: Any) -> float:
-    """The widest range of rewards over legal joint actions, summed over the horizon: the unit of gaps."""
-    joint = np.ones(game.reward.shape[1:], bool)
-    for i, mask in enumerate(game.legal):
-        axes = [1] * game.num_players
-        axes[i] = -1
-        joint &= np.asarray(mask).reshape(game.num_states, *axes)
-    ranges = np.array([np.ptp(np.asarray(reward)[joint]) for reward in game.reward])
-    return float((ranges * discounted_length(np.asarray(game.discount), game.horizon)).max())
 
 
 def _info(bound: float, sweep: int, switched: int) -> dict[str, float]:
