@@ -11,7 +11,15 @@ from jaxtyping import Bool, Float, Int
 
 from equinfer.errors import BadInput
 
-__all__ = ["MOST_PLAYERS", "Sizes", "SuccessorLists", "Tables", "joint_mask", "refuse_unless_it_fits"]
+__all__ = [
+    "MOST_PLAYERS",
+    "Sizes",
+    "SuccessorLists",
+    "Tables",
+    "joint_mask",
+    "kernel_arrays",
+    "refuse_unless_it_fits",
+]
 
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
@@ -55,6 +63,11 @@ class SuccessorLists(NamedTuple):
             if probability:
                 law[successor] = law.get(successor, 0.0) + probability
         return law
+
+
+def kernel_arrays(kernel: np.ndarray | SuccessorLists) -> dict[str, np.ndarray]:
+    """The arrays of a kernel by the names that files give them: `kernel`, or `successors` and `probabilities`."""
+    return kernel._asdict() if isinstance(kernel, SuccessorLists) else {"kernel": kernel}
 
 
 @dataclass(frozen=True, eq=False)

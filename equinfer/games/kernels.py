@@ -22,7 +22,7 @@ from equinfer.games.chains import AbstractChain, DenseChain, SparseChain
 from equinfer.tables import SuccessorLists
 from equinfer.types import AnyArray, PRNGKey, Profile, namespace_of
 
-__all__ = ["AbstractKernel", "DenseKernel", "SparseKernel", "compact"]
+__all__ = ["AbstractKernel", "DenseKernel", "SparseKernel", "compact", "listed", "worth_listing"]
 
 _WORTH_LISTING = 500
 """States from which a dense table is looked at for a shorter form."""
@@ -193,23 +193,35 @@ class SparseKernel(AbstractKernel):
         return SuccessorLists(np.asarray(self.successors), np.asarray(self.probabilities))
 
 
+def worth_listing(num_states: int, longest: int) -> bool:
+    """Whether lists of up to `longest` successors are the better form of a kernel than a table."""
+    return num_states >= _WORTH_LISTING and longest * _FEW <= num_states
+
+
+def listed(
+    successors: Int[np.ndarray, "..."], probabilities: Float[np.ndarray, "..."]
+) -> SparseKernel | Float[np.ndarray, "S *A S"]:
+    """Lists of successors (S, *A, M) in the form that suits the game. The two arrays are broadcast to one shape."""
+    kernel = SparseKernel(*np.broadcast_arrays(successors, probabilities))
+    return kernel if worth_listing(kernel.num_states, kernel.successors.shape[-1]) else kernel.dense()
+
+
 def compact(probabilities: Float[np.ndarray, "S *A S"]) -> AbstractKernel:
-    """A dense table in the form that suits it: lists of successors where there are many states and few successors."""
+    """A table in the form that suits the game: as lists where there are many states and few successors."""
     num_states = len(probabilities)
-    if num_states >= _WORTH_LISTING:
-        longest = int(np.count_nonzero(probabilities, axis=-1).max())
-        if longest * _FEW <= num_states:
-            rows = probabilities.reshape(-1, num_states)
-            row, successor = np.nonzero(rows)
-            counts = np.bincount(row, minlength=len(rows))
-            place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
-            own = np.repeat(np.arange(num_states, dtype=np.int32), len(rows) // num_states)
-            successors = np.repeat(own[:, None], longest, axis=1)
-            listed = np.zeros(successors.shape)
-            successors[row, place], listed[row, place] = successor, rows[row, successor]
-            shape = (*probabilities.shape[:-1], longest)
-            return SparseKernel(successors.reshape(shape), listed.reshape(shape))
-    return DenseKernel(probabilities)
+    if not worth_listing(num_states, 1):
+        return DenseKernel(probabilities)
+    longest = int(np.count_nonzero(probabilities, axis=-1).max())
+    if not worth_listing(num_states, longest):
+        return DenseKernel(probabilities)
+    rows = probabilities.reshape(-1, num_states)
+    row, successor = np.nonzero(rows)
+    counts = np.bincount(row, minlength=len(rows))
+    place = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    own = np.repeat(np.arange(num_states, dtype=np.int32), len(rows) // num_states)
+    lists = np.repeat(own[:, None], longest, axis=1), np.zeros((len(rows), longest))
+    lists[0][row, place], lists[1][row, place] = successor, rows[row, successor]
+    return SparseKernel(*(array.reshape(*probabilities.shape[:-1], longest) for array in lists))
 
 
 def _rows(

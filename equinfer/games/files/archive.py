@@ -39,10 +39,10 @@ class Archive:
             return shape
 
     def array(self, name: str, shape: tuple[int, ...], kind: str = "f") -> np.ndarray:
-        """The array, if it has the `shape` and its numbers are of the `kind` ('f' floats, 'b' booleans)."""
+        """The array, if it has the `shape` and its numbers are of the `kind` ('f' floats, 'b' booleans, 'i' whole numbers)."""
         with self._member(name) as (member, found, fortran, dtype):
             if found != shape or dtype.kind != kind:
-                wanted = {"f": "floats", "b": "booleans", "U": "text"}[kind]
+                wanted = {"f": "floats", "b": "booleans", "i": "whole numbers", "U": "text"}[kind]
                 raise BadInput(f"{self._path}: {name} must be {wanted} of shape {shape}, not {dtype} of shape {found}.")
             flat = np.frombuffer(member.read(), dtype)
             return flat.reshape(shape, order="F" if fortran else "C").astype(dtype.newbyteorder("="))

@@ -38,8 +38,8 @@ class StageNash(AbstractHostSolver):
     the one-shot deviation principle. With two players, zero sum and no hysteresis this is the method of Pollatschek
     and Avi-Itzhak (1969).
 
-    There is no proof of convergence: where supports keep switching in a few states, those states' own stochastic game
-    (all others keep to their policies and are eliminated) is solved by the homotopy, and failing that the iteration
+    There is no proof of convergence. Where supports keep switching, only half of the states that would switch do; if
+    that does not end it and they are few, those states' own stochastic game (all others keep to their policies and are eliminated) is solved by the homotopy, and failing that the iteration
     starts afresh with other stage equilibria, drawn at random. One-shot games take one sweep; games with a finite
     horizon are solved epoch by epoch, from the last one.
 
@@ -53,6 +53,9 @@ class StageNash(AbstractHostSolver):
     """How many times the iteration may start afresh."""
     sweeps: int = 60
     """Sweeps of one attempt."""
+    hold_from: int = 8
+    """The sweep from which only half of the states that would switch do, drawn at random: states that answer each
+    other in step then fall out of it."""
     repair_from: int = 12
     """The sweep at which states that keep switching are first solved together."""
     repair_every: int = 6
@@ -76,11 +79,13 @@ class StageNash(AbstractHostSolver):
         table, progress = np.asarray(game.reward), _Progress(game.num_states, game.tables().payoff_scale)
         info = _info(np.inf, 0, game.num_states)
         for sweep in range(self.sweeps):
-            before = stages.supports()
+            before, last = stages.supports(), stages.policies()
             for _ in stages.solve(table):
                 yield Iterate(stages.policies(), info)
             switched = stages.switched_since(before)
             progress.mark(sweep, switched)
+            if sweep >= self.hold_from:
+                stages.hold_half(last, switched)
             for _ in self._intervene(game, stages, progress):
                 yield Iterate(stages.policies(), info)
             profile = stages.policies()
