@@ -59,7 +59,9 @@ class SuccessorLists(NamedTuple):
     def row(self, index: tuple[int, ...]) -> dict[int, float]:
         """Successors of one state and joint action, with their probabilities, none of which is 0."""
         law: dict[int, float] = {}
-        for successor, probability in zip(self.successors[index].tolist(), self.probabilities[index].tolist(), strict=True):
+        for successor, probability in zip(
+            self.successors[index].tolist(), self.probabilities[index].tolist(), strict=True
+        ):
             if probability:
                 law[successor] = law.get(successor, 0.0) + probability
         return law
@@ -133,9 +135,9 @@ def refuse_unless_it_fits(
     needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available // 2:
-        lists = "" if successors is None else f", {successors} successors each,"
+        kernel = "transition table" if successors is None else f"lists of {successors} successors"
         raise BadInput(
-            f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions{lists} need about "
-            f"{needed / 2**30:.3g} GiB for the transition and reward tables; "
+            f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
+            f"{needed / 2**30:.3g} GiB for the reward table and the {kernel}; "
             f"this machine has {available / 2**30:.3g} GiB."
         )

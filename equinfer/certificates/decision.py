@@ -66,7 +66,7 @@ def _dense_solver(chain: Float[np.ndarray, "S S"], discount: float) -> Callable[
     return lambda right: _substitute(factors, pivots, right)[0]
 
 
-def _sparse_solver(chain: sparse.csr_array, discount: float) -> Callable[[np.ndarray], np.ndarray]:
+def _sparse_solver(chain: Any, discount: float) -> Callable[[np.ndarray], np.ndarray]:
     """A Krylov method as long as it ends soon, which it does where the chain mixes; else sparse factors.
 
     The matrix is diagonally dominant, so that it is factored without pivoting, in the order that fills in least.

@@ -1,8 +1,7 @@
 r"""Markov chains that a law over joint actions induces: one matrix, or lists of successors.
 
 A chain's rows are states or, for the decision process that one player faces, states and own actions. Both forms answer
-the question that solvers ask of it: the discounted values $(I-\gamma P)^{-1}r$ of rewards. On the host (NumPy arrays)
-they are direct solves, or for lists what `SparseChain` says; traced in JAX a list of successors is solved matrix-free.
+the question that solvers ask of it: the discounted values $(I-\gamma P)^{-1}r$ of rewards.
 """
 
 import abc
@@ -13,14 +12,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.sparse.linalg import bicgstab
 from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
 
 from equinfer.types import AnyArray, namespace_of
 
-__all__ = ["AbstractChain", "DenseChain", "SparseChain", "as_chain"]
+__all__ = ["AbstractChain", "DenseChain", "SparseChain", "as_chain", "csr"]
 
 _STEPS = 150
 """Steps of the Krylov method before a chain is factored instead: about what the factors of a ladder or grid cost."""
@@ -30,7 +28,6 @@ _ROUNDING = 1e-15
 """Residual, relative to the values, at which nothing is left to refine."""
 _GOOD = 1e-14
 """The same, at which values that can no longer be refined are good enough."""
-_MOST_SWEEPS = 100_000
 
 
 class AbstractChain(abc.ABC):
@@ -80,9 +77,13 @@ class DenseChain(AbstractChain):
         xp = namespace_of(reward, self.matrix, discount)
         identity = xp.eye(self.matrix.shape[0], dtype=self.matrix.dtype)
         if xp is np:
-            return _by_discount(lambda rate, sides: np.linalg.solve(identity - rate * self.matrix, sides), reward, discount)
+            return _by_discount(
+                lambda rate, sides: np.linalg.solve(identity - rate * self.matrix, sides),
+                np.asarray(reward),
+                np.asarray(discount),
+            )
 
-        def together() -> jax.Array:
+        def together() -> AnyArray:
             return _solved(lambda sides: jnp.linalg.solve(identity - discount[0] * self.matrix, sides), reward)
 
         def apart() -> jax.Array:
@@ -105,37 +106,63 @@ class SparseChain(AbstractChain):
     r"""Lists of K successors a row, with weights that a batch of chains does not share; repeated successors add up.
 
     Linear systems with it are solved by BiCGSTAB, restarted on the residual until that is rounding. Chains that mix
-    take some dozens of products, and a graph without small separators, such as a random one, could not be factored in
-    the memory that it takes. On the host, chains that move slowly are factored instead; since $I-\gamma P$ is
-    diagonally dominant, no pivoting is needed and the ordering may keep the factors as sparse as it can. Traced, they
-    are left to the fixed-point iteration, which contracts.
+    take some dozens of products, and a graph without small separators, such as a random one, has factors that are all
+    but dense. Chains that move slowly are factored instead; since $I-\gamma P$ is diagonally dominant, no pivoting is
+    needed and the ordering may keep the factors as sparse as it can. Traced code calls the host for this.
     """
 
-    def __init__(self, successors: Int[AnyArray, "*rows K"], weights: Float[AnyArray, "*batch_rows K"], num_states: int):
+    def __init__(
+        self, successors: Int[AnyArray, "*rows K"], weights: Float[AnyArray, "*batch_rows K"], num_states: int
+    ):
         self.successors, self.weights, self.num_states = successors, weights, num_states
 
     def at(self, index: Any) -> "SparseChain":
         return SparseChain(self.successors, self.weights[index], self.num_states)
 
     def expect(self, value: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "..."]:
-        return (self.weights * value[..., self.successors]).sum(axis=-1)
+        ahead = value[..., self.successors]
+        return (namespace_of(ahead, self.weights).broadcast_to(self.weights, ahead.shape) * ahead).sum(axis=-1)
 
     def matrix(self) -> sparse.csr_array:
         """The rows as one matrix, in NumPy, without zeros or repetitions."""
-        return csr(self.successors, self.weights, self.num_states)
+        return csr(np.asarray(self.successors), np.asarray(self.weights), self.num_states)
 
     def values(
         self, reward: Float[AnyArray, "*batch N S"], discount: Float[AnyArray, " N"]
     ) -> Float[AnyArray, "*batch N S"]:
-        if namespace_of(reward, self.weights, discount) is not np:
-            return _solved_by_iteration(self.expect, reward, discount)
-        matrix = self.matrix()
-        return _by_discount(lambda rate, sides: _solved_sparse(matrix, rate, sides), reward, discount)
+        if namespace_of(reward, self.weights, discount) is np:
+            return _values_on_host(*map(np.asarray, (self.successors, self.weights, reward, discount)))
+        # A callback runs outside the scope of 64-bit arithmetic, where JAX would round its arguments to 32 bits.
+        words = map(_as_words, (self.weights, reward, discount))
+        like = jax.ShapeDtypeStruct((*reward.shape, 2), jnp.uint32)
+        values = jax.pure_callback(_words_on_host, like, self.successors, *words, vmap_method="sequential")
+        return jax.lax.bitcast_convert_type(values, jnp.float64)
 
     def stopped(self, states: Int[np.ndarray, " C"]) -> "SparseChain":
         weights = self.weights.copy()
         weights[states] = 0.0
         return SparseChain(self.successors, weights, self.num_states)
+
+
+def _as_words(array: AnyArray) -> jax.Array:
+    """Floats of 64 bits as pairs of whole numbers of 32 bits."""
+    return jax.lax.bitcast_convert_type(jnp.asarray(array, jnp.float64), jnp.uint32)
+
+
+def _words_on_host(successors: Any, *words: Any) -> np.ndarray:
+    floats = (np.ascontiguousarray(word).view(np.float64)[..., 0] for word in words)
+    values = _values_on_host(np.asarray(successors), *floats)
+    return np.ascontiguousarray(values)[..., None].view(np.uint32)
+
+
+def _values_on_host(
+    successors: Int[np.ndarray, "S K"],
+    weights: Float[np.ndarray, "S K"],
+    reward: Float[np.ndarray, "*batch N S"],
+    discount: Float[np.ndarray, " N"],
+) -> Float[np.ndarray, "*batch N S"]:
+    matrix = csr(successors, weights, reward.shape[-1])
+    return _by_discount(lambda rate, sides: _solved_sparse(matrix, rate, sides), reward, discount)
 
 
 def csr(
@@ -153,7 +180,8 @@ def csr(
     return matrix
 
 
-def _solved(solve: Callable[..., Any], reward: Float[AnyArray, "*batch S"]) -> Float[AnyArray, "*batch S"]:
+def _solved(solve: Callable[..., Any], reward: Float[AnyArray, "*batch S"]) -> Any:
+    """`solve` for all rewards as columns."""
     return solve(reward.reshape(-1, reward.shape[-1]).T).T.reshape(reward.shape)
 
 
@@ -171,9 +199,7 @@ def _by_discount(
     return values
 
 
-def _solved_sparse(
-    chain: sparse.csr_array, discount: float, sides: Float[np.ndarray, "S R"]
-) -> Float[np.ndarray, "S R"]:
+def _solved_sparse(chain: Any, discount: float, sides: Float[np.ndarray, "S R"]) -> Float[np.ndarray, "S R"]:
     system = sparse.eye_array(chain.shape[0], format="csr") - discount * chain
     values = np.empty(sides.shape)
     factors = None
@@ -208,44 +234,3 @@ def _by_krylov(system: sparse.csr_array, side: Float[np.ndarray, " S"]) -> Float
             return None
         solution = solution + change
         before, residual = error, side - system @ solution
-
-
-def _solved_by_iteration(
-    expect: Callable[..., jax.Array], reward: Float[AnyArray, "*batch N S"], discount: Float[AnyArray, " N"]
-) -> Float[jax.Array, "*batch N S"]:
-    """BiCGSTAB, restarted on the residual while that helps; what is then left, if anything, by the contraction."""
-    reward, rates = jnp.asarray(reward), jnp.asarray(discount)[:, None]
-
-    def residual_of(value: jax.Array) -> jax.Array:
-        return reward + rates * expect(value) - value
-
-    def largest(array: jax.Array) -> jax.Array:
-        return jnp.max(jnp.abs(array))
-
-    def improving(carry: tuple) -> Any:
-        value, residual, before = carry
-        error = largest(residual)
-        return (error > _ROUNDING * largest(value)) & (error < before / 2)
-
-    def restart(carry: tuple) -> tuple:
-        value, residual, _ = carry
-        change, _ = bicgstab(
-            lambda x: x - rates * expect(x), residual, tol=_REDUCTION, atol=0.0, maxiter=_STEPS
-        )
-        left = residual_of(value + change)
-        better = largest(left) < largest(residual)
-        value, left = jnp.where(better, value + change, value), jnp.where(better, left, residual)
-        return value, left, largest(residual)
-
-    def unfinished(carry: tuple) -> Any:
-        value, residual, sweeps = carry
-        return (largest(residual) > _GOOD * largest(value)) & (sweeps < _MOST_SWEEPS)
-
-    def sweep(carry: tuple) -> tuple:
-        value, residual, sweeps = carry
-        value = value + residual
-        return value, residual_of(value), sweeps + 1
-
-    start = jnp.zeros_like(reward), reward, jnp.asarray(jnp.inf, reward.dtype)
-    value, residual, _ = jax.lax.while_loop(improving, restart, start)
-    return jax.lax.while_loop(unfinished, sweep, (value, residual, jnp.asarray(0)))[0]

@@ -148,22 +148,22 @@ class SparseKernel(AbstractKernel):
         if states is not None:
             successors, probabilities = successors[states], probabilities[states]
         if namespace_of(value, probabilities) is not np:
-            return jnp.sum(jnp.asarray(probabilities) * value[..., successors], axis=-1)
-        rows = _rows(successors, probabilities, self.num_states)
+            ahead = jnp.asarray(value)[..., successors]
+            return jnp.sum(jnp.broadcast_to(jnp.asarray(probabilities), ahead.shape) * ahead, axis=-1)
+        rows = _rows(np.asarray(successors), np.asarray(probabilities), self.num_states)
         flat = np.stack([rows @ one for one in value.reshape(-1, self.num_states)])
         return flat.reshape(*value.shape[:-1], *successors.shape[:-1])
 
     def induced_by(self, law: Float[AnyArray, "..."]) -> SparseChain:
         # All joint actions' lists one behind the other, each weighted by the chance of its joint action.
         batch = law.shape[: law.ndim - self.successors.ndim + 1]
-        weights = (law[..., None] * self.probabilities).reshape(*batch, self.num_states, -1)
+        probabilities = self.probabilities.reshape(*[1] * len(batch), *self.probabilities.shape)
+        weights = (law[..., None] * probabilities).reshape(*batch, self.num_states, -1)
         return SparseChain(self.successors.reshape(self.num_states, -1), weights, self.num_states)
 
     def induced_own(self, player: int, profile: Profile) -> SparseChain:
         num_states, own = self.num_states, 1 + player
-        successors, probabilities = (
-            self._seen_by(array, own) for array in (self.successors, self.probabilities)
-        )
+        successors, probabilities = (self._seen_by(array, own) for array in (self.successors, self.probabilities))
         weights = context_law(profile, player)[:, None, :, None] * probabilities
         rows = (num_states, self.successors.shape[own], -1)
         return SparseChain(successors.reshape(rows), weights.reshape(rows), num_states)

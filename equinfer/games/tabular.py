@@ -40,10 +40,11 @@ class TabularGame(Sizes, eqx.Module):
     r"""A finite general-sum stochastic game (paper, section 3.1), validated once, on construction.
 
     **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), or a `SparseKernel`, rows sum to one
-    (to 1e-8; they are then renormalised; a table of 500 states or more with few successors is kept as lists); `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision
-    epochs, or both (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a
-    tuple of N boolean arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions
-    are ignored); labels.
+    (to 1e-8; they are then renormalised; a table of 500 states or more with few successors is kept as lists);
+    `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision epochs, or both
+    (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a tuple of N boolean
+    arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions are ignored);
+    labels.
 
     **Raises:** `BadInput` (a `ValueError`) that names the state, the joint action and the player.
     """

@@ -92,7 +92,7 @@ def checked_rows(
     if not (np.isfinite(sums).all() and rows.min() >= 0):
         for bad, says in ((~np.isfinite(rows), "not a finite number"), (rows < 0, "negative")):
             if bad.any():
-                row, column = np.argwhere(bad)[0]
+                row, column = np.argwhere(bad)[0].tolist()
                 state = column if successors is None else successors[row, column]
                 raise BadInput(f"{name_of(row)}: probability {rows[row, column]:g} of successor {state} is {says}.")
     off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
@@ -209,7 +209,7 @@ def _checked_lists(kernel: SparseKernel, joint: Bool[np.ndarray, "S *A"], named:
     padding = probabilities == 0
     outside = ((successors < 0) | (successors >= num_states)) & ~padding
     if outside.any():
-        row, place = np.argwhere(outside)[0]
+        row, place = np.argwhere(outside)[0].tolist()
         raise BadInput(
             f"{name_of(row)}: successor {successors[row, place]} is no state; states run from 0 to {num_states - 1}."
         )

@@ -39,7 +39,10 @@ class Archive:
             return shape
 
     def array(self, name: str, shape: tuple[int, ...], kind: str = "f") -> np.ndarray:
-        """The array, if it has the `shape` and its numbers are of the `kind` ('f' floats, 'b' booleans, 'i' whole numbers)."""
+        """The array, if it has the `shape` and its numbers are of the `kind`.
+
+        Kinds are 'f' floats, 'i' whole numbers, 'b' booleans.
+        """
         with self._member(name) as (member, found, fortran, dtype):
             if found != shape or dtype.kind != kind:
                 wanted = {"f": "floats", "b": "booleans", "i": "whole numbers", "U": "text"}[kind]

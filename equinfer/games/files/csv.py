@@ -275,7 +275,8 @@ def _initial(path: Path, labels: list[str], end: int, initial: str | ArrayLike |
 def write(game: TabularGame, path: Path) -> None:
     """Write a game of infinite horizon; every float comes back to the bit.
 
-    The next states stand in `phi_` columns, or those of a sparse kernel in one column `to_state`. Only legal actions are written, so that on reading back a player's actions may come in another order.
+    The next states stand in `phi_` columns, or those of a sparse kernel in one column `to_state`. Only legal actions
+    are written, so that on reading back a player's actions may come in another order.
 
     **Raises:** `BadInput` if the table cannot hold the game: a horizon, an initial law that is not uniform, a state
     named `delta`, a label with white space around it.
@@ -296,7 +297,7 @@ def write(game: TabularGame, path: Path) -> None:
     players, states = tables.player_labels, tables.state_labels
     named_laws = isinstance(tables.kernel, SuccessorLists)
     if named_laws and any(set(label) & set(',:{}"') for label in states):
-        raise BadInput(f"{path}: a column to_state cannot hold state labels with , : {{ }} or \"; write to .npz.")
+        raise BadInput(f'{path}: a column to_state cannot hold state labels with , : {{ }} or "; write to .npz.')
     ahead = ["to_state"] if named_laws else [f"phi_{s}" for s in states]
     writer.writerow(["state", *(f"a_{p}" for p in players), *(f"u_{p}" for p in players), *ahead])
     writer.writerow([DELTA, *[""] * len(players), *map(decimal, tables.discount), *[""] * len(ahead)])

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
+from equinfer.games.chains import csr
 from equinfer.solvers.tabular.factored import DenseBlocks, Factors, SparseBlocks
 
 __all__ = ["AbstractMoves", "DenseMoves", "SparseMoves"]
@@ -91,7 +92,7 @@ class DenseMoves(AbstractMoves):
 class SparseMoves(AbstractMoves):
     """One matrix (S A_i, S) a player."""
 
-    def __init__(self, matrices: Sequence[sparse.csr_array], columns: Sequence[slice]):
+    def __init__(self, matrices: Sequence[Any], columns: Sequence[slice]):
         self.matrices, self.columns = matrices, columns
 
     def times(self, value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S n"]:
@@ -102,17 +103,14 @@ class SparseMoves(AbstractMoves):
     def weighted(self, rows: Float[np.ndarray, "S k n"]) -> sparse.csr_array:
         return self._spread([self._mixed(player, rows[:, :, mine]) for player, mine in enumerate(self.columns)])
 
-    def _mixed(self, player: int, weights: Float[np.ndarray, "S k A"]) -> sparse.csr_array:
+    def _mixed(self, player: int, weights: Float[np.ndarray, "S k A"]) -> Any:
         """Mixtures of the rows of every state of one player: (S k, S)."""
-        num_states, each, size = weights.shape
+        num_states, _, size = weights.shape
         place = np.arange(num_states * size, dtype=np.int32).reshape(num_states, 1, size)
-        ends = np.arange(0, weights.size + 1, size, dtype=np.int32)
-        data = weights.ravel(), np.broadcast_to(place, weights.shape).ravel(), ends
-        mixing = sparse.csr_array(data, shape=(num_states * each, num_states * size))
-        mixing.eliminate_zeros()
+        mixing = csr(np.broadcast_to(place, weights.shape), weights, num_states * size)
         return mixing @ self.matrices[player]
 
-    def _spread(self, parts: Sequence[sparse.csr_array]) -> sparse.csr_array:
+    def _spread(self, parts: Sequence[Any]) -> sparse.csr_array:
         """The sum of what acts on each player's values, as one matrix over the values of all."""
         num_players = len(parts)
         shape = (parts[0].shape[0], parts[0].shape[1] * num_players)

@@ -130,6 +130,8 @@ class ScaledGame(Sizes):
         profile = self.split(policy)
         chains = [self._induced_own(i, profile) for i in range(self.num_players)]
         if all(isinstance(chain, SparseChain) for chain in chains):
-            return SparseMoves([g * chain.matrix() for g, chain in zip(self.discount, chains, strict=True)], self.columns)
+            return SparseMoves(
+                [g * chain.matrix() for g, chain in zip(self.discount, chains, strict=True)], self.columns
+            )
         own = [g * chain.matrix for g, chain in zip(self.discount, chains, strict=True)]
         return DenseMoves(np.concatenate(own, axis=1), self.columns)

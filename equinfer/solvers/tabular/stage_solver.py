@@ -73,7 +73,7 @@ class StageSolver:
         for whole, policy in zip(self.profile, policies, strict=True):
             whole[states, : policy.shape[1]] = policy
 
-    def hold_half(self, policies: Profile, states: Bool[np.ndarray, " S"]) -> None:
+    def hold(self, policies: Profile, states: Bool[np.ndarray, " S"]) -> None:
         """Put half of `states`, drawn at random, back to what they had in `policies`."""
         held = np.flatnonzero(states & (self._random.random(states.size) < 0.5))
         self.adopt(tuple(policy[held] for policy in policies), held)
