@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from equinfer.continuation import sweep
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.families import Equilibria, Sweep
+    from equinfer.games.kernels import SparseKernel
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
     from equinfer.records import Certificate, Solution, Status
@@ -35,6 +36,7 @@ _HOME = {
     "UnknownName": "equinfer.errors",
     "Equilibria": "equinfer.families",
     "Sweep": "equinfer.families",
+    "SparseKernel": "equinfer.games.kernels",
     "TabularGame": "equinfer.games.tabular",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
@@ -49,6 +51,7 @@ __all__ = [
     "EquinferError",
     "MissingExtra",
     "Solution",
+    "SparseKernel",
     "Status",
     "Sweep",
     "TabularGame",

@@ -22,11 +22,12 @@ from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge,
 from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
 from equinfer.games.extensive import behaviour
+from equinfer.games.kernels import SparseKernel
 from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.solvers import solver_class
-from equinfer.tables import Tables
+from equinfer.tables import SuccessorLists, Tables
 
 __all__ = ["certify", "load", "load_solution", "save", "solve"]
 
@@ -401,7 +402,7 @@ def _game_of(solution: Solution) -> TabularGame:
         raise BadInput("this solution was saved without its game, which is large; pass it as `game`.")
     return TabularGame(
         tables.reward,
-        tables.kernel,
+        SparseKernel(*tables.kernel) if isinstance(tables.kernel, SuccessorLists) else tables.kernel,
         discount=tables.discount,
         horizon=tables.horizon,
         initial=tables.initial,

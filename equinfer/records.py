@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from equinfer.certificate import Certificate, Deviation, freeze
 from equinfer.errors import BadInput
-from equinfer.tables import Origin, Tables
+from equinfer.tables import Origin, SuccessorLists, Tables, kernel_arrays
 
 __all__ = [
     "Certificate",
@@ -205,8 +205,9 @@ class Solution:
             del meta[in_arrays]
         if self.tables is not None and self.tables.reward.nbytes + self.tables.kernel.nbytes <= TABLES_LIMIT:
             meta["horizon"] = self.tables.horizon
-            for name in ("reward", "kernel", "discount", "initial"):
+            for name in ("reward", "discount", "initial"):
                 arrays[f"game_{name}"] = getattr(self.tables, name)
+            arrays |= {f"game_{name}": array for name, array in kernel_arrays(self.tables.kernel).items()}
             arrays |= {f"game_legal_{i}": legal for i, legal in enumerate(self.tables.legal)}
         with written_atomically(path) as file:
             np.savez_compressed(file, allow_pickle=False, meta=np.array(json_text(meta)), **arrays)
@@ -276,7 +277,9 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
     if "game_reward" in arrays:
         tables = Tables(
             reward=arrays["game_reward"],
-            kernel=arrays["game_kernel"],
+            kernel=arrays["game_kernel"]
+            if "game_kernel" in arrays
+            else SuccessorLists(arrays["game_successors"], arrays["game_probabilities"]),
             discount=arrays["game_discount"],
             horizon=meta["horizon"],
             initial=arrays["game_initial"],

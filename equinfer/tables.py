@@ -2,15 +2,27 @@
 
 import math
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from equinfer.errors import BadInput
 
-__all__ = ["MOST_PLAYERS", "Origin", "Tables", "one_shot", "refuse_unless_epochs_fit", "refuse_unless_it_fits"]
+__all__ = [
+    "MOST_PLAYERS",
+    "Origin",
+    "Sizes",
+    "SuccessorLists",
+    "Tables",
+    "joint_mask",
+    "kernel_arrays",
+    "one_shot",
+    "refuse_unless_epochs_fit",
+    "refuse_unless_it_fits",
+]
 
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
@@ -23,25 +35,10 @@ class Origin(NamedTuple):
     parameters: tuple[tuple[str, Any], ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """A finite stochastic game as plain float64 arrays. Shapes: N players, S states, A_i actions of player i.
+class Sizes:
+    """How many players, states and actions there are, read off the axes of `reward` (N, S, A_1, ..., A_N)."""
 
-    Illegal joint actions have reward 0 and lead back to their own state, so no number in here is ever NaN.
-    """
-
-    reward: Float[np.ndarray, "N S *A"]
-    kernel: Float[np.ndarray, "S *A S"]
-    discount: Float[np.ndarray, " N"]
-    horizon: int | None
-    """Number of decision epochs, or None when the horizon is infinite."""
-    initial: Float[np.ndarray, " S"]
-    legal: tuple[Bool[np.ndarray, "S _"], ...]
-    name: str
-    state_labels: tuple[str, ...]
-    action_labels: tuple[tuple[str, ...], ...]
-    player_labels: tuple[str, ...]
-    origin: Origin | None = None
+    reward: Any
 
     @property
     def num_players(self) -> int:
@@ -55,15 +52,60 @@ class Tables:
     def num_actions(self) -> tuple[int, ...]:
         return self.reward.shape[2:]
 
+
+class SuccessorLists(NamedTuple):
+    """A kernel by lists: `probabilities[s, a, m]` of going from s to `successors[s, a, m]` under the joint action a.
+
+    Successors that are listed twice add up; what a shorter list is padded with has probability 0.
+    """
+
+    successors: Int[np.ndarray, "S *A M"]
+    probabilities: Float[np.ndarray, "S *A M"]
+
+    @property
+    def nbytes(self) -> int:
+        return self.successors.nbytes + self.probabilities.nbytes
+
+    def row(self, index: tuple[int, ...]) -> dict[int, float]:
+        """Successors of one state and joint action, with their probabilities, none of which is 0."""
+        law: dict[int, float] = {}
+        for successor, probability in zip(
+            self.successors[index].tolist(), self.probabilities[index].tolist(), strict=True
+        ):
+            if probability:
+                law[successor] = law.get(successor, 0.0) + probability
+        return law
+
+
+def kernel_arrays(kernel: np.ndarray | SuccessorLists) -> dict[str, np.ndarray]:
+    """The arrays of a kernel by the names that files give them: `kernel`, or `successors` and `probabilities`."""
+    return kernel._asdict() if isinstance(kernel, SuccessorLists) else {"kernel": kernel}
+
+
+@dataclass(frozen=True, eq=False)
+class Tables(Sizes):
+    """A finite stochastic game as plain float64 arrays. Shapes: N players, S states, A_i actions of player i.
+
+    Illegal joint actions have reward 0 and lead back to their own state, so no number in here is ever NaN.
+    """
+
+    reward: Float[np.ndarray, "N S *A"]
+    kernel: Float[np.ndarray, "S *A S"] | SuccessorLists
+    discount: Float[np.ndarray, " N"]
+    horizon: int | None
+    """Number of decision epochs, or None when the horizon is infinite."""
+    initial: Float[np.ndarray, " S"]
+    legal: tuple[Bool[np.ndarray, "S _"], ...]
+    name: str
+    state_labels: tuple[str, ...]
+    action_labels: tuple[tuple[str, ...], ...]
+    player_labels: tuple[str, ...]
+    origin: Origin | None = None
+
     @property
     def legal_joint(self) -> Bool[np.ndarray, "S *A"]:
         """True where every player's part of the joint action is legal in the state."""
-        joint = np.ones(self.reward.shape[1:], bool)
-        for i, legal in enumerate(self.legal):
-            axes = [1] * self.num_players
-            axes[i] = self.num_actions[i]
-            joint &= legal.reshape(self.num_states, *axes)
-        return joint
+        return joint_mask(self.legal)
 
     @property
     def is_one_shot(self) -> bool:
@@ -91,6 +133,14 @@ def one_shot(num_states: int, discount: Any, horizon: int | None) -> bool:
     return horizon == 1 or (num_states == 1 and horizon is None and not np.any(discount))
 
 
+def joint_mask(legal: Sequence[Bool[np.ndarray, "S _"]]) -> Bool[np.ndarray, "S *A"]:
+    """True where every player's part of a joint action is legal in the state."""
+    joint = legal[0]
+    for mask in legal[1:]:
+        joint = joint[..., None] & mask.reshape(mask.shape[0], *[1] * (joint.ndim - 1), mask.shape[1])
+    return joint
+
+
 def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) -> Float[np.ndarray, " N"]:
     r"""$\sum_t\gamma_i^t$ over the horizon; $1/(1-\gamma_i)$ when it is infinite."""
     if horizon is None:
@@ -100,20 +150,26 @@ def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) ->
     return np.where(discount == 1.0, float(horizon), lengths)
 
 
-def refuse_unless_it_fits(num_players: int, num_states: int, num_actions: tuple[int, ...], what: str) -> None:
+def refuse_unless_it_fits(
+    num_players: int, num_states: int, num_actions: tuple[int, ...], what: str, successors: int | None = None
+) -> None:
     """Refuse a game before its joint table is allocated, if it would not fit in half of this machine's memory.
+
+    **Arguments:** `successors`, the length of the lists of a sparse kernel, whose entries take 12 bytes; without it
+    the kernel is dense.
 
     **Raises:** `BadInput` with the size and the estimate.
     """
     if num_players > MOST_PLAYERS:
         raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
-    needed = 8 * joint * (num_states + num_players)
+    needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available // 2:
+        kernel = "transition table" if successors is None else f"lists of {successors} successors"
         raise BadInput(
             f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
-            f"{needed / 2**30:.3g} GiB for the transition and reward tables; "
+            f"{needed / 2**30:.3g} GiB for the reward table and the {kernel}; "
             f"this machine has {available / 2**30:.3g} GiB."
         )
 

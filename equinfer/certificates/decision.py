@@ -4,11 +4,14 @@ Whatever way a value was computed, one more Bellman backup tells how wrong it ca
 $\|V-V^*\|_\infty\le\|V-TV\|_\infty/(1-\gamma)$, and the rounding errors of that one backup are bounded.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy import sparse
 from scipy.linalg import get_lapack_funcs
+from scipy.sparse import linalg as sparse_linalg
 
 from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
 
@@ -18,6 +21,8 @@ _factor, _substitute = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
 _MOST_IMPROVEMENTS = 1000
 """Policy iteration takes a handful. Whatever residual is left after so many goes into the bound."""
+
+_KRYLOV_STEPS, _KRYLOV_REDUCTION = 150, 1e-11
 
 
 class Backup(NamedTuple):
@@ -40,12 +45,11 @@ class Backup(NamedTuple):
 
 
 class MarkovChain:
-    """A discounted chain, factored once for any number of rewards."""
+    """A discounted chain (S, S), an array or a sparse matrix, made ready once for any number of rewards."""
 
-    def __init__(self, chain: Float[np.ndarray, "S S"], discount: float):
+    def __init__(self, chain: Any, discount: float):
         self.chain, self.discount = chain, discount
-        # Plain LAPACK: a matrix that is singular in float64 gives values that are not finite, which are refused.
-        self._factors, self._pivots, _ = _factor(np.eye(len(chain)) - discount * chain)
+        self._solved = (_sparse_solver if sparse.issparse(chain) else _dense_solver)(chain, discount)
 
     def backup(self, reward: Float[np.ndarray, " S"], values: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         return reward + self.discount * (self.chain @ values)
@@ -55,25 +59,62 @@ class MarkovChain:
         values = self._solved(reward)
         return values + self._solved(self.backup(reward, values) - values)
 
-    def _solved(self, right: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
-        return _substitute(self._factors, self._pivots, right)[0]
+
+def _dense_solver(chain: Float[np.ndarray, "S S"], discount: float) -> Callable[[np.ndarray], np.ndarray]:
+    # Plain LAPACK: a matrix that is singular in float64 gives values that are not finite, which are refused.
+    factors, pivots, _ = _factor(np.eye(len(chain)) - discount * chain)
+    return lambda right: _substitute(factors, pivots, right)[0]
+
+
+def _sparse_solver(chain: Any, discount: float) -> Callable[[np.ndarray], np.ndarray]:
+    """A Krylov method as long as it ends soon, which it does where the chain mixes; else sparse factors.
+
+    The matrix is diagonally dominant, so that it is factored without pivoting, in the order that fills in least.
+    """
+    system = (sparse.eye_array(chain.shape[0], format="csr") - discount * chain).tocsr()
+    factors = []
+
+    def solved(right: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
+        if not factors:
+            solution, failed = sparse_linalg.bicgstab(
+                system, right, rtol=_KRYLOV_REDUCTION, atol=0.0, maxiter=_KRYLOV_STEPS
+            )
+            if not failed and np.isfinite(solution).all():
+                return solution
+            try:
+                factors.append(
+                    sparse_linalg.splu(
+                        system.tocsc(),
+                        permc_spec="MMD_AT_PLUS_A",
+                        diag_pivot_thresh=0.0,
+                        options={"SymmetricMode": True},
+                    )
+                )
+            except RuntimeError:  # exactly singular in float64
+                return np.full(right.shape, np.nan)
+        return factors[0].solve(right)
+
+    return solved
 
 
 class DecisionProcess(NamedTuple):
     """What one player faces when the play of the others is fixed."""
 
     reward: Float[np.ndarray, "S A"]
-    kernel: Float[np.ndarray, "S A S"]
+    kernel: Any
+    """An array (S, A, S), or a sparse matrix (S A, S)."""
     legal: Bool[np.ndarray, "S A"]
     backup: Backup
 
     def action_values(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, "S A"]:
-        return self.reward + self.backup.discount * (self.kernel @ values)
+        return self.reward + self.backup.discount * (self.kernel @ values).reshape(self.reward.shape)
 
     def values(self, actions: Int[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         """Of a pure policy."""
-        states = np.arange(len(actions))
-        return MarkovChain(self.kernel[states, actions], self.backup.discount).values(self.reward[states, actions])
+        states, num_actions = np.arange(len(actions)), self.reward.shape[1]
+        rows = self.kernel if sparse.issparse(self.kernel) else self.kernel.reshape(-1, len(actions))
+        chain = rows[states * num_actions + actions]
+        return MarkovChain(chain, self.backup.discount).values(self.reward[states, actions])
 
 
 def best_response(

@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy import sparse
 
 from equinfer.certificates.averages import average_first, facing, facing_each
 from equinfer.certificates.decision import Backup, DecisionProcess, MarkovChain, best_response, greatest, one_hot
+from equinfer.certificates.lists import facing_each_sparse
 from equinfer.certificates.profile import checked_profile
 from equinfer.certificates.raw import RawGame, raw_game
 from equinfer.certificates.rounding import UNIT_ROUNDOFF, outward
@@ -73,10 +75,13 @@ def _verdicts(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]:
 
 def _stationary(game: RawGame, policies: Sequence[np.ndarray]) -> list[_Verdict]:
     """Infinite horizon: the profile by linear solves on its chain, each best response by policy iteration."""
-    kernels = facing_each(game.kernel, policies)
-    chain = average_first(kernels[0], policies[0])
+    if sparse.issparse(game.kernel):
+        kernels, chain, terms = facing_each_sparse(game.kernel, game.row_terms, policies)
+    else:
+        kernels = facing_each(game.kernel, policies)
+        chain, terms = average_first(kernels[0], policies[0]), game.row_terms
     solver = functools.cache(functools.partial(MarkovChain, chain))  # players of one discount share a factorisation
-    roundings = game.averaging_roundings + game.kernel_roundings + len(chain) + 8
+    roundings = game.averaging_roundings + game.kernel_roundings + terms + 8
     verdicts = []
     for player, discount in enumerate(game.discount.tolist()):
         own = facing(game.reward[player][..., None], policies, player)[..., 0]
@@ -100,7 +105,7 @@ def _by_epochs(game: RawGame, policies: Sequence[np.ndarray], horizon: int) -> l
     values, gain = np.empty((2, num_players, horizon, num_states))
     actions = np.empty(values.shape, int)
     length = np.empty((num_players, horizon, 1))
-    roundings = game.averaging_roundings + 8 + (game.kernel_roundings + num_states if horizon > 1 else 0)
+    roundings = game.averaging_roundings + 8 + (game.kernel_roundings + game.row_terms if horizon > 1 else 0)
     ahead = np.zeros((num_players, 2, num_states))  # values of the profile and of the best response, less `level`
     level, epochs, error, largest_error = np.zeros((4, num_players))
     for epoch in reversed(range(horizon)):
@@ -130,8 +135,8 @@ def _looking_ahead(game: RawGame, ahead: Float[np.ndarray, "N 2 S"] | None) -> I
     if ahead is None:
         yield from game.reward[..., None]
         return
-    rows = game.kernel.reshape(-1, game.kernel.shape[-1])
-    expected = (rows @ ahead.reshape(-1, ahead.shape[-1]).T).reshape(*game.kernel.shape[:-1], *ahead.shape[:2])
+    rows = game.kernel if sparse.issparse(game.kernel) else game.kernel.reshape(-1, ahead.shape[-1])
+    expected = (rows @ ahead.reshape(-1, ahead.shape[-1]).T).reshape(*game.reward.shape[1:], *ahead.shape[:2])
     for player, discount in enumerate(game.discount):
         yield game.reward[player][..., None] + discount * expected[..., player, :]
 

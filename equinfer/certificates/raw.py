@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import sparse
 
+from equinfer.certificates.lists import matrix_of
 from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import averaging_roundings, roundings_of
 from equinfer.errors import BadInput
-from equinfer.tables import Tables
+from equinfer.tables import SuccessorLists, Tables
 
 __all__ = ["RawGame", "raw_game"]
 
@@ -25,7 +27,10 @@ class RawGame(NamedTuple):
     """0 on illegal joint actions."""
     size: Float[np.ndarray, " N"]
     """Largest absolute value of each player's reward: about 1, or 0."""
-    kernel: Float[np.ndarray, "S *A S"]
+    kernel: Any
+    """An array (S, *A, S), or a sparse matrix with a row for every state and joint action."""
+    row_terms: int
+    """Entries of a row of the kernel."""
     discount: Float[np.ndarray, " N"]
     horizon: int | None
     legal: tuple[Bool[np.ndarray, "S _"], ...]
@@ -44,8 +49,9 @@ def raw_game(tables: Tables) -> RawGame:
 
     **Raises:** `BadInput` where they are not a game: shapes, numbers that are not finite, rows that are no laws.
     """
-    reward, kernel, discount = (_float64(tables, field) for field in ("reward", "kernel", "discount"))
-    num_states, num_actions = _checked_sizes(tables, reward, kernel, discount)
+    reward, discount = (_float64(getattr(tables, field), field) for field in ("reward", "discount"))
+    num_states, num_actions = _checked_sizes(tables, reward, discount)
+    kernel, row_terms = _checked_kernel(tables, (num_states, *num_actions))
     for player, gamma in enumerate(discount):
         if not (0 <= gamma < 1 or (gamma == 1 and tables.horizon is not None)):
             raise BadInput(f"discount of player {tables.player_labels[player]} is {gamma:g}.")
@@ -63,31 +69,50 @@ def raw_game(tables: Tables) -> RawGame:
         reward=centred,
         size=np.abs(centred).reshape(len(centred), -1).max(axis=1),
         kernel=kernel,
+        row_terms=row_terms,
         discount=discount,
         horizon=tables.horizon,
         legal=tables.legal,
         unit=unit,
         centre=centre,
-        kernel_roundings=num_states + 1 + roundings_of(_row_error(tables, kernel, joint)),
+        kernel_roundings=row_terms + 1 + roundings_of(_row_error(tables, kernel, joint)),
     )
 
 
-def _float64(tables: Tables, field: str) -> Float[np.ndarray, "..."]:
+def _float64(value: Any, field: str) -> Float[np.ndarray, "..."]:
     try:
-        return np.asarray(getattr(tables, field), dtype=np.float64)
+        return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise BadInput(f"{field} of the tables is no array of numbers: {error}.") from None
 
 
-def _checked_sizes(tables: Tables, reward: Any, kernel: Any, discount: Any) -> tuple[int, tuple[int, ...]]:
+def _checked_sizes(tables: Tables, reward: Any, discount: Any) -> tuple[int, tuple[int, ...]]:
     if reward.ndim < 3 or reward.ndim - 2 != reward.shape[0] or 0 in reward.shape:
         raise BadInput(f"reward must have shape (N, S, A_1, ..., A_N); got {reward.shape}.")
     num_players, num_states, *num_actions = reward.shape
-    if kernel.shape != (num_states, *num_actions, num_states):
-        raise BadInput(f"kernel must have shape {(num_states, *num_actions, num_states)}; got {kernel.shape}.")
     if discount.shape != (num_players,) or len(tables.legal) != num_players:
         raise BadInput(f"the tables need a discount and a table of legal actions for each of {num_players} players.")
     return num_states, tuple(num_actions)
+
+
+def _checked_kernel(tables: Tables, rows: tuple[int, ...]) -> tuple[Any, int]:
+    """The kernel as an array, or as a sparse matrix of its lists; and the number of entries of a row."""
+    num_states = rows[0]
+    if not isinstance(tables.kernel, SuccessorLists):
+        kernel = _float64(tables.kernel, "kernel")
+        if kernel.shape != (*rows, num_states):
+            raise BadInput(f"kernel must have shape {(*rows, num_states)}; got {kernel.shape}.")
+        return kernel, num_states
+    successors = np.asarray(tables.kernel.successors)
+    lists = SuccessorLists(successors, _float64(tables.kernel.probabilities, "kernel"))
+    if lists.probabilities.shape != successors.shape or successors.shape[:-1] != rows or not successors.size:
+        raise BadInput(
+            f"lists of successors must have shape {(*rows, 'M')}; got {successors.shape} and "
+            f"{lists.probabilities.shape}."
+        )
+    if successors.dtype.kind not in "iu" or not 0 <= successors.min() <= successors.max() < num_states:
+        raise BadInput(f"successors must be whole numbers from 0 to {num_states - 1}.")
+    return matrix_of(lists, num_states), successors.shape[-1]
 
 
 def _centred(
@@ -110,13 +135,15 @@ def _centred(
     return centred, unit, centre
 
 
-def _row_error(tables: Tables, kernel: Float[np.ndarray, "S *A S"], joint: Bool[np.ndarray, "S *A"]) -> float:
+def _row_error(tables: Tables, kernel: Any, joint: Bool[np.ndarray, "S *A"]) -> float:
     """How far the computed sums of the rows are from one, at most."""
+    rows = kernel if sparse.issparse(kernel) else kernel.reshape(-1, kernel.shape[-1])
+    entries = rows.data if sparse.issparse(kernel) else rows
     with np.errstate(invalid="ignore", over="ignore"):
-        sums = (kernel.reshape(-1, kernel.shape[-1]) @ np.ones(kernel.shape[-1])).reshape(joint.shape)
+        sums = (rows @ np.ones(rows.shape[-1])).reshape(joint.shape)
     off = ~(np.abs(sums - 1) <= ROW_SUM_TOLERANCE)
-    if not kernel.min() >= 0:
-        off |= ~(kernel.min(axis=-1) >= 0)
+    if not entries.min() >= 0:
+        off |= ~(entries.reshape(rows.shape[0], -1).min(axis=-1) >= 0).reshape(joint.shape)
     if off.any():
         state, *actions = np.argwhere(off)[0]
         chosen = ", ".join(tables.action_labels[i][a] for i, a in enumerate(actions))

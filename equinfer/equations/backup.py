@@ -2,16 +2,19 @@ r"""Soft action values and soft values (Def. 5.1), and the exact soft evaluation
 
 Evaluation works on what a profile induces, so it needs no game: `reward` (N, S) is the expected reward of a step,
 $E_\pi[r^i\mid s]$ plus the bonus $\tau\mathcal H(\pi_i)$ or $-\tau\,\mathrm{KL}(\pi_i\|\tilde\pi_i)$ of the state, and
-`transition` (S, S) is the Markov chain of the profile, which all players share. Without bonus the same functions give
+`transition` is the Markov chain of the profile, which all players share: an array (S, S), or a chain as
+`kernel.induced` makes it. Without bonus the same functions give
 the plain values.
 """
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Float, Int
 
 from equinfer.equations.information import entropy, kl_divergence
+from equinfer.games.chains import AbstractChain, as_chain
 from equinfer.types import AnyArray, ScalarLike, namespace_of
 
 __all__ = [
@@ -59,35 +62,19 @@ def soft_value(
 
 def evaluate_soft(
     reward: Float[AnyArray, "*batch N S"],
-    transition: Float[AnyArray, "S S"],
+    transition: Float[AnyArray, "S S"] | AbstractChain,
     discount: Float[AnyArray, " N"],
 ) -> Float[AnyArray, "*batch N S"]:
-    r"""Discounted values by linear solve: $V^i=(I-\gamma_iP)^{-1}\bar r^i$, each player with a discount in [0, 1).
+    r"""Discounted values: $V^i=(I-\gamma_iP)^{-1}\bar r^i$, each player with a discount in [0, 1).
 
     One factorisation serves all the rewards of a player, and all the players if they discount alike.
     """
-    xp = namespace_of(reward, transition, discount)
-    num_players, num_states = reward.shape[-2:]
-    identity = xp.eye(num_states, dtype=transition.dtype)
-
-    def together():
-        sides = reward.reshape(-1, num_states).T
-        return xp.linalg.solve(identity - discount[0] * transition, sides).T.reshape(reward.shape)
-
-    def apart():
-        sides = xp.moveaxis(reward, -2, 0).reshape(num_players, -1, num_states).swapaxes(1, 2)
-        values = xp.linalg.solve(identity[None] - discount[:, None, None] * transition[None], sides).swapaxes(1, 2)
-        return xp.moveaxis(values.reshape(num_players, *reward.shape[:-2], num_states), 0, -2)
-
-    if num_players == 1:
-        return together()
-    alike = xp.all(discount == discount[:1])
-    return lax.cond(alike, together, apart) if xp is jnp else (together if alike else apart)()
+    return as_chain(transition).values(reward, discount)
 
 
 def evaluate_soft_iteratively(
     reward: Float[AnyArray, "N S"],
-    transition: Float[AnyArray, "S S"],
+    transition: Float[AnyArray, "S S"] | AbstractChain,
     discount: Float[AnyArray, " N"],
     initial: Float[AnyArray, "N S"],
     *,
@@ -101,7 +88,7 @@ def evaluate_soft_iteratively(
 
     **Returns:** the values and the number of sweeps made, at most `max_sweeps`; fewer means that the tolerance holds.
     """
-    factor = jnp.asarray(discount / (1 - discount))
+    factor, chain = jnp.asarray(discount / (1 - discount)), as_chain(transition)
 
     def unfinished(carry):
         _, error, sweeps = carry
@@ -109,7 +96,7 @@ def evaluate_soft_iteratively(
 
     def sweep(carry):
         value, _, sweeps = carry
-        new = _earlier(reward, transition, discount, value)
+        new = _earlier(reward, chain, discount, value)
         return new, jnp.max(factor * jnp.max(jnp.abs(new - value), axis=1)), sweeps + 1
 
     start = (jnp.asarray(initial), jnp.asarray(jnp.inf, reward.dtype), jnp.asarray(0))
@@ -119,7 +106,7 @@ def evaluate_soft_iteratively(
 
 def evaluate_soft_finite_horizon(
     reward: Float[AnyArray, "H N S"],
-    transition: Float[AnyArray, "H S S"],
+    transition: Float[AnyArray, "H S S"] | AbstractChain,
     discount: Float[AnyArray, " N"],
 ) -> Float[jax.Array, "H N S"]:
     r"""Values-to-go over $H$ decision epochs, $V^i_t=\bar r^i_t+\gamma_iP_tV^i_{t+1}$ with $V^i_H=0$.
@@ -128,12 +115,13 @@ def evaluate_soft_finite_horizon(
     """
 
     def step(later, epoch):
-        epoch_reward, epoch_transition = epoch
-        now = _earlier(epoch_reward, epoch_transition, discount, later)
+        epoch_reward, t = epoch
+        now = _earlier(epoch_reward, chains.at(t), discount, later)
         return now, now
 
+    chains = as_chain(jnp.asarray(transition) if isinstance(transition, np.ndarray) else transition)
     nothing = jnp.zeros(reward.shape[1:], reward.dtype)
-    _, values = lax.scan(step, nothing, (jnp.asarray(reward), jnp.asarray(transition)), reverse=True)
+    _, values = lax.scan(step, nothing, (jnp.asarray(reward), jnp.arange(len(reward))), reverse=True)
     return values
 
 
@@ -156,8 +144,8 @@ def absorbing(
 
 def _earlier(
     reward: Float[AnyArray, "N S"],
-    transition: Float[AnyArray, "S S"],
+    chain: AbstractChain,
     discount: Float[AnyArray, " N"],
     later: Float[AnyArray, "N S"],
 ) -> Float[jax.Array, "N S"]:
-    return jnp.asarray(reward) + discount[:, None] * (later @ transition.T)
+    return jnp.asarray(reward) + discount[:, None] * chain.expect(later)

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Bool, Float
+from scipy import sparse
 
-from equinfer.tables import Tables
+from equinfer.tables import SuccessorLists, Tables
 
 __all__ = [
     "absorbing_states",
@@ -91,7 +92,7 @@ def is_symmetric(tables: Tables) -> bool:
         same = (
             np.array_equal(tables.legal[i], tables.legal[j])
             and np.array_equal(reward[order], tables.reward)
-            and np.array_equal(tables.kernel.swapaxes(1 + i, 1 + j), tables.kernel)
+            and all(np.array_equal(rows.swapaxes(1 + i, 1 + j), rows) for rows in _rows(tables))
         )
         if not same:
             return False
@@ -103,10 +104,10 @@ def controllers(tables: Tables) -> tuple[int, ...]:
     legal = tables.legal_joint[..., None]
     moving = []
     for i, mask in enumerate(tables.legal):
-        shape = [1] * tables.kernel.ndim
-        shape[0] = tables.num_states
-        first = np.take_along_axis(tables.kernel, mask.argmax(axis=1).reshape(shape), axis=1 + i)
-        if not np.all((tables.kernel == first) | ~legal):
+        shape = [tables.num_states, *[1] * (tables.num_players + 1)]
+        chosen = mask.argmax(axis=1).reshape(shape)
+        same = (rows == np.take_along_axis(rows, chosen, axis=1 + i) for rows in _rows(tables))
+        if not all(np.all(equal | ~legal) for equal in same):
             moving.append(i)
     return tuple(moving)
 
@@ -117,25 +118,40 @@ def is_turn_based(tables: Tables) -> bool:
 
 
 def is_deterministic(tables: Tables) -> bool:
-    return bool(np.isin(tables.kernel, (0.0, 1.0)).all())
+    return bool(np.isin(_rows(tables)[-1], (0.0, 1.0)).all())
 
 
 def absorbing_states(tables: Tables) -> Bool[np.ndarray, " S"]:
     """True for states that no legal joint action leaves."""
-    stays = np.stack([tables.kernel[s, ..., s] for s in range(tables.num_states)])
+    own = np.arange(tables.num_states)
+    if isinstance(tables.kernel, SuccessorLists):
+        home = own.reshape(-1, *[1] * (tables.num_players + 1))
+        stays = np.where(tables.kernel.successors == home, tables.kernel.probabilities, 0.0).sum(axis=-1)
+    else:
+        stays = tables.kernel[own, ..., own]
     return np.where(tables.legal_joint, stays, 1.0).reshape(tables.num_states, -1).min(axis=1) == 1.0
 
 
 def reachable_states(tables: Tables) -> Bool[np.ndarray, " S"]:
     """True for states that some play reaches from the initial distribution."""
-    joint = tables.legal_joint.reshape(tables.num_states, -1, 1)
-    leads = np.any((tables.kernel.reshape(tables.num_states, -1, tables.num_states) > 0) & joint, axis=1)
-    reached = np.asarray(tables.initial > 0)
-    while True:
-        further = reached | np.any(leads[reached], axis=0)
-        if np.array_equal(further, reached):
-            return reached
-        reached = further
+    follows = np.asarray(_rows(tables)[-1] > 0) & tables.legal_joint[..., None]
+    if isinstance(tables.kernel, SuccessorLists):
+        state, successor = np.nonzero(follows)[0], tables.kernel.successors[follows]
+    else:
+        state, successor = np.nonzero(follows.reshape(tables.num_states, -1, tables.num_states).any(axis=1))
+    links = sparse.csr_array((np.ones(len(state), bool), (state, successor)), shape=(tables.num_states,) * 2)
+    reached = new = np.asarray(tables.initial > 0)
+    while new.any():
+        after = np.zeros(tables.num_states, bool)
+        after[links[np.flatnonzero(new)].indices] = True
+        new = after & ~reached
+        reached = reached | new
+    return reached
+
+
+def _rows(tables: Tables) -> tuple[np.ndarray, ...]:
+    """Arrays (S, *A, _) that agree in a row where the laws of the next state do; the last one holds probabilities."""
+    return tables.kernel if isinstance(tables.kernel, SuccessorLists) else (tables.kernel,)
 
 
 def _duplicates(tables: Tables) -> Iterator[str]:
@@ -161,11 +177,11 @@ def _pairs(tables: Tables) -> Iterator[tuple[int, int, int, int, Float[np.ndarra
             own = np.flatnonzero(mask[s]).tolist()
             others = np.take(tables.legal_joint[s], own[0], axis=i).ravel()
             reward = np.moveaxis(tables.reward[:, s], 1 + i, 1).reshape(tables.num_players, mask.shape[1], -1)
-            kernel = np.moveaxis(tables.kernel[s], i, 0).reshape(mask.shape[1], -1, tables.num_states)
+            laws = [np.moveaxis(rows[s], i, 0).reshape(mask.shape[1], -1, rows.shape[-1]) for rows in _rows(tables)]
             for place, a in enumerate(own):
                 for b in own[place + 1 :]:
                     pair = reward[:, [a, b]][:, :, others]
-                    yield i, s, a, b, pair, np.array_equal(kernel[a, others], kernel[b, others])
+                    yield i, s, a, b, pair, all(np.array_equal(law[a, others], law[b, others]) for law in laws)
 
 
 def _choice(tables: Tables, player: int, state: int, action: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
 from equinfer.games.extensive import ExtensiveGame
-from equinfer.games.kernels import AbstractKernel, DenseKernel
+from equinfer.games.kernels import AbstractKernel, SparseKernel
 from equinfer.games.validation import (
     checked_discount,
     checked_horizon,
@@ -21,7 +21,7 @@ from equinfer.games.validation import (
     checked_legal,
     checked_reward,
 )
-from equinfer.tables import Origin, Tables, one_shot, refuse_unless_epochs_fit
+from equinfer.tables import Origin, Sizes, SuccessorLists, Tables, one_shot, refuse_unless_epochs_fit
 from equinfer.types import AnyArray
 
 __all__ = ["Labels", "TabularGame"]
@@ -37,14 +37,15 @@ class Labels(NamedTuple):
     origin: Origin | None = None
 
 
-class TabularGame(eqx.Module):
+class TabularGame(Sizes, eqx.Module):
     r"""A finite general-sum stochastic game (paper, section 3.1), validated once, on construction.
 
-    **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), rows sum to one (to 1e-8; they are
-    then renormalised); `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision
-    epochs, or both (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a
-    tuple of N boolean arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions
-    are ignored); labels.
+    **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), or a `SparseKernel`, rows sum to one
+    (to 1e-8; they are then renormalised; a table of 500 states or more with few successors is kept as lists);
+    `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision epochs, or both
+    (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a tuple of N boolean
+    arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions are ignored);
+    labels.
 
     **Raises:** `BadInput` (a `ValueError`) that names the state, the joint action and the player.
     """
@@ -62,7 +63,7 @@ class TabularGame(eqx.Module):
     def __init__(
         self,
         reward: ArrayLike,
-        kernel: ArrayLike,
+        kernel: ArrayLike | SparseKernel,
         discount: float | int | ArrayLike | None = None,
         horizon: int | None = None,
         initial: ArrayLike | None = None,
@@ -94,8 +95,7 @@ class TabularGame(eqx.Module):
         self.discount = checked_discount(discount, num_players, self.horizon)
         self.initial = checked_initial(initial, num_states)
         self.legal = checked_legal(legal, num_states, tuple(num_actions), self.state_labels)
-        self.reward, probabilities = checked_kernel(array, kernel, self.legal, self)
-        self.kernel = DenseKernel(probabilities)
+        self.reward, self.kernel = checked_kernel(array, kernel, self.legal, self)
 
     @classmethod
     def from_payoffs(
@@ -119,18 +119,6 @@ class TabularGame(eqx.Module):
             name=name,
             extensive=extensive,
         )
-
-    @property
-    def num_players(self) -> int:
-        return self.reward.shape[0]
-
-    @property
-    def num_states(self) -> int:
-        return self.reward.shape[1]
-
-    @property
-    def num_actions(self) -> tuple[int, ...]:
-        return self.reward.shape[2:]
 
     @property
     def name(self) -> str:
@@ -175,11 +163,10 @@ class TabularGame(eqx.Module):
 
     def tables(self) -> Tables:
         """The game as plain NumPy float64 arrays that cannot be written to, for certificates, files and reports."""
-        if not isinstance(self.kernel, DenseKernel):
-            raise TypeError("only a dense kernel has raw tables")
+        kernel = self.kernel.raw()
         return Tables(
             reward=_frozen(self.reward),
-            kernel=_frozen(self.kernel.probabilities),
+            kernel=SuccessorLists(*map(_frozen, kernel)) if isinstance(kernel, SuccessorLists) else _frozen(kernel),
             discount=_frozen(self.discount),
             horizon=self.horizon,
             initial=_frozen(self.initial),

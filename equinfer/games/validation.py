@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
+from equinfer.games.kernels import AbstractKernel, SparseKernel, compact
+from equinfer.tables import joint_mask
 
 __all__ = [
     "ROW_SUM_TOLERANCE",
@@ -77,20 +79,29 @@ def checked_discount(
     return array
 
 
-def checked_rows(rows: Float[np.ndarray, "rows S"], name_of: Callable[[int], str]) -> Float[np.ndarray, "rows S"]:
-    """Rows of probabilities, renormalised to rounding; `name_of(row)` says in an error what a row is."""
-    for bad, says in ((~np.isfinite(rows), "not a finite number"), (rows < 0, "negative")):
-        if bad.any():
-            row, successor = np.argwhere(bad)[0]
-            raise BadInput(f"{name_of(row)}: probability {rows[row, successor]:g} of successor {successor} is {says}.")
+def checked_rows(
+    rows: Float[np.ndarray, "rows M"],
+    name_of: Callable[[int], str],
+    successors: Int[np.ndarray, "rows M"] | None = None,
+) -> Float[np.ndarray, "rows M"]:
+    """Rows of probabilities, renormalised to rounding; `name_of(row)` says in an error what a row is.
+
+    **Arguments:** `successors`, which an entry is the probability of, if not of its column.
+    """
     sums = rows.sum(axis=1)
+    if not (np.isfinite(sums).all() and rows.min() >= 0):
+        for bad, says in ((~np.isfinite(rows), "not a finite number"), (rows < 0, "negative")):
+            if bad.any():
+                row, column = np.argwhere(bad)[0].tolist()
+                state = column if successors is None else successors[row, column]
+                raise BadInput(f"{name_of(row)}: probability {rows[row, column]:g} of successor {state} is {says}.")
     off = np.abs(sums - 1) > ROW_SUM_TOLERANCE
     if off.any():
         row = int(np.argmax(off))
         raise BadInput(f"{name_of(row)}: probabilities sum to {sums[row]:.10g}, not to one.")
     # Rows that are right to rounding stay as they are, so that what was saved comes back to the bit.
-    rounding = rows.shape[1] * np.finfo(float).eps
-    return rows / np.where(np.abs(sums - 1) <= rounding, 1.0, sums)[:, None]
+    rounded = np.abs(sums - 1) > rows.shape[1] * np.finfo(float).eps
+    return rows / np.where(rounded, sums, 1.0)[:, None] if rounded.any() else rows
 
 
 def checked_initial(initial: ArrayLike | None, num_states: int) -> Float[np.ndarray, " S"]:
@@ -136,23 +147,13 @@ def checked_labels(labels: Sequence[Any] | None, size: int, what: str) -> tuple[
 
 
 def checked_kernel(
-    reward: Float[np.ndarray, "N S *A"], kernel: ArrayLike, legal: tuple[np.ndarray, ...], game: Any
-) -> tuple[Float[np.ndarray, "N S *A"], Float[np.ndarray, "S *A S"]]:
+    reward: Float[np.ndarray, "N S *A"], kernel: ArrayLike | SparseKernel, legal: tuple[np.ndarray, ...], game: Any
+) -> tuple[Float[np.ndarray, "N S *A"], AbstractKernel]:
     """Reward and kernel, both checked on legal joint actions; illegal ones get reward 0 and stay where they are.
 
     `game` lends its labels to the messages.
     """
-    num_states = reward.shape[1]
-    array = _array(kernel, "kernel")
-    if array.shape != (*reward.shape[1:], num_states):
-        raise BadInput(
-            f"kernel must have shape {(*reward.shape[1:], num_states)} = (S, A_1, ..., A_N, S); got {array.shape}."
-        )
-    joint = np.ones(reward.shape[1:], bool)
-    for player, mask in enumerate(legal):
-        axes = [1] * len(legal)
-        axes[player] = mask.shape[1]
-        joint &= mask.reshape(num_states, *axes)
+    joint = joint_mask(legal)
 
     def named(index: Any) -> str:
         state, *actions = index
@@ -163,9 +164,81 @@ def checked_kernel(
     if not np.isfinite(reward).all():
         player, *index = np.argwhere(~np.isfinite(reward))[0]
         raise BadInput(f"reward of player {game.player_labels[player]} at {named(index)} is not a finite number.")
-    places = np.argwhere(joint)
-    array[joint] = checked_rows(array[joint], lambda row: named(places[row]))
+    if isinstance(kernel, SparseKernel):
+        return reward, _checked_lists(kernel, joint, named)
+    return reward, compact(_checked_table(kernel, joint, named))
+
+
+Named = Callable[[Any], str]
+
+
+def _checked_table(kernel: ArrayLike, joint: Bool[np.ndarray, "S *A"], named: Named) -> Float[np.ndarray, "S *A S"]:
+    array, num_states = _array(kernel, "kernel"), len(joint)
+    if array.shape != (*joint.shape, num_states):
+        raise BadInput(
+            f"kernel must have shape {(*joint.shape, num_states)} = (S, A_1, ..., A_N, S); got {array.shape}."
+        )
+    if joint.all():
+        rows = checked_rows(array.reshape(-1, num_states), lambda row: named(np.unravel_index(row, joint.shape)))
+        return rows.reshape(array.shape)
+    array[joint] = checked_rows(array[joint], lambda row: named(np.argwhere(joint)[row]))
     array[~joint] = 0.0
     illegal = np.argwhere(~joint)
     array[(*illegal.T, illegal[:, 0])] = 1.0
-    return reward, array
+    return array
+
+
+def _checked_lists(kernel: SparseKernel, joint: Bool[np.ndarray, "S *A"], named: Named) -> SparseKernel:
+    """The kernel with each list in order of successors, without repetitions, padded with the state itself."""
+    successors, probabilities = np.asarray(kernel.successors), np.asarray(kernel.probabilities)
+    num_states, length = len(joint), successors.shape[-1]
+    if successors.shape[:-1] != joint.shape or not length:
+        raise BadInput(
+            f"a sparse kernel must have shape {(*joint.shape, 'M')} = (S, A_1, ..., A_N, M) with M >= 1; "
+            f"got {successors.shape}."
+        )
+
+    def name_of(row: int) -> str:
+        return named(np.unravel_index(row, joint.shape))
+
+    own = np.repeat(np.arange(num_states, dtype=successors.dtype), joint.size // num_states)[:, None]
+    first = np.arange(length) == 0
+    legal = joint.reshape(-1, 1)
+    successors = np.where(legal, successors.reshape(-1, length), own)
+    probabilities = np.where(legal, probabilities.reshape(-1, length), first)
+    padding = probabilities == 0
+    outside = ((successors < 0) | (successors >= num_states)) & ~padding
+    if outside.any():
+        row, place = np.argwhere(outside)[0].tolist()
+        raise BadInput(
+            f"{name_of(row)}: successor {successors[row, place]} is no state; states run from 0 to {num_states - 1}."
+        )
+    probabilities = checked_rows(probabilities, name_of, successors)
+    successors, probabilities = _in_order(np.where(padding, num_states, successors), probabilities)
+    width = max(1, int(np.count_nonzero(probabilities, axis=1).max()))
+    successors, probabilities = successors[:, :width], probabilities[:, :width]
+    successors = np.where(probabilities == 0, own, successors).astype(np.int32)
+    return SparseKernel(successors.reshape(*joint.shape, width), probabilities.reshape(*joint.shape, width))
+
+
+def _in_order(
+    successors: Int[np.ndarray, "rows M"], probabilities: Float[np.ndarray, "rows M"]
+) -> tuple[Int[np.ndarray, "rows M"], Float[np.ndarray, "rows M"]]:
+    """Lists sorted by successor, repetitions added up in the first place; what they leave empty comes last."""
+    if not (successors[:, 1:] > successors[:, :-1]).all():
+        order = np.argsort(successors, axis=1, kind="stable")
+        successors = np.take_along_axis(successors, order, axis=1)
+        probabilities = np.take_along_axis(probabilities, order, axis=1)
+    repeated = (successors[:, 1:] == successors[:, :-1]) & (probabilities[:, 1:] > 0)
+    some = np.flatnonzero(repeated.any(axis=1))
+    if some.size:
+        new = np.append(np.ones((len(some), 1), bool), ~repeated[some], axis=1)
+        place = np.cumsum(new, axis=1) - 1
+        rows = np.arange(len(some))[:, None]
+        added = np.zeros((len(some), successors.shape[1]))
+        np.add.at(added, (rows, place), probabilities[some])
+        listed = np.zeros_like(successors[some])
+        listed[rows, place] = successors[some]
+        successors, probabilities = successors.copy(), probabilities.copy()
+        successors[some], probabilities[some] = listed, added
+    return successors, probabilities

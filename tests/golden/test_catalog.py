@@ -100,7 +100,7 @@ def test_games_name_their_parts(name):
     game = catalog.load(name.replace("_", "-"))
     assert game.name == name
     assert game.labels.states is not None or game.num_states in (1, 5)
-    np.testing.assert_allclose(np.asarray(game.kernel.probabilities).sum(axis=-1), 1.0, rtol=0, atol=1e-14)
+    np.testing.assert_allclose(game.kernel.dense().sum(axis=-1), 1.0, rtol=0, atol=1e-14)
 
 
 def test_entries_describe_themselves():

@@ -53,7 +53,7 @@ def test_quality_ladder_sizes_and_cost():
 def test_quality_ladder_moves():
     """From levels (1, 1) of 0..2 with investments (1, 0): success 3/4, a common shock 0.7."""
     game = catalog.load("quality_ladder", levels=3)
-    row = np.asarray(game.kernel.probabilities)[game.state_labels.index("1-1"), 1, 0]
+    row = game.kernel.dense()[game.state_labels.index("1-1"), 1, 0]
     found = {game.state_labels[t]: row[t] for t in np.flatnonzero(row)}
     expected = {"2-1": 0.3 * 0.75, "1-1": 0.3 * 0.25, "1-0": 0.7 * 0.75, "0-0": 0.7 * 0.25}
     assert found.keys() == expected.keys()
@@ -62,7 +62,7 @@ def test_quality_ladder_moves():
 
 def test_firms_are_interchangeable():
     game = catalog.load("quality_ladder", firms=2, levels=4)
-    reward, kernel = np.asarray(game.reward), np.asarray(game.kernel.probabilities)
+    reward, kernel = np.asarray(game.reward), game.kernel.dense()
     order = np.arange(16).reshape(4, 4).T.ravel()
     np.testing.assert_allclose(reward[::-1][:, order].swapaxes(2, 3), reward, atol=1e-14)
     np.testing.assert_allclose(kernel[order].swapaxes(1, 2)[..., order], kernel, atol=1e-16)
@@ -79,7 +79,7 @@ def test_price_duopoly_opens_only_the_movers_prices():
     # Firm 0 answers 5/6 by 3/6: it sells alone at monopoly profit 1/4, and firm 1 will find 3/6.
     s, t = (game.state_labels.index(f"firm {mover} moves, rival at {k}/6") for mover, k in ((0, 5), (1, 3)))
     assert np.asarray(game.reward)[:, s, 3, 5].tolist() == [0.25, 0.0]
-    assert np.asarray(game.kernel.probabilities)[s, 3, 5, t] == 1.0
+    assert game.kernel.dense()[s, 3, 5, t] == 1.0
     assert np.asarray(game.reward)[:, s, 5, 5].tolist() == pytest.approx([5 / 72, 5 / 72])
 
 

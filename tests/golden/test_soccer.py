@@ -15,7 +15,7 @@ def game():
 
 @pytest.fixture(scope="module")
 def after(game):
-    kernel, reward = np.asarray(game.kernel.probabilities), np.asarray(game.reward)
+    kernel, reward = game.kernel.dense(), np.asarray(game.reward)
 
     def look(state, first, second):
         s = game.state_labels.index(state)
@@ -79,7 +79,7 @@ def test_turning_the_pitch_swaps_the_players(game):
 
     order = [labels.index(turned(label)) for label in labels]
     moves = [SOUTH, NORTH, WEST, EAST, STAND]
-    reward, kernel = np.asarray(game.reward)[0], np.asarray(game.kernel.probabilities)
+    reward, kernel = np.asarray(game.reward)[0], game.kernel.dense()
     np.testing.assert_array_equal(-reward[order][:, moves][:, :, moves].swapaxes(1, 2), reward)
     rng = np.random.default_rng(0)
     value = rng.random(len(labels))

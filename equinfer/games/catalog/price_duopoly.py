@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.games.catalog.entry import KnownEquilibrium, entry, require
+from equinfer.games.kernels import listed, worth_listing
 from equinfer.games.tabular import TabularGame
 from equinfer.tables import refuse_unless_it_fits
 
@@ -98,18 +99,18 @@ def price_duopoly(*, steps: int = 6, discount: float = 0.95) -> TabularGame:
     """Sequential price duopoly: demand 1 - p, no cost, prices 0, 1/steps, ..., 1; only the mover's price is open."""
     require(steps >= 1, f"price_duopoly needs steps >= 1; got {steps}.")
     prices = steps + 1
-    refuse_unless_it_fits(2, 2 * prices, (prices, prices), "price_duopoly")
+    lists = 1 if worth_listing(2 * prices, 1) else None
+    refuse_unless_it_fits(2, 2 * prices, (prices, prices), "price_duopoly", lists)
     profit = _profits(steps)
     reward = np.broadcast_to(np.stack([profit, profit.T])[:, None], (2, 2 * prices, prices, prices))
-    kernel = np.zeros((2 * prices, prices, prices, 2 * prices))
     open_, kept = np.ones((prices, prices), bool), np.eye(prices, dtype=bool)
-    for chosen in range(prices):
-        kernel[:prices, chosen, :, prices + chosen] = 1.0  # player 0 moved: player 1 is next, and finds `chosen`
-        kernel[prices:, :, chosen, chosen] = 1.0
+    chosen, moved = np.indices((prices, prices)), np.arange(2 * prices) < prices
+    # After player 0 has moved, player 1 is next and finds the price that was chosen, and the other way round.
+    successors = np.where(moved[:, None, None], prices + chosen[0], chosen[1])
     labels = [f"{k}/{steps}" for k in range(prices)]
     return TabularGame(
         reward,
-        kernel,
+        listed(successors[..., None], np.ones(1)),
         discount=discount,
         legal=[np.concatenate([open_, kept]), np.concatenate([kept, open_])],
         state_labels=[f"firm {mover} moves, rival at {label}" for mover in (0, 1) for label in labels],

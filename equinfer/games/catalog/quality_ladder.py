@@ -7,6 +7,7 @@ from jaxtyping import Float
 from scipy.special import lambertw
 
 from equinfer.games.catalog.entry import KnownEquilibrium, entry, require
+from equinfer.games.kernels import listed, worth_listing
 from equinfer.games.tabular import TabularGame
 from equinfer.tables import refuse_unless_it_fits
 
@@ -33,7 +34,7 @@ def bertrand_profits(quality: Float[np.ndarray, "S N"], market: float) -> Float[
 
 def _levels(firms: int, levels: int) -> np.ndarray:
     """The firms' levels in every state, (S, N)."""
-    return np.array(list(itertools.product(range(levels), repeat=firms)))
+    return np.indices((levels,) * firms).reshape(firms, -1).T
 
 
 def _profits(firms: int, levels: int, step: float, market: float) -> Float[np.ndarray, "S N"]:
@@ -73,23 +74,24 @@ def _no_investment(
     return (KnownEquilibrium((policy,) * firms, values.T, note, complete=True),)
 
 
-def _own_moves(levels: int, investments: int, efficacy: float, fall: int) -> Float[np.ndarray, "K A K"]:
-    """One firm's next level: up by one if its investment succeeds, down by `fall`, cut off at the ends."""
-    moves = np.zeros((levels, investments, levels))
-    for level, x in itertools.product(range(levels), range(investments)):
-        success = efficacy * x / (1 + efficacy * x)
-        for rise, chance in ((1, success), (0, 1 - success)):
-            moves[level, x, np.clip(level + rise - fall, 0, levels - 1)] += chance
-    return moves
+def _moves(firms: int, levels: int, investments: int, efficacy: float, shock: float) -> tuple[np.ndarray, np.ndarray]:
+    """Successors (S, 1, ..., 1, M) and probabilities (1, A_1, ..., A_N, M): each firm rises or not, all fall or not.
 
-
-def _joint_moves(own: Float[np.ndarray, "K A K"], firms: int) -> Float[np.ndarray, "S *A S"]:
-    """All firms' next levels, independent of each other given whether the shock comes."""
-    levels, investments = own.shape[:2]
-    n = firms
-    operands = [part for i in range(n) for part in (own, [i, n + i, 2 * n + i])]
-    joint = np.einsum(*operands, [*range(n), *range(n, 2 * n), *range(2 * n, 3 * n)])
-    return joint.reshape(levels**n, *(investments,) * n, levels**n)
+    Where a firm may go depends on its level alone, with what chance on its investment alone; levels are cut off at the
+    ends of the ladder. Outcomes that lead to the same state are listed apart.
+    """
+    invested = np.arange(investments)
+    success = efficacy * invested / (1 + efficacy * invested)
+    here, strides = _levels(firms, levels), levels ** np.arange(firms)[::-1]
+    successors, probabilities = [], []
+    for fall, *rises in itertools.product((0, 1), repeat=1 + firms):
+        there = np.clip(here + np.array(rises) - fall, 0, levels - 1)
+        successors.append((there @ strides).reshape(-1, *[1] * firms))
+        chance = np.array(shock if fall else 1 - shock)
+        for rise in rises:
+            chance = chance[..., None] * (success if rise else 1 - success)
+        probabilities.append(chance[None])
+    return np.stack(successors, axis=-1), np.stack(probabilities, axis=-1)
 
 
 @entry(
@@ -126,15 +128,15 @@ def quality_ladder(
     )
     require(0 <= shock <= 1, f"quality_ladder needs a shock in [0, 1]; got {shock:g}.")
     states = levels**firms
-    refuse_unless_it_fits(firms, states, (investments,) * firms, "quality_ladder")
+    outcomes = 2 ** (firms + 1)
+    lists = outcomes if worth_listing(states, outcomes) else None
+    refuse_unless_it_fits(firms, states, (investments,) * firms, "quality_ladder", lists)
     profit = _profits(firms, levels, step, market).T.reshape(firms, states, *(1,) * firms)
     spent = cost * np.indices((investments,) * firms, dtype=float)[:, None]
-    kernel = (1 - shock) * _joint_moves(_own_moves(levels, investments, efficacy, 0), firms)
-    kernel += shock * _joint_moves(_own_moves(levels, investments, efficacy, 1), firms)
-    labels = ["-".join(map(str, state)) for state in _levels(firms, levels)]
+    labels = ["-".join(map(str, state)) for state in itertools.product(range(levels), repeat=firms)]
     return TabularGame(
         profit - spent,
-        kernel,
+        listed(*_moves(firms, levels, investments, efficacy, shock)),
         discount=discount,
         state_labels=labels,
         action_labels=[tuple(f"invest {x}" for x in range(investments))] * firms,

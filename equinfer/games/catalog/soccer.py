@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 
 from equinfer.games.catalog.entry import entry
+from equinfer.games.kernels import listed
 from equinfer.games.tabular import TabularGame
-from equinfer.tables import refuse_unless_it_fits
 
 __all__ = ["soccer"]
 
@@ -48,27 +48,24 @@ def soccer(*, discount: float = 0.9) -> TabularGame:
     """
     pitch = list(itertools.product(range(_COLUMNS), range(_ROWS)))
     states: list[_State] = [(a, b, ball) for a, b in itertools.permutations(pitch, 2) for ball in (0, 1)]
-    refuse_unless_it_fits(2, len(states), (5, 5), "soccer")
     index = {state: s for s, state in enumerate(states)}
-    kick_off = np.zeros(len(states))
-    kick_off[[index[*_KICK_OFF, 0], index[*_KICK_OFF, 1]]] = 0.5
-    reward, kernel = np.zeros((len(states), 5, 5)), np.zeros((len(states), 5, 5, len(states)))
-    orders = ((0, 1), (1, 0))
-    for (s, state), a, b, order in itertools.product(enumerate(states), range(5), range(5), orders):
-        now: _State | None = state
-        for player in order:
-            now = _moved(now, player, (a, b)[player])
-            if now is None:
-                reward[s, a, b] += 0.5 * (1.0, -1.0)[player]
-                kernel[s, a, b] += 0.5 * kick_off
-                break
-        else:
-            kernel[s, a, b, index[now]] += 0.5
+    kick_off = [index[*_KICK_OFF, 0], index[*_KICK_OFF, 1]]
+    # Two successors for either order of the moves: both of a kick-off, or twice the same.
+    reward, successors = np.zeros((len(states), 5, 5)), np.empty((len(states), 5, 5, 2, 2), int)
+    for s, state in enumerate(states):
+        for a, b, order in itertools.product(range(5), range(5), (0, 1)):
+            now: _State | None = state
+            for player in (order, 1 - order):
+                now = _moved(now, player, (a, b)[player])
+                if now is None:
+                    reward[s, a, b] += 0.5 * (1.0, -1.0)[player]
+                    break
+            successors[s, a, b, order] = kick_off if now is None else index[now]
     return TabularGame(
         [reward, -reward],
-        kernel,
+        listed(successors.reshape(len(states), 5, 5, 4), np.full(4, 0.25)),
         discount=discount,
-        initial=kick_off,
+        initial=np.isin(np.arange(len(states)), kick_off) / 2,
         state_labels=tuple(map(_named, states)),
         action_labels=[("north", "south", "east", "west", "stand")] * 2,
         player_labels=("A", "B"),

@@ -26,9 +26,10 @@ from numpy.typing import ArrayLike
 from equinfer.errors import BadInput
 from equinfer.games.files.rows import Row, read_rows
 from equinfer.games.files.source import decimal, number, write_text
+from equinfer.games.kernels import listed, worth_listing
 from equinfer.games.tabular import TabularGame
 from equinfer.games.validation import ROW_SUM_TOLERANCE, checked_discount, checked_horizon, checked_initial
-from equinfer.tables import refuse_unless_it_fits
+from equinfer.tables import SuccessorLists, refuse_unless_it_fits
 
 __all__ = ["read", "write"]
 
@@ -230,23 +231,26 @@ def _assembled(
         for i in range(len(players))
     )
     sizes = tuple(map(len, actions))
-    refuse_unless_it_fits(len(players), len(labels), sizes, str(path))
+    longest = max(len(move.law) for move in moves)
+    lists = longest if worth_listing(len(labels), longest) else None
+    refuse_unless_it_fits(len(players), len(labels), sizes, str(path), lists)
     reward = np.zeros((len(players), len(labels), *sizes))
-    kernel = np.zeros((len(labels), *sizes, len(labels)))
+    successors = np.zeros((len(labels), *sizes, longest), int)
+    probabilities = np.zeros(successors.shape)
     legal = tuple(np.zeros((len(labels), size), bool) for size in sizes)
     places = [{label: a for a, label in enumerate(own)} for own in actions]
     for state, joint, row, law in moves:
         index = (state, *(place[action] for place, action in zip(places, joint, strict=True)))
         reward[(slice(None), *index)] = [row.number(f"u_{player}") for player in players]
-        kernel[index][list(law)] = list(law.values())
+        successors[index][: len(law)], probabilities[index][: len(law)] = list(law), list(law.values())
         for mask, action in zip(legal, index[1:], strict=True):
             mask[state, action] = True
     for mask in legal:
         mask[end:, 0] = True
-    kernel[end:, ..., end:] = 1.0
+    successors[end:], probabilities[end:, ..., 0] = end, 1.0
     return TabularGame(
         reward,
-        kernel,
+        listed(successors, probabilities),
         discount=discount,
         horizon=horizon,
         initial=_initial(path, labels, end, initial),
@@ -269,9 +273,10 @@ def _initial(path: Path, labels: list[str], end: int, initial: str | ArrayLike |
 
 
 def write(game: TabularGame, path: Path) -> None:
-    """Write a game of infinite horizon with `phi_` columns; every float comes back to the bit.
+    """Write a game of infinite horizon; every float comes back to the bit.
 
-    Only legal actions are written, so that on reading back a player's actions may come in another order.
+    The next states stand in `phi_` columns, or those of a sparse kernel in one column `to_state`. Only legal actions
+    are written, so that on reading back a player's actions may come in another order.
 
     **Raises:** `BadInput` if the table cannot hold the game: a horizon, an initial law that is not uniform, a state
     named `delta`, a label with white space around it.
@@ -290,13 +295,20 @@ def write(game: TabularGame, path: Path) -> None:
     text = io.StringIO(newline="")
     writer = csv.writer(text)  # its line ends are RFC 4180's, which makes it quote both kinds within a label
     players, states = tables.player_labels, tables.state_labels
-    writer.writerow(
-        ["state", *(f"a_{p}" for p in players), *(f"u_{p}" for p in players), *(f"phi_{s}" for s in states)]
-    )
-    writer.writerow([DELTA, *[""] * len(players), *map(decimal, tables.discount), *[""] * len(states)])
+    named_laws = isinstance(tables.kernel, SuccessorLists)
+    if named_laws and any(set(label) & set(',:{}"') for label in states):
+        raise BadInput(f'{path}: a column to_state cannot hold state labels with , : {{ }} or "; write to .npz.')
+    ahead = ["to_state"] if named_laws else [f"phi_{s}" for s in states]
+    writer.writerow(["state", *(f"a_{p}" for p in players), *(f"u_{p}" for p in players), *ahead])
+    writer.writerow([DELTA, *[""] * len(players), *map(decimal, tables.discount), *[""] * len(ahead)])
     for index in np.argwhere(tables.legal_joint).tolist():
         state, *joint = index
         named = [own[action] for own, action in zip(tables.action_labels, joint, strict=True)]
-        rewards, law = tables.reward[(slice(None), *index)], tables.kernel[tuple(index)]
-        writer.writerow([states[state], *named, *map(decimal, rewards), *map(decimal, law)])
+        rewards = map(decimal, tables.reward[(slice(None), *index)])
+        if isinstance(tables.kernel, SuccessorLists):
+            law = tables.kernel.row(tuple(index)).items()
+            ahead = [", ".join(f"{states[s]}: {decimal(probability)}" for s, probability in law)]
+        else:
+            ahead = map(decimal, tables.kernel[tuple(index)])
+        writer.writerow([states[state], *named, *rewards, *ahead])
     write_text(path, text.getvalue())

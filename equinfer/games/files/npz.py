@@ -1,8 +1,8 @@
 """Our own format: every number, label and mask of a tabular game, to the bit, in a NumPy archive without pickles.
 
-Arrays `reward`, `kernel`, `discount`, `initial`, `legal_0`, ..., shaped as in `TabularGame`; `meta` is JSON text with
-`format`, `schema_version`, `name`, `horizon`, `players`, `states` and `actions` (labels, or null). Of a game that came
-from a tree, also what `tree.py` says.
+Arrays `reward`, `kernel` (or, of a sparse one, `successors` and `probabilities`), `discount`, `initial`, `legal_0`,
+..., shaped as in `TabularGame`; `meta` is JSON text with `format`, `schema_version`, `name`, `horizon`, `players`,
+`states` and `actions` (labels, or null). Of a game that came from a tree, also what `tree.py` says.
 """
 
 from pathlib import Path
@@ -13,9 +13,10 @@ import numpy as np
 from equinfer.errors import BadInput
 from equinfer.games.files import tree as tree_file
 from equinfer.games.files.archive import is_label, opened
+from equinfer.games.kernels import SparseKernel
 from equinfer.games.tabular import TabularGame
 from equinfer.records import json_text, written_atomically
-from equinfer.tables import refuse_unless_it_fits
+from equinfer.tables import kernel_arrays, refuse_unless_it_fits
 
 __all__ = ["read", "write"]
 
@@ -34,9 +35,17 @@ def read(path: Path) -> TabularGame:
         if len(shape) < 3 or shape[0] != len(shape) - 2:
             raise BadInput(f"{path}: reward has shape {shape}; expected (N, S, A_1, ..., A_N).")
         num_players, num_states, *num_actions = shape
-        refuse_unless_it_fits(num_players, num_states, tuple(num_actions), str(path))
+        lists = archive.shape("successors") if "successors" in archive else None
+        if lists is not None and (len(lists) != len(shape) or lists[-1] < 1):
+            raise BadInput(f"{path}: successors have shape {lists}; expected (S, A_1, ..., A_N, M).")
+        length = None if lists is None else lists[-1]
+        refuse_unless_it_fits(num_players, num_states, tuple(num_actions), str(path), length)
         reward = archive.array("reward", shape)
-        kernel = archive.array("kernel", (*shape[1:], num_states))
+        if length is None:
+            kernel = archive.array("kernel", (*shape[1:], num_states))
+        else:
+            listed = (*shape[1:], length)
+            kernel = SparseKernel(archive.array("successors", listed, "i"), archive.array("probabilities", listed))
         discount = archive.array("discount", (num_players,))
         initial = archive.array("initial", (num_states,))
         tree = None
@@ -96,10 +105,11 @@ def write(game: TabularGame, path: Path) -> None:
         "actions": labels.actions,
     }
     arrays: dict[str, Any] = {f"legal_{i}": mask for i, mask in enumerate(tables.legal)}
-    for name in ("reward", "kernel", "discount", "initial"):
+    for name in ("reward", "discount", "initial"):
         arrays[name] = getattr(tables, name)
     if game.extensive is not None:
         meta["tree"] = tree_file.record(game.extensive)
         arrays |= tree_file.arrays(game.extensive)
+    arrays |= kernel_arrays(tables.kernel)
     with written_atomically(path) as file:
         np.savez(file, meta=np.array(json_text(meta)), **arrays)

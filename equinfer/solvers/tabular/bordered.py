@@ -7,9 +7,11 @@ For errors $E_1$ (S, n), $E_2$ (S, N) and one border row, the unknowns $(\delta\
 * $\langle\text{border},(\delta\beta,\delta V,\delta\lambda)\rangle=c$.
 
 The first eliminates $\delta\beta$; since $I+\lambda MB^{-1}=B^{-1}$, the second becomes
-$p^\top B^{-1}G\,\delta V+(\kappa+ZD)\,\delta\lambda=ZE_1-E_2$ with $Z=p^\top MB^{-1}$.
+$p^\top B^{-1}G\,\delta V+(\kappa+ZD)\,\delta\lambda=ZE_1-E_2$ with $Z=p^\top MB^{-1}$. The unknowns that are
+left are player by player, in each the states; then the one of the border; then the logits of states that are kept.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -94,8 +96,10 @@ class BorderedSystem:
             border_value=border_value,
             corner=border_rate + float(np.sum(border_weight * blocks.advantage)),
         )
-        sparse = isinstance(blocks.gain.after, SparseNextValues) and not len(kept)
-        factors = SparseFactors(reduced.sparse()) if sparse else DenseFactors(reduced.dense(kept, border_logits))
+        if isinstance(blocks.gain.after, SparseNextValues):
+            factors = SparseFactors(reduced.sparse(kept, border_logits))
+        else:
+            factors = DenseFactors(reduced.dense(kept, border_logits))
         sign = factors.sign * float(np.prod(signs)) * (-1) ** border_value.size
         return cls(blocks, inverse, gathered, border_weight, kept, factors, sign)
 
@@ -159,17 +163,31 @@ class _Reduced:
             matrix[m, there] = self.border_value[:, i] + chains[:, i, N].sum(axis=0) - own[:, N, i]
         matrix[:m, m] = self.column.T.ravel()
         matrix[m, m] = self.corner
-        for place, (s, slope) in enumerate(zip(kept, gain.of_states(kept) if len(kept) else (), strict=True)):
-            rows = slice(m + 1 + place * n, m + 1 + (place + 1) * n)
-            matrix[s:m:S, rows] = blocks.picks[s] @ blocks.slope[s]
-            matrix[rows, rows] = blocks.matrices[s]
-            matrix[rows, :m] = -blocks.rate * (blocks.own.T[:, :, None] * slope[:, None]).reshape(n, m)
-            matrix[rows, m] = -blocks.advantage[s]
-            matrix[m, rows] = border_logits[s]
+        for row, column, block in self._kept_blocks(kept, border_logits):
+            matrix[np.ix_(row, column)] = block
         return matrix
 
-    def sparse(self) -> scipy.sparse.csc_array:
-        S, N, _ = self.rows.shape
+    def _kept_blocks(
+        self, kept: Int[np.ndarray, " K"], border_logits: Float[np.ndarray, "S n"]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """What states that are not eliminated add: rows, columns, and the block of entries where they cross."""
+        blocks = self.blocks
+        S, N, n = self.rows.shape
+        m, values, players = S * N, np.arange(S * N), np.arange(N) * S
+        gain = blocks.gain.of_states(kept) if len(kept) else ()
+        for place, (s, slope) in enumerate(zip(kept, gain, strict=True)):
+            logits = m + 1 + place * n + np.arange(n)
+            after = np.flatnonzero(slope.any(axis=0))
+            yield s + players, logits, blocks.picks[s] @ blocks.slope[s]
+            yield logits, logits, blocks.matrices[s]
+            weights = -blocks.rate * blocks.own.T[:, :, None] * slope[:, None, after]
+            yield logits, values.reshape(N, S)[:, after].ravel(), weights.reshape(n, -1)
+            yield logits, np.array([m]), -blocks.advantage[s][:, None]
+            yield np.array([m]), logits, border_logits[s][None]
+
+    def sparse(self, kept: Int[np.ndarray, " K"], border_logits: Float[np.ndarray, "S n"]) -> scipy.sparse.csc_array:
+        """The same, of entries that are there."""
+        S, N, n = self.rows.shape
         m, after = S * N, self.blocks.gain.after
         assert isinstance(after, SparseNextValues)
         row, column = after.pattern
@@ -182,13 +200,17 @@ class _Reduced:
         rows = np.broadcast_to(players[:, None] + row, shape).ravel()
         columns = np.broadcast_to(players[:, None, None] + column, shape).ravel()
         last, all_values = np.full(m, m), np.arange(m)
-        return scipy.sparse.csc_array(
-            (
-                np.concatenate([chains[:, :N].ravel(), self.column.T.ravel(), border.ravel(), [self.corner]]),
-                (np.concatenate([rows, all_values, last, [m]]), np.concatenate([columns, last, all_values, [m]])),
-            ),
-            shape=(m + 1, m + 1),
-        )
+        entries = [
+            (rows, columns, chains[:, :N].ravel()),
+            (all_values, last, self.column.T.ravel()),
+            (last, all_values, border.ravel()),
+            (np.array([m]), np.array([m]), np.array([self.corner])),
+        ]
+        for row, column, block in self._kept_blocks(kept, border_logits):
+            entries.append((np.repeat(row, column.size), np.tile(column, row.size), block.ravel()))
+        row, column, entry = (np.concatenate(parts) for parts in zip(*entries, strict=True))
+        size = m + 1 + len(kept) * n
+        return scipy.sparse.csc_array((entry, (row, column)), shape=(size, size))
 
 
 def _rowwise(matrices: Float[np.ndarray, "S k n"], vectors: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S k"]:

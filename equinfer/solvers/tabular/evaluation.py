@@ -15,6 +15,7 @@ from equinfer.contraction import context_law, product_law, seen_by
 from equinfer.equations.backup import evaluate_soft, evaluate_soft_finite_horizon, soft_action_value
 from equinfer.equations.bounds import a_posteriori_gap, a_posteriori_gap_finite_horizon, soft_residual
 from equinfer.equations.information import entropy
+from equinfer.games.chains import AbstractChain
 from equinfer.policies import Marginal
 from equinfer.types import AnyArray, Profile, ScalarLike
 
@@ -43,7 +44,7 @@ def evaluate(game: Any, laws: Float[AnyArray, "L R *A"], bonus: Float[AnyArray, 
     expected_reward = jnp.sum(laws * reward, axis=joint_axes)
     bonus = bonus.reshape(-1, *grid)
     chains = game.kernel.induced_by(laws)
-    value, bonus_to_go = _to_go(jnp.stack([expected_reward + bonus, bonus]), chains, game)
+    value, bonus_to_go = _to_go(jnp.stack([expected_reward + bonus, bonus]), chains, len(laws), game)
     later = value
     if game.horizon is not None:
         later = jnp.concatenate([value[:, 1:], jnp.zeros_like(value[:, :1])], axis=1)
@@ -84,18 +85,18 @@ def legal_rows(game: Any, player: int) -> Bool[Array, "R A"]:
 
 
 def _to_go(
-    rewards: Float[AnyArray, "B N H S"], chains: Float[AnyArray, "L H S S"], game: Any
+    rewards: Float[AnyArray, "B N H S"], chains: AbstractChain, num_laws: int, game: Any
 ) -> Float[AnyArray, "B N H S"]:
-    """Discounted sums of rewards along the chains; the players of a chain are evaluated together."""
+    """Discounted sums of rewards along chains (L, H); the players of a chain are evaluated together."""
     discount = jnp.asarray(game.discount)
     parts = []
-    for chain, players in zip(chains, np.split(np.arange(len(discount)), len(chains)), strict=True):
+    for law, players in enumerate(np.split(np.arange(len(discount)), num_laws)):
         reward, rate = rewards[:, players], discount[players]
         if game.horizon is None:
-            parts.append(evaluate_soft(reward[:, :, 0], chain[0], rate)[:, :, None])
+            parts.append(evaluate_soft(reward[:, :, 0], chains.at((law, 0)), rate)[:, :, None])
         else:
             batch, num, *grid = reward.shape
             epochs = jnp.moveaxis(reward.reshape(batch * num, *grid), 1, 0)
-            values = evaluate_soft_finite_horizon(epochs, chain, jnp.tile(rate, batch))
+            values = evaluate_soft_finite_horizon(epochs, chains.at(law), jnp.tile(rate, batch))
             parts.append(jnp.moveaxis(values, 0, 1).reshape(batch, num, *grid))
     return jnp.concatenate(parts, axis=1)

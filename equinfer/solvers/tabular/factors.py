@@ -1,9 +1,7 @@
-r"""A bordered linear system of values, assembled and factored: dense, or sparse where few states follow a state.
-
-The unknowns are player by player, in each the states; then the one of the border; then, dense only, some logits.
-"""
+"""Square matrices, factored once: dense, or sparse where few states follow a state."""
 
 import abc
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -28,7 +26,8 @@ class AbstractFactors(abc.ABC):
     """Of its determinant."""
 
     @abc.abstractmethod
-    def solve(self, right: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]: ...
+    def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
+        """The inverse, or its transpose, times a vector or the columns of a matrix."""
 
 
 class DenseFactors(AbstractFactors):
@@ -40,18 +39,18 @@ class DenseFactors(AbstractFactors):
         self._factors, self._pivots, info = _getrf(matrix.T, overwrite_a=1)
         diagonal = np.diagonal(self._factors)
         if info != 0 or not np.all(np.isfinite(diagonal)):
-            raise SingularSystemError("the bordered Jacobian is singular")
+            raise SingularSystemError("the matrix is singular")
         swaps = np.count_nonzero(self._pivots != np.arange(len(matrix)))
         self.sign = float(np.prod(np.sign(diagonal)) * (-1) ** swaps)
 
-    def solve(self, right: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
-        return _getrs(self._factors, self._pivots, right, trans=1)[0]
+    def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
+        return _getrs(self._factors, self._pivots, right, trans=0 if transposed else 1)[0]
 
 
 class SparseFactors(AbstractFactors):
-    """Sparse LU factors."""
+    """LU factors of a sparse matrix."""
 
-    def __init__(self, matrix: scipy.sparse.csc_array):
+    def __init__(self, matrix: Any):
         """**Raises:** `SingularSystemError`."""
         try:
             # A minimum-degree ordering of A + A' leaves the border for last, where it fills nothing.
@@ -59,15 +58,15 @@ class SparseFactors(AbstractFactors):
                 matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.01, options={"SymmetricMode": True}
             )
         except RuntimeError as error:
-            raise SingularSystemError("the bordered Jacobian is singular") from error
+            raise SingularSystemError("the matrix is singular") from error
         diagonal = self._factors.U.diagonal()
         if not np.all(np.isfinite(diagonal)) or not np.all(diagonal):
-            raise SingularSystemError("the bordered Jacobian is singular")
+            raise SingularSystemError("the matrix is singular")
         parity = _parity(self._factors.perm_r) * _parity(self._factors.perm_c)
         self.sign = float(np.prod(np.sign(diagonal)) * parity)
 
-    def solve(self, right: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
-        return self._factors.solve(right)
+    def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
+        return self._factors.solve(right, "T" if transposed else "N")
 
 
 def _parity(permutation: np.ndarray) -> int:

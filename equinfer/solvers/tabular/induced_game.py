@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from equinfer.contraction import expected
+from equinfer.games.chains import AbstractChain
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.homotopy import Homotopy
 from equinfer.solvers.tabular.polish import polish
@@ -28,11 +29,7 @@ _LARGEST_SYSTEM = 300
 def exact_value(game: Any, profile: Profile) -> Float[np.ndarray, "N S"]:
     """The value of a stationary profile to each player: one linear system per distinct discount."""
     chain, reward = _chain_and_reward(game, profile)
-    value, discounts = np.empty_like(reward), np.asarray(game.discount)
-    for discount in np.unique(discounts):
-        players = discounts == discount
-        value[players] = np.linalg.solve(np.eye(len(chain)) - discount * chain, reward[players].T).T
-    return value
+    return np.asarray(chain.values(reward, np.asarray(game.discount)))
 
 
 def induced_game(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) -> TabularGame:
@@ -44,31 +41,28 @@ def induced_game(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) -> 
     reward zero. Where players differ in their discounts no one chain can do that for all, and the values of D are
     frozen instead, as if one left for good.
     """
-    discount, num_states = np.asarray(game.discount), game.num_states
-    inside = np.zeros(num_states, bool)
-    inside[states] = True
-    common = bool(np.all(discount == discount[0]))
+    discount, num_states, size = np.asarray(game.discount), game.num_states, len(states)
+    frozen = bool(np.any(discount != discount[0]))
     chain, reward = _chain_and_reward(game, profile)
-    if common:
-        system = np.eye(num_states - len(states)) - discount[0] * chain[~inside][:, ~inside]
-        worth = np.linalg.solve(system, reward[:, ~inside].T).T
-        back = discount[0] * np.linalg.solve(system, chain[~inside][:, states])
-    else:
-        worth = exact_value(game, profile)[:, ~inside]
-        back = np.zeros((num_states - len(states), len(states)))
+    worth = exact_value(game, profile) if frozen else reward.copy()
+    worth[:, states] = 0.0
+    arrival = np.zeros((size, num_states))
+    arrival[np.arange(size), states] = 1.0
+    if not frozen:
+        # Along the chain that ends in C: what D earns, and the discounted law of where it then arrives.
+        ahead = chain.stopped(states).values(np.concatenate([worth, arrival])[:, None], discount[:1])[:, 0]
+        worth, arrival = ahead[: len(discount)], ahead[len(discount) :]
     joint = tuple(game.num_actions)
-    cells = np.stack(np.unravel_index(np.arange(len(states) * np.prod(joint)), (len(states), *joint)), axis=1)
-    rows = np.asarray(game.kernel.rows(states[cells[:, 0]], cells[:, 1:]))
-    payoffs = np.asarray(game.reward)[:, states].reshape(len(discount), -1)
-    payoffs = payoffs + discount[:, None] * (worth @ rows[:, ~inside].T)
-    kernel = rows[:, states] + rows[:, ~inside] @ back
-    kernel = np.append(kernel, np.maximum(1 - kernel.sum(axis=1, keepdims=True), 0), axis=1)
+    payoffs = np.asarray(game.reward)[:, states]
+    payoffs = payoffs + discount.reshape(-1, *[1] * (payoffs.ndim - 1)) * game.kernel.expect(worth, states)
+    kernel = np.moveaxis(np.asarray(game.kernel.expect(arrival, states)), 0, -1)
+    kernel = np.append(kernel, np.maximum(1 - kernel.sum(axis=-1, keepdims=True), 0), axis=-1)
     absorbing_payoffs = np.zeros((len(discount), 1, *joint))
-    absorbing = np.zeros((1, *joint, len(states) + 1))
+    absorbing = np.zeros((1, *joint, size + 1))
     absorbing[..., -1] = 1.0
     return TabularGame(
-        np.concatenate([payoffs.reshape(-1, len(states), *joint), absorbing_payoffs], axis=1),
-        np.concatenate([kernel.reshape(len(states), *joint, -1), absorbing]),
+        np.concatenate([payoffs, absorbing_payoffs], axis=1),
+        np.concatenate([kernel, absorbing]),
         discount=discount,
         legal=[np.append(np.asarray(mask)[states], np.arange(mask.shape[1])[None] == 0, axis=0) for mask in game.legal],
     )
@@ -103,7 +97,7 @@ def solve_on_supports(game: Any, profile: Profile) -> Profile | None:
     return None if found is None else scaled.split(found.policy)
 
 
-def _chain_and_reward(game: Any, profile: Profile) -> tuple[Float[np.ndarray, "S S"], Float[np.ndarray, "N S"]]:
-    """Transitions and rewards of the Markov chain that `profile` induces."""
+def _chain_and_reward(game: Any, profile: Profile) -> tuple[AbstractChain, Float[np.ndarray, "N S"]]:
+    """The Markov chain that `profile` induces, and its rewards."""
     reward = np.stack([expected(np.asarray(payoff), profile) for payoff in game.reward])
-    return np.asarray(game.kernel.induced(profile)), reward
+    return game.kernel.induced(profile), reward

@@ -129,7 +129,7 @@ class Gain:
 
     def of_states(self, states: Int[np.ndarray, " K"]) -> Float[np.ndarray, "K n S"]:
         """G itself in a few states; each row acts on its own player's values."""
-        gain = self.game.transitions(self.policy)[states]
+        gain = self.game.moves(self.policy).of_states(states)
         gain[np.arange(len(states)), :, states] -= 1.0
         gain[~self.game.legal[states]] = 0.0
         return gain

@@ -13,6 +13,8 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Bool, Float, Int
 
+from equinfer.solvers.tabular.factors import AbstractFactors
+from equinfer.solvers.tabular.moves import AbstractMoves
 from equinfer.solvers.tabular.scaled import ScaledGame
 
 __all__ = ["Equilibrium", "Values", "difference_jacobian", "exact_values", "indifferences", "polish"]
@@ -46,11 +48,18 @@ class Equilibrium:
 class Values(NamedTuple):
     """Exact policy evaluation and what it took."""
 
-    transitions: Float[np.ndarray, "S n S"]
-    resolvents: Float[np.ndarray, "N S S"]
-    r"""$(I-\gamma_iP_\pi)^{-1}$."""
+    moves: AbstractMoves
+    resolvents: tuple[AbstractFactors, ...]
+    r"""$I-\gamma_iP_\pi$, factored; the same for players who discount alike."""
     action_values: Float[np.ndarray, "S n"]
     value: Float[np.ndarray, "S N"]
+
+    def visits(self, states: Int[np.ndarray, " K"]) -> tuple[Float[np.ndarray, "S K"], ...]:
+        r"""Columns of each player's $(I-\gamma_iP_\pi)^{-1}$: discounted visits of `states` from everywhere."""
+        starts = np.zeros((len(self.value), states.size), order="F")
+        starts[states, np.arange(states.size)] = 1.0
+        solved = {factors: factors.solve(starts) for factors in set(self.resolvents)}
+        return tuple(solved[factors] for factors in self.resolvents)
 
 
 def polish(
@@ -89,22 +98,24 @@ def polish(
     return None
 
 
-def exact_values(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> Values:
-    """Values and action values of a flat profile, by one linear solve a player (one in all for equal discounts)."""
-    transitions = game.transitions(policy)
+def exact_values(
+    game: ScaledGame, policy: Float[np.ndarray, "S n"], bonus: Float[np.ndarray, "S n"] | None = None
+) -> Values:
+    """Values and action values of a flat profile, by one linear solve a player (one in all for equal discounts).
+
+    **Arguments:** `bonus` is earned beside the reward where an action is taken, and is no part of its action value.
+    """
+    moves = game.moves(policy)
     rewards = game.action_values(policy, game.reward)
-    resolvents = np.empty((game.num_players, game.num_states, game.num_states))
+    earned = policy * (rewards if bonus is None else rewards + bonus)
+    resolvents: dict[float, AbstractFactors] = {}
     value = np.empty((game.num_states, game.num_players))
-    for i, columns in enumerate(game.columns):
-        same = [j for j in range(i) if game.discount[j] == game.discount[i]]
-        if same:
-            resolvents[i] = resolvents[same[0]]
-        else:
-            chain = np.einsum("sa,sat->st", policy[:, columns], transitions[:, columns])
-            resolvents[i] = np.linalg.inv(np.eye(game.num_states) - chain)
-        value[:, i] = resolvents[i] @ np.sum(policy[:, columns] * rewards[:, columns], axis=1)
-    action_values = rewards + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
-    return Values(transitions, resolvents, action_values, value)
+    for i, (discount, columns) in enumerate(zip(game.discount.tolist(), game.columns, strict=True)):
+        if discount not in resolvents:
+            resolvents[discount] = moves.resolvent(i, policy)
+        value[:, i] = resolvents[discount].solve(earned[:, columns].sum(axis=1))
+    action_values = rewards + moves.times(value)
+    return Values(moves, tuple(resolvents[g] for g in game.discount.tolist()), action_values, value)
 
 
 def _on_support(
@@ -155,6 +166,8 @@ def difference_jacobian(
     pairs = game.pair_values(policy, game.action_tables(values.value))
     mover = game.owner[action]
     jacobian = np.zeros((state.size, state.size))
+    touched, place = np.unique(state, return_inverse=True)
+    visits = values.visits(touched)
     for i, columns in enumerate(game.columns):
         rows = np.flatnonzero(mover == i)
         if not rows.size:
@@ -162,8 +175,8 @@ def difference_jacobian(
         worth = np.einsum("sa,sab->sb", policy[:, columns], pairs[:, columns])  # of b to i; own actions below
         worth[:, columns] = values.action_values[:, columns]
         change = worth[state, action] - worth[state, base]
-        moved = values.transitions[state[rows], action[rows]] - values.transitions[state[rows], base[rows]]
-        jacobian[rows] = (moved @ values.resolvents[i])[:, state] * change
+        moved = values.moves.rows(i, state[rows], action[rows]) - values.moves.rows(i, state[rows], base[rows])
+        jacobian[rows] = (moved @ visits[i])[:, place] * change
         near, far = np.nonzero(state[rows, None] == state[None])
         row = rows[near]
         s, a, a0, b, b0 = state[row], action[row], base[row], action[far], base[far]

@@ -8,7 +8,7 @@ $\dot\pi=-(\partial F/\partial\pi)^{-1}\dot F$ (implicit function theorem). That
 actions off the support are strictly worse, those on it have positive probability, and the Jacobian can be inverted.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from scipy.linalg import get_lapack_funcs
 
 from equinfer.contraction import product_law
 from equinfer.errors import BadInput
+from equinfer.solvers.tabular.factors import AbstractFactors
 from equinfer.solvers.tabular.polish import Values, difference_jacobian, exact_values, indifferences, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 
@@ -84,7 +85,7 @@ class RegularEquilibrium:
         game, (state, action, base) = self.game, self.support
         direct = game.action_values(self.policy, tables / game.unit)
         value = self._evaluated(direct)
-        worth = direct + np.einsum("snt,tn->sn", self.values.transitions, value[:, game.owner])
+        worth = direct + self.values.moves.times(value)
         moves = -self._solved(worth[state, action] - worth[state, base])
         policy = np.zeros_like(self.policy)
         np.add.at(policy, (state, action), moves)
@@ -102,7 +103,7 @@ class RegularEquilibrium:
         worth = np.zeros_like(self.policy)
         np.add.at(worth, (state, action), moves)
         np.add.at(worth, (state, base), -moves)
-        followed = game.totals(np.einsum("snt,sn->tn", self.values.transitions, worth))
+        followed = self.values.moves.transposed_times(worth)
         direct = worth + self.policy * self._visited(value + followed)[:, game.owner]
         own, profile = game.split(direct), game.split(self.policy)
         laws = [product_law((*profile[:i], own[i], *profile[i + 1 :])) for i in range(game.num_players)]
@@ -110,11 +111,15 @@ class RegularEquilibrium:
 
     def _evaluated(self, gains: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S N"]:
         """What a change of the worth of actions, once, is to the values: its discounted sum over the chain."""
-        return np.einsum("nst,tn->sn", self.values.resolvents, self.game.totals(self.policy * gains))
+        sums = self.game.totals(self.policy * gains).T
+        return np.stack([factors.solve(each) for factors, each in self._resolvents_of(sums)], axis=1)
 
     def _visited(self, weight: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S N"]:
         """Discounted visits from starts of these weights."""
-        return np.einsum("nst,sn->tn", self.values.resolvents, weight)
+        return np.stack([factors.solve(each, transposed=True) for factors, each in self._resolvents_of(weight.T)], axis=1)
+
+    def _resolvents_of(self, rows: Float[np.ndarray, "N S"]) -> Iterator[tuple[AbstractFactors, np.ndarray]]:
+        return zip(self.values.resolvents, np.ascontiguousarray(rows), strict=True)
 
     def _solved(self, right: Float[np.ndarray, " k"], *, transposed: bool = False) -> Float[np.ndarray, " k"]:
         """The inverse of the Jacobian, or of its transpose, times a vector."""

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Complex, Float, Int
 from equinfer.contraction import expected
 from equinfer.equations.stability import stable_step_size
 from equinfer.families import Stability
+from equinfer.solvers.tabular.polish import Values, exact_values
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.types import Profile
 
@@ -88,9 +89,7 @@ class _Point(NamedTuple):
     policy: Float[np.ndarray, "S n"]
     error: Float[np.ndarray, " k"]
     """Logits less action values over temperature, of the actions that are alive; the mean of each player's is zero."""
-    tables: Float[np.ndarray, "N S *A"]
-    transitions: Float[np.ndarray, "S n S"]
-    resolvents: tuple[Float[np.ndarray, "S S"], ...]
+    values: Values
 
 
 class _SoftGame:
@@ -98,8 +97,8 @@ class _SoftGame:
 
     def __init__(self, game: ScaledGame, flat: Float[np.ndarray, "S n"], temperature: float):
         self._game, self._flat, self._temperature = game, flat, temperature
-        q, value, _, _ = self._values(flat, np.zeros_like(flat))
-        regret = value[:, game.owner] - q
+        values = exact_values(game, flat)
+        regret = values.value[:, game.owner] - values.action_values
         self._alive: Bool[np.ndarray, "S n"] = game.legal & ((flat > 0) | (regret < _DEAD * temperature))
         self._state, self._action = np.nonzero(self._alive)
         played = np.log(np.where(flat > 0, flat, 1.0))
@@ -145,35 +144,26 @@ class _SoftGame:
         weights = np.exp(masked - top)
         policy = weights / game.totals(weights)[:, game.owner]
         surprise = -np.log(np.where(policy > 0, policy, 1.0))
-        q, value, transitions, resolvents = self._values(policy, self._temperature * surprise)
-        error = np.where(self._alive, logits - (q - value[:, game.owner]) / self._temperature, 0.0)
+        values = exact_values(game, policy, self._temperature * surprise)
+        advantage = values.action_values - values.value[:, game.owner]
+        error = np.where(self._alive, logits - advantage / self._temperature, 0.0)
         error = error - self._mean(policy, error)
-        return _Point(policy, error[self._state, self._action], game.action_tables(value), transitions, resolvents)
-
-    def _values(self, policy: Float[np.ndarray, "S n"], bonus: Float[np.ndarray, "S n"]) -> tuple[Any, ...]:
-        """Action values, values with the bonus, discounted transitions and resolvents of a flat profile."""
-        game = self._game
-        transitions, reward = game.transitions(policy), game.action_values(policy, game.reward)
-        value, resolvents = np.empty((game.num_states, game.num_players)), []
-        for i, columns in enumerate(game.columns):
-            chain = np.einsum("sa,sat->st", policy[:, columns], transitions[:, columns])
-            resolvents.append(np.linalg.inv(np.eye(game.num_states) - chain))
-            value[:, i] = resolvents[i] @ np.sum((policy * (reward + bonus))[:, columns], axis=1)
-        q = reward + np.einsum("snt,tn->sn", transitions, value[:, game.owner])
-        return q, value, transitions, tuple(resolvents)
+        return _Point(policy, error[self._state, self._action], values)
 
     def _response(self, here: _Point) -> Float[np.ndarray, "k k"]:
         r"""Derivatives of $\bar Q^i(s,a)/\tau$ in the logits of $(s',j,b)$, over the actions that are alive."""
         game, state, action = self._game, self._state, self._action
-        pairs = game.pair_values(here.policy, here.tables)
+        pairs = game.pair_values(here.policy, game.action_tables(here.values.value))
         # In the logit of (j, b): pi_j(b) times what b is worth to i against a, less what j's play is worth.
         average = np.add.reduceat(pairs * here.policy[:, None, :], game.starts, axis=2)[:, :, game.owner]
         slope = here.policy[:, None, :] * (pairs - average)
         jacobian = np.where(state[:, None] == state, slope[state[:, None], action[:, None], action], 0.0)
         if game.discount.any():
+            touched, place = np.unique(state, return_inverse=True)
+            visits = here.values.visits(touched)
             for i, columns in enumerate(game.columns):
                 rows: Int[np.ndarray, " r"] = np.flatnonzero(game.owner[action] == i)
                 worth = np.einsum("sa,sab->sb", here.policy[:, columns], slope[:, columns])[state, action]
-                visits = here.transitions[state[rows], action[rows]] @ here.resolvents[i]
-                jacobian[rows] += visits[:, state] * worth
+                moved = here.values.moves.rows(i, state[rows], action[rows])
+                jacobian[rows] += (moved @ visits[i])[:, place] * worth
         return jacobian / self._temperature

@@ -10,13 +10,16 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.contraction import expected_own, expected_pair
+from equinfer.games.chains import SparseChain
 from equinfer.games.kernels import AbstractKernel
+from equinfer.solvers.tabular.moves import AbstractMoves, DenseMoves, SparseMoves, no_moves
+from equinfer.tables import Sizes, joint_mask
 
 __all__ = ["ScaledGame"]
 
 
 @dataclass(frozen=True, eq=False)
-class ScaledGame:
+class ScaledGame(Sizes):
     r"""A discounted game in a unit in which the widest reward range is one, every player's rewards centred.
 
     The unit is common to all players, so that one temperature $\tau$ = `unit` / $\lambda$ serves them all and the
@@ -38,9 +41,7 @@ class ScaledGame:
     @classmethod
     def of_arrays(cls, reward: Any, kernel: AbstractKernel, discount: Any, legal: Any) -> "ScaledGame":
         reward, masks = np.asarray(reward, float), [np.asarray(mask) for mask in legal]
-        joint = masks[0]
-        for mask in masks[1:]:
-            joint = joint[..., None] & mask.reshape(mask.shape[0], *[1] * (joint.ndim - 1), mask.shape[1])
+        joint = joint_mask(masks)
         low, high = reward[:, joint].min(axis=1), reward[:, joint].max(axis=1)
         unit = float(np.max(high - low)) or 1.0
         middle = ((low + high) / 2).reshape(-1, *[1] * (reward.ndim - 1))
@@ -51,18 +52,6 @@ class ScaledGame:
             legal=np.concatenate(masks, axis=1),
             unit=unit,
         )
-
-    @property
-    def num_players(self) -> int:
-        return self.reward.shape[0]
-
-    @property
-    def num_states(self) -> int:
-        return self.reward.shape[1]
-
-    @property
-    def num_actions(self) -> tuple[int, ...]:
-        return self.reward.shape[2:]
 
     @cached_property
     def starts(self) -> Int[np.ndarray, " N"]:
@@ -134,10 +123,15 @@ class ScaledGame:
                     pairs[:, self.columns[i], self.columns[j]] = block if i < j else np.swapaxes(block, 1, 2)
         return pairs
 
-    def transitions(self, policy: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S n S"]:
-        r"""$\gamma_i P(s'\mid s,a^i)$ of the decision process that each player faces, side by side, discounted."""
+    def moves(self, policy: Float[np.ndarray, "S n"]) -> AbstractMoves:
+        r"""$\gamma_i P(s'\mid s,a^i)$ of the decision process that each player faces, side by side."""
         if not self.discount.any():
-            return np.zeros((*policy.shape, self.num_states))
+            return no_moves(self.num_states, self.columns)
         profile = self.split(policy)
-        own = [g * self._induced_own(i, profile) for i, g in enumerate(self.discount)]
-        return np.concatenate(own, axis=1)
+        chains = [self._induced_own(i, profile) for i in range(self.num_players)]
+        if all(isinstance(chain, SparseChain) for chain in chains):
+            return SparseMoves(
+                [g * chain.matrix() for g, chain in zip(self.discount, chains, strict=True)], self.columns
+            )
+        own = [g * chain.matrix for g, chain in zip(self.discount, chains, strict=True)]
+        return DenseMoves(np.concatenate(own, axis=1), self.columns)

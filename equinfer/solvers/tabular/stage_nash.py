@@ -1,5 +1,6 @@
 """Nash equilibria by policy iteration whose greedy step is an equilibrium of every state's stage game."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -38,10 +39,10 @@ class StageNash(AbstractHostSolver):
     the one-shot deviation principle. With two players, zero sum and no hysteresis this is the method of Pollatschek
     and Avi-Itzhak (1969).
 
-    There is no proof of convergence: where supports keep switching in a few states, those states' own stochastic game
-    (all others keep to their policies and are eliminated) is solved by the homotopy, and failing that the iteration
-    starts afresh with other stage equilibria, drawn at random. One-shot games take one sweep; games with a finite
-    horizon are solved epoch by epoch, from the last one.
+    There is no proof of convergence. Of the states that would switch sweep after sweep only half do; if that does not
+    end it and they are few, those states' own stochastic game (all others keep to their policies and are eliminated)
+    is solved by the homotopy, and failing that the iteration starts afresh with other stage equilibria, drawn at
+    random. One-shot games take one sweep; games with a finite horizon are solved epoch by epoch, from the last one.
 
     Watched: `bound` on the Nash gap, from the regrets in the stage games, in units of reward; `sweep` (in a
     finite-horizon game: epochs done); `switched`, the number of states whose support changed; `attempt`.
@@ -53,7 +54,11 @@ class StageNash(AbstractHostSolver):
     restarts: int = 10
     """How many times the iteration may start afresh."""
     sweeps: int = 60
-    """Sweeps of one attempt."""
+    """An attempt ends after so many sweeps in which no state switched that had not switched late before: a cycle. A
+    front that moves through the states, one a sweep, is none."""
+    hold_from: int = 8
+    """The sweep from which only half of the states that would switch again do, drawn at random: states that answer
+    each other in step then fall out of it."""
     repair_from: int = 12
     """The sweep at which states that keep switching are first solved together."""
     repair_every: int = 6
@@ -76,13 +81,16 @@ class StageNash(AbstractHostSolver):
     def _policy_iteration(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
         """One attempt, which ends when an equilibrium is as good as it gets, or after `sweeps`."""
         length = discounted_length(np.asarray(game.discount), None)
-        table, progress = np.asarray(game.reward), _Progress(game.num_states, _payoff_scale(game))
+        table = np.asarray(game.reward)
+        progress = _Progress(game.num_states, game.tables().payoff_scale, self.hold_from)
         info = _info(np.inf, 0, game.num_states)
-        for sweep in range(self.sweeps):
-            before = stages.supports()
+        for sweep in itertools.count():
+            before, last = stages.supports(), stages.policies()
             for _ in stages.solve(table):
                 yield Iterate(stages.policies(), info)
             switched = stages.switched_since(before)
+            if sweep >= self.hold_from:
+                stages.hold(last, switched & progress.switched_last)
             progress.mark(sweep, switched)
             for _ in self._intervene(game, stages, progress):
                 yield Iterate(stages.policies(), info)
@@ -91,7 +99,7 @@ class StageNash(AbstractHostSolver):
             bound = float((_stage_regrets(game, table, profile).max(axis=1) * length).max())
             info = _info(bound, sweep + 1, int(switched.sum()))
             yield Iterate(profile, info, candidate=progress.measure(bound))
-            if progress.finished:
+            if progress.finished or progress.sweeps_without_news >= self.sweeps:
                 return
 
     def _intervene(self, game: Any, stages: StageSolver, progress: "_Progress") -> Iterator[None]:
@@ -135,14 +143,14 @@ class StageNash(AbstractHostSolver):
             value = np.stack([expected(payoff, now) for payoff in table])
             bound = _stage_regrets(game, table, now).max(axis=1) + np.asarray(game.discount) * bound
             info = _info(bound.max(), game.horizon - epoch, int(stages.switched_since(before).sum()))
-        yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * _payoff_scale(game)))
+        yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * game.tables().payoff_scale))
 
 
 class _Progress:
     """What one attempt has seen so far, and what it says about going on."""
 
-    def __init__(self, num_states: int, scale: float):
-        self._scale = scale
+    def __init__(self, num_states: int, scale: float, late: int):
+        self._scale, self._late, self._news = scale, late, 0
         self._last_switch = np.full(num_states, -_RECENT)
         self._best, self._last, self._slow, self._stale = np.inf, np.inf, 0, 0
         self.sweep = 0
@@ -150,7 +158,19 @@ class _Progress:
     def mark(self, sweep: int, switched: Bool[np.ndarray, " S"]) -> None:
         """Note where supports changed in this sweep."""
         self.sweep = sweep
+        if sweep >= self._late and np.any(self._last_switch[switched] < self._late):
+            self._news = sweep
         self._last_switch[switched] = sweep
+
+    @property
+    def sweeps_without_news(self) -> int:
+        """Sweeps since one in which a state switched that had not yet switched late."""
+        return self.sweep + 1 - self._news
+
+    @property
+    def switched_last(self) -> Bool[np.ndarray, " S"]:
+        """Where supports changed in the last sweep that was noted."""
+        return self._last_switch == self.sweep
 
     @property
     def switched_lately(self) -> Bool[np.ndarray, " S"]:
@@ -190,17 +210,6 @@ def _stage_regrets(game: Any, table: Float[np.ndarray, "N S *A"], profile: Profi
         best = np.where(game.legal[i], q, -np.inf).max(axis=1)
         regrets.append(best - (policy * q).sum(axis=1))
     return np.stack(regrets)
-
-
-def _payoff_scale(game: Any) -> float:
-    """The widest range of rewards over legal joint actions, summed over the horizon: the unit of gaps."""
-    joint = np.ones(game.reward.shape[1:], bool)
-    for i, mask in enumerate(game.legal):
-        axes = [1] * game.num_players
-        axes[i] = -1
-        joint &= np.asarray(mask).reshape(game.num_states, *axes)
-    ranges = np.array([np.ptp(np.asarray(reward)[joint]) for reward in game.reward])
-    return float((ranges * discounted_length(np.asarray(game.discount), game.horizon)).max())
 
 
 def _info(bound: float, sweep: int, switched: int) -> dict[str, float]:

@@ -73,6 +73,11 @@ class StageSolver:
         for whole, policy in zip(self.profile, policies, strict=True):
             whole[states, : policy.shape[1]] = policy
 
+    def hold(self, policies: Profile, states: Bool[np.ndarray, " S"]) -> None:
+        """Put half of `states`, drawn at random, back to what they had in `policies`."""
+        held = np.flatnonzero(states & (self._random.random(states.size) < 0.5))
+        self.adopt(tuple(policy[held] for policy in policies), held)
+
     def solve(self, table: Float[np.ndarray, "N S *A"]) -> Iterator[None]:
         """Solve the stage games with payoffs `table`, from `profile` on; yields whenever the clock may be read."""
         flat = np.ascontiguousarray(table).reshape(*table.shape[:2], -1)

@@ -194,8 +194,7 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         next_key, restart_key, place_key = jax.random.split(key, 3)
         epochs, num_states = game.horizon or 1, game.num_states
         states = rows % num_states
-        successors = game.kernel.rows(states, actions)
-        next_states = jax.random.categorical(next_key, jnp.log(successors))
+        next_states = game.kernel.draw(states, actions, next_key)
         if game.horizon is None:
             next_rows, continues = next_states, jnp.ones(rows.shape, bool)
         else:
