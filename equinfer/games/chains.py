@@ -227,10 +227,10 @@ def _by_krylov(system: sparse.csr_array, side: Float[np.ndarray, " S"]) -> Float
             return solution if error <= _GOOD * size else None
         used = []
         change, failed = sparse_linalg.bicgstab(
-            system, residual, rtol=_REDUCTION, atol=0.0, maxiter=left, callback=used.append
-        )
+            system, residual / error, rtol=_REDUCTION, atol=0.0, maxiter=left, callback=used.append
+        )  # of size one: SciPy takes small products for a breakdown
         left -= len(used)
         if failed or left <= 0:
-            return None
-        solution = solution + change
+            return solution if error <= _GOOD * size else None
+        solution = solution + error * change
         before, residual = error, side - system @ solution

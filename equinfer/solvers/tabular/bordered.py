@@ -147,7 +147,7 @@ class _Reduced:
 
     def dense(self, kept: Int[np.ndarray, " K"], border_logits: Float[np.ndarray, "S n"]) -> np.ndarray:
         """With the rows of states that are not eliminated."""
-        blocks, gain = self.blocks, self.blocks.gain
+        gain = self.blocks.gain
         S, N, n = self.rows.shape
         m, states = S * N, np.arange(S)
         size = m + 1 + len(kept) * n

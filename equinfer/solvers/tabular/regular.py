@@ -116,7 +116,9 @@ class RegularEquilibrium:
 
     def _visited(self, weight: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S N"]:
         """Discounted visits from starts of these weights."""
-        return np.stack([factors.solve(each, transposed=True) for factors, each in self._resolvents_of(weight.T)], axis=1)
+        return np.stack(
+            [factors.solve(each, transposed=True) for factors, each in self._resolvents_of(weight.T)], axis=1
+        )
 
     def _resolvents_of(self, rows: Float[np.ndarray, "N S"]) -> Iterator[tuple[AbstractFactors, np.ndarray]]:
         return zip(self.values.resolvents, np.ascontiguousarray(rows), strict=True)
