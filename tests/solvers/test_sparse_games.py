@@ -6,6 +6,7 @@ import pytest
 
 import equinfer as eq
 from equinfer.games.kernels import DenseKernel, SparseKernel
+from equinfer.solvers.tabular import bordered
 from equinfer.solvers.tabular.evaluation import evaluate
 from equinfer.solvers.tabular.homotopy import log_of
 from equinfer.solvers.tabular.induced_game import exact_value, induced_game
@@ -41,9 +42,25 @@ def test_exact_values_and_induced_games_agree(discount):
     np.testing.assert_allclose(small.kernel.dense(), other.kernel.dense(), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("worst_condition", [bordered.WORST_CONDITION, 1.5])
 @pytest.mark.parametrize(("discount", "legal"), [(0.9, None), ([0.9, 0.5], LEGAL)])
-def test_the_path_solves_the_same_linear_systems(discount, legal):
-    """The bordered systems at a point off the path, with determinants of one sign, all three unknowns compared."""
+def test_the_path_solves_the_same_linear_systems(discount, legal, worst_condition, monkeypatch):
+    """The bordered systems at a point off the path, with determinants of one sign, all unknowns compared; also where
+    some states are not eliminated, which must change nothing.
+    """
+    whole = _systems(discount, legal)
+    monkeypatch.setattr(bordered, "WORST_CONDITION", worst_condition)
+    kept = _systems(discount, legal)
+    assert (len(kept[0][0].kept) > 0) == (worst_condition == 1.5)
+    for factored, *changes in (*kept, whole[1]):
+        assert factored.sign == whole[0][0].sign
+        for change, expected in zip(changes, whole[0][1:], strict=True):
+            np.testing.assert_allclose(change.step, expected.step, rtol=0, atol=1e-11)
+            np.testing.assert_allclose(change.tables, expected.tables, rtol=0, atol=1e-11)
+
+
+def _systems(discount, legal):
+    """Of the two forms of a game: the factors, a Newton step, and the tangent."""
     forms = []
     for game in two_forms(1, discount=discount, legal=legal)[:2]:
         scaled = ScaledGame.of(game)
@@ -55,10 +72,8 @@ def test_the_path_solves_the_same_linear_systems(discount, legal):
         border = pure_rate(point) + 0.1 * rng.normal(size=point.size)
         factored = system.linearise(here, point, border)
         step = system.solve(factored, here.response_error, here.value_error, 0.3)
-        forms.append((factored.sign, step, system.tangent(factored)))
-    assert forms[0][0] == forms[1][0]
-    for sparse, dense in zip(forms[0][1:], forms[1][1:], strict=True):
-        np.testing.assert_allclose(sparse, dense, rtol=0, atol=1e-11)
+        forms.append((factored, step, system.tangent(factored)))
+    return forms
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -91,7 +91,7 @@ class BorderedSystem:
         reduced = _Reduced(
             blocks,
             rows=blocks.picks + blocks.rate * gathered,
-            border_row=blocks.rate * border_weight,
+            border_row=np.where(blocks.gain.game.legal, blocks.rate * border_weight, 0.0),
             column=blocks.curvature + _rowwise(gathered, blocks.advantage),
             border_value=border_value,
             corner=border_rate + float(np.sum(border_weight * blocks.advantage)),
