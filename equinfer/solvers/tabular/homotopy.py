@@ -56,8 +56,8 @@ class Homotopy(AbstractHostSolver):
     """The first magnet, ([H,] S, A_i) per player, positive on legal actions; uniform unless given."""
     restarts: int = 20
     """How many further magnets are tried."""
-    max_steps: int = 4000
-    """Steps of one path."""
+    max_steps: int = 10_000
+    """Steps of one path, refused ones included."""
     tolerance: float = 1e-7
     """On the fixed-point residual of every point of the path, in probabilities and unit payoffs."""
 
@@ -174,9 +174,13 @@ def _log_slope(system: QRESystem, point: PathPoint) -> Float[np.ndarray, "S n"]:
 
 
 def _living(system: QRESystem, point: PathPoint) -> np.ndarray:
-    """The actions that the tangent expects alive further down the path: the support that it is heading for."""
+    r"""The actions that the tangent expects alive further down the path: the support that it is heading for.
+
+    Off the support probabilities fall like $e^{-\lambda D}$, on it they stay, however small: sooner or later
+    $1/\lambda$ parts the two.
+    """
     ahead = (LOOK_AHEAD - 1.0) * _log_slope(system, point)
-    return np.log(np.maximum(point.policy, 1e-300)) + ahead > np.log(ALIVE)
+    return np.log(np.maximum(point.policy, 1e-300)) + ahead > np.log(min(ALIVE, 1.0 / point.rate))
 
 
 def _watched(system: QRESystem, point: PathPoint) -> dict[str, float]:

@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.soft_play import average_tables
 
 __all__ = ["AbstractNextValues", "DenseNextValues", "Gain", "SparseNextValues", "continuation", "next_values"]
 
@@ -106,7 +107,8 @@ class Gain:
         r"""$G\,\delta V$, and how the action tables change with the values."""
         game = self.game
         tables = continuation(game, self.after, value)
-        change = game.action_values(self.policy, tables) - value[:, game.owner]
+        ends = np.append(game.starts, game.owner.size)
+        change = average_tables(self.policy, tables.reshape(game.num_players, -1), ends) - value[:, game.owner]
         return np.where(game.legal, change, 0.0), tables
 
     def chains(self, rows: Float[np.ndarray, "S K n"]) -> Float[np.ndarray, "..."]:

@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from equinfer.solvers.tabular.bordered import BorderedSystem, SingularSystemError
 from equinfer.solvers.tabular.qre import Evaluation, QRESystem, pure_rate
+from equinfer.solvers.tabular.soft_play import fisher_dual
 
 __all__ = ["PathEnd", "PathPoint", "follow"]
 
@@ -67,6 +68,8 @@ class StepControl:
     distance: float = 0.2
     """The distance of the prediction from the branch, in steps, that a step aims at; `worst_distance` is refused."""
     worst_distance: float = 0.5
+    accuracy: float = 1e-6
+    """Residual, per unit of the step, that is good enough, if the path's tolerance does not ask for less."""
     growth: float = 2.0
     patience: int = 40
     """So many steps, refused ones included, that together come no further than `crawl`: two branches cross."""
@@ -85,10 +88,8 @@ class _Metric:
 
     def dual(self, step: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
         """The linear form that takes the inner product with `step`; adding a constant to logits has no length."""
-        game = self._system.game
         logits, value, rate = self._system.split(step)
-        mean = game.totals(self._policy * logits)
-        fisher = self._policy * (logits - mean[:, game.owner])
+        fisher = fisher_dual(logits, self._policy, self._system.ends)
         return self._system.join(fisher, np.zeros_like(value), self._rate_weight * rate)
 
     def length(self, step: Float[np.ndarray, " size"]) -> float:
@@ -205,7 +206,8 @@ def _corrected(
     border = metric.dual(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
-    tolerance = max(tolerance, _rounding(system, predicted))
+    # Short steps are near a singular point, where a small residual may mean a large error.
+    tolerance = max(min(tolerance, control.accuracy * step), _rounding(system, predicted))
     contraction, steps, duals, distance = 0.0, [], [], 0.0
     for count in range(control.most_corrections + 1):
         if here.residual <= tolerance:

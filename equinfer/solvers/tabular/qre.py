@@ -14,11 +14,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from equinfer.solvers.tabular.bordered import BorderedSystem, StateBlocks
 from equinfer.solvers.tabular.next_values import AbstractNextValues, Gain, continuation, next_values
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.soft_play import average_tables, gibbs, respond
 
 __all__ = ["Change", "Evaluation", "QRESystem", "pure_rate"]
 
@@ -58,6 +59,11 @@ class QRESystem:
         return next_values(self.game)
 
     @cached_property
+    def ends(self) -> Int[np.ndarray, " bounds"]:
+        """Where each player's actions begin among all, and where the last ones end."""
+        return np.append(self.game.starts, self.game.owner.size)
+
+    @cached_property
     def sizes(self) -> tuple[int, int]:
         """How many logits and how many values a point has."""
         return self.game.num_states * self.game.owner.size, self.game.num_states * self.game.num_players
@@ -95,12 +101,7 @@ class QRESystem:
 
     def _gibbs(self, logits: Float[np.ndarray, "S n"]) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"]]:
         """Softmax and log-sum-exp over each player's legal actions."""
-        game = self.game
-        logits = np.where(game.legal, logits, -np.inf)
-        top = np.maximum.reduceat(logits, game.starts, axis=1)
-        weights = np.exp(logits - top[:, game.owner])
-        total = game.totals(weights)
-        return weights / total[:, game.owner], top + np.log(total)
+        return gibbs(np.ascontiguousarray(logits), self.game.legal, self.ends)
 
     def evaluate(
         self, point: Float[np.ndarray, " size"], tables: Float[np.ndarray, "N S *A"] | None = None
@@ -111,10 +112,10 @@ class QRESystem:
         policy = self._gibbs(logits)[0]
         if tables is None:
             tables = game.reward + continuation(game, self.after, value)
-        action_values = game.action_values(policy, tables)
-        advantage = np.where(game.legal, action_values - value[:, game.owner], 0.0)
-        target = self.log_magnet + rate * advantage
-        response, log_total = self._gibbs(target)
+        action_values = average_tables(policy, tables.reshape(game.num_players, -1), self.ends)
+        advantage, target, response, soft_value = respond(
+            action_values, value, rate, self.log_magnet, game.legal, self.ends
+        )
         return Evaluation(
             policy=policy,
             tables=tables,
@@ -122,7 +123,7 @@ class QRESystem:
             advantage=advantage,
             response=response,
             response_error=logits - target,
-            value_error=log_total / rate if rate else game.totals(response * advantage),
+            value_error=soft_value,
         )
 
     def derivatives(self, here: Evaluation, rate: float) -> StateBlocks:
