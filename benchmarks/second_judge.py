@@ -41,6 +41,7 @@ class _Seen(NamedTuple):
 
 def judge(tables: Tables, profile: Sequence[np.ndarray]) -> Judgement:
     """The Nash gap of `profile`; each row of probabilities, like those of the kernel, is divided by its sum first."""
+    assert isinstance(tables.kernel, np.ndarray), "this judge reads whole tables"
     rational = tables.num_states <= SMALL_SYSTEM and tables.kernel.size * tables.num_players <= SMALL_TABLE
     number: Any = np.vectorize(Fraction, otypes=[object]) if rational else np.longdouble
     precision = 0.0 if rational else float(np.finfo(np.longdouble).eps)
