@@ -6,6 +6,7 @@ import pytest
 
 import equinfer as eq
 from equinfer.games.kernels import DenseKernel, SparseKernel
+from equinfer.solvers.tabular import bordered
 from equinfer.solvers.tabular.evaluation import evaluate
 from equinfer.solvers.tabular.homotopy import log_of
 from equinfer.solvers.tabular.induced_game import exact_value, induced_game
@@ -41,9 +42,13 @@ def test_exact_values_and_induced_games_agree(discount):
     np.testing.assert_allclose(small.kernel.dense(), other.kernel.dense(), rtol=0, atol=1e-14)
 
 
+@pytest.mark.parametrize("worst_condition", [bordered.WORST_CONDITION, 1.3])
 @pytest.mark.parametrize(("discount", "legal"), [(0.9, None), ([0.9, 0.5], LEGAL)])
-def test_the_path_solves_the_same_linear_systems(discount, legal):
-    """The bordered systems at a point off the path, with determinants of one sign, all three unknowns compared."""
+def test_the_path_solves_the_same_linear_systems(discount, legal, worst_condition, monkeypatch):
+    """The bordered systems at a point off the path, with determinants of one sign, all three unknowns compared; also
+    where some states count as badly conditioned, so that their logits are not eliminated.
+    """
+    monkeypatch.setattr(bordered, "WORST_CONDITION", worst_condition)
     forms = []
     for game in two_forms(1, discount=discount, legal=legal)[:2]:
         scaled = ScaledGame.of(game)
@@ -54,8 +59,10 @@ def test_the_path_solves_the_same_linear_systems(discount, legal):
         here = system.evaluate(point)
         border = pure_rate(point) + 0.1 * rng.normal(size=point.size)
         factored = system.linearise(here, point, border)
-        step = system.solve(factored, here.response_error, here.value_error, 0.3)
-        forms.append((factored.sign, step, system.tangent(factored)))
+        change = system.solve(factored, here.response_error, here.value_error, 0.3)
+        forms.append((factored.sign, change.step, system.tangent(factored).step))
+        assert 0 <= len(factored.kept) < 6
+        assert bool(len(factored.kept)) == (worst_condition == 1.3)
     assert forms[0][0] == forms[1][0]
     for sparse, dense in zip(forms[0][1:], forms[1][1:], strict=True):
         np.testing.assert_allclose(sparse, dense, rtol=0, atol=1e-11)
