@@ -8,8 +8,10 @@ import pytest
 import equinfer.solvers.tabular.bordered as bordered
 from equinfer.certificates.nash import certify_nash
 from equinfer.errors import BadInput
+from equinfer.games.catalog import load
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.homotopy import Homotopy, flat_magnet, log_of
+from equinfer.solvers.tabular.next_values import SparseNextValues, next_values
 from equinfer.solvers.tabular.path import PathEnd, follow
 from equinfer.solvers.tabular.qre import QRESystem
 from equinfer.solvers.tabular.scaled import ScaledGame
@@ -269,6 +271,34 @@ def test_random_one_shot_games(shape):
 def test_random_stochastic_games(size, seed):
     discount = 0.95 if size[0] == 2 else [0.95, 0.5, 0.0]
     assert solved_gap(random_game(*size, seed, discount=discount)) <= 1e-10
+
+
+@pytest.mark.slow
+def test_action_of_tiny_probability_belongs_to_the_support():
+    # The branch ends where an action has probability .001: small, but it does not fall with the temperature.
+    game = load("random", players=2, states=100, actions=4, discount=0.95, seed=1)
+    found = first_candidate(game)
+    assert found is not None
+    assert found.info["attempt"] == 0
+    smallest = min(policy[policy > 0].min() for policy in found.profile)
+    assert smallest < 2e-3
+    assert certify_nash(game.tables(), found.profile).gap <= 1e-10
+
+
+@pytest.mark.slow
+def test_sharp_turn_of_the_principal_branch_is_followed():
+    # At an inverse temperature of 26 this branch turns within a thousandth of a Fisher length.
+    found = first_candidate(load("random", players=3, states=50, actions=4, discount=0.95, seed=6))
+    assert found is not None
+    assert found.info["attempt"] == 0
+
+
+@pytest.mark.parametrize(("firms", "levels", "investments"), [(2, 10, 3), (3, 6, 2)])
+def test_industries_by_sparse_factors(firms, levels, investments):
+    # Symmetric games, whose branches may cross; every state has few successors.
+    game = load("quality_ladder", firms=firms, levels=levels, investments=investments)
+    assert isinstance(next_values(ScaledGame.of(game)), SparseNextValues)
+    assert solved_gap(game) <= 1e-12 * game.tables().payoff_scale
 
 
 @pytest.mark.slow
