@@ -1,7 +1,6 @@
 """Load, solve, certify, save: choose a method, run it, have its answer judged, hand both back."""
 
 import dataclasses
-import difflib
 import os
 import time as clock
 from collections.abc import Sequence
@@ -19,8 +18,7 @@ from equinfer.arguments import checked_seed, nonnegative
 from equinfer.concepts import CONCEPTS, Nash
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Task, Watch
-from equinfer.errors import BadInput, EquinferError, UnknownName
-from equinfer.games import SOURCES, game_source
+from equinfer.errors import BadInput, UnknownName
 from equinfer.games.extensive import behaviour
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.relabelling import matched
@@ -28,11 +26,11 @@ from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.solvers import solver_class
 from equinfer.tables import SuccessorLists, Tables
+from equinfer.targets import Target, game_of, load, save
 
 __all__ = ["certify", "load", "load_solution", "save", "solve"]
 
 Solver = AbstractSolver | AbstractHostSolver
-Path_ = str | os.PathLike[str]
 
 AUTO = ("stage-nash", "homotopy")
 """What `solver="auto"` tries for a Nash equilibrium, in this order: the fast one, then the path that cannot cycle."""
@@ -40,36 +38,8 @@ ENOUGH = 1e-10
 """Of its payoff scale: if a player has a larger gap, `auto` goes on to its next solver, whatever eps is."""
 
 
-def load(target: Path_, **parameters: Any) -> TabularGame:
-    """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
-
-    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
-    `"plugin:name"`; `parameters` go to whatever makes the game.
-
-    **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
-    """
-    if not isinstance(target, (str, os.PathLike)):
-        what = _shortly(target)
-        raise BadInput(f"expected a TabularGame, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
-    source, colon, name = str(target).partition(":")
-    if colon and (source in SOURCES or (_could_be_a_source(source) and not Path(target).exists())):
-        return _made(source, name, parameters)
-    if not Path(target).exists():
-        _refuse_a_bare_name(str(target))
-    from equinfer.games.files import read_game
-
-    return read_game(Path(target), **parameters)
-
-
-def save(game: TabularGame, path: Path_) -> None:
-    """Write `game` to a file whose suffix says the format (`.nfg`, `.csv`, `.npz`); never half of one."""
-    from equinfer.games.files import write_game
-
-    write_game(game, Path(path))
-
-
 def solve(
-    game: TabularGame | Path_,
+    game: TabularGame | Target,
     concept: str | None = None,
     solver: str | Solver = "auto",
     *,
@@ -97,7 +67,7 @@ def solve(
     """
     began = clock.perf_counter()
     concept = _known_concept(concept)
-    game = _loaded(game)
+    game = game_of(game)
     tables = game.tables()
     scale = tables.payoff_scale
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
@@ -139,7 +109,7 @@ def default_eps(tables: Tables) -> float:
     return 1e-8 * tables.payoff_scale
 
 
-def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) -> Certificate:
+def certify(game: TabularGame | Target, answer: Any, concept: str | None = None) -> Certificate:
     """Judge an answer that came from anywhere.
 
     **Arguments:** `answer` is a `Solution`, one array ([H,] S, A_i) per player ((A_i,) will do when S = 1), or the
@@ -150,7 +120,7 @@ def certify(game: TabularGame | Path_, answer: Any, concept: str | None = None) 
     answer has and the game has not, or the other way round.
     """
     _known_concept(concept)
-    game = _loaded(game)
+    game = game_of(game)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
         return _certified_file(tables, Path(answer))
@@ -170,7 +140,7 @@ def _certified_file(tables: Tables, path: Path) -> Certificate:
         raise BadInput(f"{path}: {error}") from None
 
 
-def load_solution(path: Path_, *, game: TabularGame | Path_ | None = None) -> Solution:
+def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> Solution:
     """Read back what `Solution.save` wrote.
 
     **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game, in whose order it comes
@@ -184,15 +154,10 @@ def load_solution(path: Path_, *, game: TabularGame | Path_ | None = None) -> So
         solution = records.load_solution(path)
     if game is None:
         return solution
-    tables = _loaded(game).tables()
+    tables = game_of(game).tables()
     profile = matched(solution.game, tables, str(path)).of(solution.profile)
     solution = dataclasses.replace(solution, game=GameLabels.of(tables), profile=profile)
     return solution.rejudged(_judge(tables)(profile), tables)
-
-
-def _loaded(game: Any) -> TabularGame:
-    """A game, or what `load` makes of a target."""
-    return game if isinstance(game, TabularGame) else load(game)
 
 
 def _run(
@@ -338,44 +303,7 @@ def _uniform(game: TabularGame) -> tuple[Float[np.ndarray, "..."], ...]:
     return tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in profile)
 
 
-def _shortly(value: Any) -> str:
-    """A value in an error: itself, or its kind if that is an array or the like."""
-    return repr(value) if isinstance(value, (int, float, bool, type(None))) else type(value).__name__
-
-
-def _could_be_a_source(word: str) -> bool:
-    """A word longer than the letter of a drive."""
-    return len(word) > 1 and word.replace("-", "_").isidentifier()
-
-
-def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
-    """The game called `name` of a source. **Raises:** `EquinferError` if a plug-in breaks, or makes something else."""
-    make = game_source(source)
-    try:
-        game = make(name, **parameters)
-    except Exception as error:
-        if source in SOURCES or isinstance(error, EquinferError):
-            raise
-        raise EquinferError(f"plug-in {source!r} failed: {type(error).__name__}: {error}.") from error
-    if not isinstance(game, TabularGame):
-        raise EquinferError(f"plug-in {source!r} made no TabularGame of {name!r}, but {type(game).__name__}.")
-    return game
-
-
-def _refuse_a_bare_name(target: str) -> None:
-    """Say that a word without a suffix, which is no file, is no name either, and which one was probably meant."""
-    from equinfer.games import catalog
-
-    close = difflib.get_close_matches(target.replace("-", "_"), catalog.names(), n=1, cutoff=0.8)
-    if close:
-        raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{close[0]}'?")
-    if not Path(target).suffix:
-        raise UnknownName(
-            f"there is no file called {target!r}, and no game of the catalogue; `equinfer games` lists it."
-        )
-
-
-def _report(solution: Solution, path: Path_) -> None:
+def _report(solution: Solution, path: Target) -> None:
     from equinfer.report.page import write_report
 
     write_report(solution, Path(path))
@@ -387,10 +315,10 @@ def _plot(solution: Solution) -> Any:
     return plot(solution)
 
 
-def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Path_ | None) -> Any:
+def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Target | None) -> Any:
     from equinfer.solvers.tabular.parameters import sensitivity
 
-    game = _game_of(solution) if game is None else _loaded(game)
+    game = _game_of(solution) if game is None else game_of(game)
     with jax.enable_x64(True):
         return sensitivity(game, solution.profile, parameter, solution.game.origin)
 

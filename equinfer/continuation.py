@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from equinfer.api import default_eps, load, solve
+from equinfer.api import default_eps, solve
 from equinfer.arguments import checked_seed, nonnegative
 from equinfer.certificates.nash import certify_nash
 from equinfer.certificates.profile import checked_profile
@@ -24,6 +24,7 @@ from equinfer.games.units import COMPARABLE, in_comparable_units
 from equinfer.many import judged
 from equinfer.records import Solution, Status
 from equinfer.solvers.tabular.neighbour import beyond_switch, neighbour
+from equinfer.targets import load
 from equinfer.types import Profile
 
 __all__ = ["sweep"]

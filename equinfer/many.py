@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from equinfer.api import default_eps, load
+from equinfer.api import default_eps
 from equinfer.arguments import checked_seed, nonnegative
 from equinfer.certificates.nash import certify_nash
 from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
@@ -25,6 +25,7 @@ from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
 from equinfer.solvers.tabular.response_stability import stability
 from equinfer.solvers.tabular.support import SupportEnumeration
 from equinfer.tables import Tables
+from equinfer.targets import game_of
 from equinfer.types import Profile
 
 __all__ = ["judged", "solve_all"]
@@ -61,7 +62,7 @@ def solve_all(
     began = clock.perf_counter()
     if concept not in (None, "nash"):
         raise UnknownName.among("concept of solve_all", str(concept), ("nash",))
-    game = game if isinstance(game, TabularGame) else load(game)
+    game = game_of(game)
     tables = game.tables()
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     time = None if time is None else nonnegative("time", time)

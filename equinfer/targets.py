@@ -1,0 +1,84 @@
+"""A target, such as a path or `catalog:stag_hunt`, to a game, and a game to a file."""
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from equinfer.errors import BadInput, EquinferError, UnknownName
+from equinfer.games import SOURCES, game_source
+from equinfer.games.tabular import TabularGame
+
+__all__ = ["Target", "game_of", "load", "save"]
+
+Target = str | os.PathLike[str]
+
+
+def load(target: Target, **parameters: Any) -> TabularGame:
+    """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
+
+    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
+    `"plugin:name"`; `parameters` go to whatever makes the game.
+
+    **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
+    """
+    if not isinstance(target, (str, os.PathLike)):
+        what = _shortly(target)
+        raise BadInput(f"expected a TabularGame, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
+    source, colon, name = str(target).partition(":")
+    if colon and (source in SOURCES or (_could_be_a_source(source) and not Path(target).exists())):
+        return _made(source, name, parameters)
+    if not Path(target).exists():
+        _refuse_a_bare_name(str(target))
+    from equinfer.games.files import read_game
+
+    return read_game(Path(target), **parameters)
+
+
+def save(game: TabularGame, path: Target) -> None:
+    """Write `game` to a file whose suffix says the format (`.nfg`, `.csv`, `.npz`); never half of one."""
+    from equinfer.games.files import write_game
+
+    write_game(game, Path(path))
+
+
+def game_of(game: Any) -> TabularGame:
+    """The game itself, or what `load` makes of a target."""
+    return game if isinstance(game, TabularGame) else load(game)
+
+
+def _shortly(value: Any) -> str:
+    """A value in an error: itself, or its kind if that is an array or the like."""
+    return repr(value) if isinstance(value, (int, float, bool, type(None))) else type(value).__name__
+
+
+def _could_be_a_source(word: str) -> bool:
+    """A word longer than the letter of a drive."""
+    return len(word) > 1 and word.replace("-", "_").isidentifier()
+
+
+def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
+    """The game called `name` of a source. **Raises:** `EquinferError` if a plug-in breaks, or makes something else."""
+    make = game_source(source)
+    try:
+        game = make(name, **parameters)
+    except Exception as error:
+        if source in SOURCES or isinstance(error, EquinferError):
+            raise
+        raise EquinferError(f"plug-in {source!r} failed: {type(error).__name__}: {error}.") from error
+    if not isinstance(game, TabularGame):
+        raise EquinferError(f"plug-in {source!r} made no TabularGame of {name!r}, but {type(game).__name__}.")
+    return game
+
+
+def _refuse_a_bare_name(target: str) -> None:
+    """Say that a word without a suffix, which is no file, is no name either, and which one was probably meant."""
+    from equinfer.games import catalog
+
+    close = difflib.get_close_matches(target.replace("-", "_"), catalog.names(), n=1, cutoff=0.8)
+    if close:
+        raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{close[0]}'?")
+    if not Path(target).suffix:
+        raise UnknownName(
+            f"there is no file called {target!r}, and no game of the catalogue; `equinfer games` lists it."
+        )
