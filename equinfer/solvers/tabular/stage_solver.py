@@ -7,14 +7,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.solvers.tabular.bimatrix import solve_bimatrix_states
+from equinfer.solvers.tabular.dominance import expand, quick_equilibrium, restricted, undominated
 from equinfer.solvers.tabular.logit_path import advance_path, new_path
-from equinfer.solvers.tabular.stage_games import load, retain_or_pure, store
+from equinfer.solvers.tabular.stage_games import is_equilibrium, load, retain_or_pure, store
 from equinfer.types import Profile
 
 __all__ = ["StageSolver"]
 
 _WORK_PER_CALL = 2e7
 """Multiplications between two looks at the clock: some hundredths of a second."""
+_PATIENCE = 1_000
+"""Linear systems that the first path may take: most need some hundred. Each next magnet has twice as many."""
 _MAGNETS = 6
 """Logit paths tried at a state before it is given up."""
 
@@ -98,10 +101,24 @@ class StageSolver:
             yield
 
     def _by_path(self, table: Float[np.ndarray, "N S J"], state: int) -> Iterator[None]:
-        payoffs, sizes, tolerance = load(table, self._shape, self._orders, self._legal, state)
+        whole, all_sizes, tolerance = load(table, self._shape, self._orders, self._legal, state)
+        items, sizes = undominated(whole, all_sizes, tolerance)
+        payoffs, least = restricted(whole, all_sizes, tolerance, items, sizes)
+        few, policy = np.zeros((2, len(sizes), self.profile.shape[2]))
+        for found in self._candidates(payoffs, sizes, least, few):
+            if found:
+                expand(few, items, sizes, policy)
+                if is_equilibrium(whole, all_sizes, policy, tolerance):
+                    store(policy, self._orders, self._legal, state, self.profile)
+                    self.solved[state] = True
+                    return
+            yield
+
+    def _candidates(self, payoffs: Any, sizes: Any, tolerance: Any, policy: Any) -> Iterator[bool]:
+        """True whenever `policy` has become an equilibrium, False whenever the clock may be read."""
+        yield quick_equilibrium(payoffs, sizes, tolerance, policy)
         work = sizes.sum() ** 3 / 3 + 3 * len(sizes) ** 2 * payoffs.shape[1]
         budget = max(1, int(_WORK_PER_CALL / work))
-        policy = np.zeros((len(sizes), self.profile.shape[2]))
         for attempt in range(_MAGNETS):
             weight = (
                 np.ones_like(policy) if self._first and attempt == 0 else self._random.exponential(size=policy.shape)
@@ -109,11 +126,8 @@ class StageSolver:
             weight *= np.arange(policy.shape[1]) < sizes[:, None]
             magnet = np.log(np.where(weight > 0, weight, 1.0) / weight.sum(axis=1, keepdims=True))
             path = new_path(magnet, sizes)
-            ended = 0
-            while ended == 0:
-                ended = advance_path(payoffs, sizes, tolerance, magnet, *path, policy, budget)
-                yield
-            if ended == 1:
-                store(policy, self._orders, self._legal, state, self.profile)
-                self.solved[state] = True
-                return
+            ended, left = 0, _PATIENCE * 2**attempt
+            while ended == 0 and left > 0:
+                ended = advance_path(payoffs, sizes, tolerance, magnet, *path, policy, min(budget, left))
+                left -= budget
+                yield ended == 1
