@@ -55,7 +55,8 @@ def induced_game(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) -> 
     joint = tuple(game.num_actions)
     payoffs = np.asarray(game.reward)[:, states]
     payoffs = payoffs + discount.reshape(-1, *[1] * (payoffs.ndim - 1)) * game.kernel.expect(worth, states)
-    kernel = np.moveaxis(np.asarray(game.kernel.expect(arrival, states)), 0, -1)
+    # No probability is negative, whatever rounding makes of those that are all but zero.
+    kernel = np.maximum(np.moveaxis(np.asarray(game.kernel.expect(arrival, states)), 0, -1), 0.0)
     kernel = np.append(kernel, np.maximum(1 - kernel.sum(axis=-1, keepdims=True), 0), axis=-1)
     absorbing_payoffs = np.zeros((len(discount), 1, *joint))
     absorbing = np.zeros((1, *joint, size + 1))
