@@ -26,6 +26,8 @@ _SLOW = 0.1
 """A sweep that leaves more of the bound than this, on the same supports, is slow."""
 _PATIENCE = 3
 """Slow sweeps in a row before Newton's method is tried."""
+_FIRST_REPAIR, _REPAIR_GROWTH = 6, 1.5
+"""States that are solved together at first, at most, and by how much that grows from one repair to the next."""
 _SETTLED = 2
 """Sweeps that do not halve the bound after which an equilibrium is as good as it gets."""
 
@@ -39,10 +41,11 @@ class StageNash(AbstractHostSolver):
     the one-shot deviation principle. With two players, zero sum and no hysteresis this is the method of Pollatschek
     and Avi-Itzhak (1969).
 
-    There is no proof of convergence. Of the states that would switch sweep after sweep only half do; if that does not
-    end it and they are few, those states' own stochastic game (all others keep to their policies and are eliminated)
-    is solved by the homotopy, and failing that the iteration starts afresh with other stage equilibria, drawn at
-    random. One-shot games take one sweep; games with a finite horizon are solved epoch by epoch, from the last one.
+    There is no proof of convergence. Of the states that would switch sweep after sweep only half do; if the same ones
+    go on, the values move only part of the way in a sweep, which leaves but a few that switch; where these are few
+    enough, their own stochastic game (all others keep to their policies and are eliminated) is solved by the homotopy;
+    and failing that the iteration starts afresh with other stage equilibria, drawn at random. One-shot games take one
+    sweep; games with a finite horizon are solved epoch by epoch, from the last one.
 
     Watched: `bound` on the Nash gap, from the regrets in the stage games, in units of reward; `sweep` (in a
     finite-horizon game: epochs done); `switched`, the number of states whose support changed; `attempt`.
@@ -53,17 +56,22 @@ class StageNash(AbstractHostSolver):
 
     restarts: int = 10
     """How many times the iteration may start afresh."""
-    sweeps: int = 60
+    sweeps: int = 240
     """An attempt ends after so many sweeps in which no state switched that had not switched late before: a cycle. A
     front that moves through the states, one a sweep, is none."""
     hold_from: int = 8
     """The sweep from which only half of the states that would switch again do, drawn at random: states that answer
     each other in step then fall out of it."""
+    damped_after: int = 6
+    """Late sweeps without a new state after which the values move only part of the way to those of the profile."""
+    damping: float = 0.3
+    """That part."""
     repair_from: int = 12
     """The sweep at which states that keep switching are first solved together."""
     repair_every: int = 6
+    """Sweeps until the next repair; then each time twice as many."""
     repair_size: int = 60
-    """No more states than this are solved together."""
+    """No more states than this are solved together, and fewer at first."""
     shuffled: bool = False
     """Draw the stage equilibria at random from the first attempt on: another `seed`, another selection."""
 
@@ -81,7 +89,7 @@ class StageNash(AbstractHostSolver):
     def _policy_iteration(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
         """One attempt, which ends when an equilibrium is as good as it gets, or after `sweeps`."""
         length = discounted_length(np.asarray(game.discount), None)
-        table = np.asarray(game.reward)
+        table, ahead = np.asarray(game.reward), np.zeros((game.num_players, game.num_states))
         progress = _Progress(game.num_states, game.tables().payoff_scale, self.hold_from)
         info = _info(np.inf, 0, game.num_states)
         for sweep in itertools.count():
@@ -95,12 +103,18 @@ class StageNash(AbstractHostSolver):
             for _ in self._intervene(game, stages, progress):
                 yield Iterate(stages.policies(), info)
             profile = stages.policies()
-            table = _stage_payoffs(game, exact_value(game, profile))
+            value = exact_value(game, profile)
+            table = _stage_payoffs(game, value)
             bound = float((_stage_regrets(game, table, profile).max(axis=1) * length).max())
             info = _info(bound, sweep + 1, int(switched.sum()))
             yield Iterate(profile, info, candidate=progress.measure(bound))
             if progress.finished or progress.sweeps_without_news >= self.sweeps:
                 return
+            if progress.circling(self.damped_after):
+                ahead = ahead + self.damping * (value - ahead)
+                table = _stage_payoffs(game, ahead)
+            else:
+                ahead = value
 
     def _intervene(self, game: Any, stages: StageSolver, progress: "_Progress") -> Iterator[None]:
         """What sweeps alone will not do: end a cycle, or a slow approach on supports that no longer change."""
@@ -108,24 +122,29 @@ class StageNash(AbstractHostSolver):
             polished = solve_on_supports(game, stages.policies())
             if polished is not None:
                 stages.adopt(polished, np.arange(game.num_states))
+                progress.repaired = True
             yield
         together = self._to_repair(progress, stages.mixed())
         if len(together):
             for solved in solve_induced(game, stages.policies(), together):
                 if solved is not None:
                     stages.adopt(solved, together)
+                    progress.repaired = True
                 yield
 
     def _to_repair(self, progress: "_Progress", mixed: Bool[np.ndarray, " S"]) -> Int[np.ndarray, " C"]:
         """The states to be solved together now: those that switched lately. If that was tried before, also those that
-        mix, since they move with the values; at last all. Whatever of this is small enough.
+        mix, since they move with the values; at last all. Whatever of this is small enough: a path of many states
+        takes as long as hundreds of sweeps, after which there may be fewer.
         """
         recent = progress.switched_lately
-        repairs, rest = divmod(progress.sweep - self.repair_from, self.repair_every)
-        if repairs < 0 or rest or not recent.any():
+        periods, rest = divmod(progress.sweep - self.repair_from + self.repair_every, self.repair_every)
+        if periods <= 0 or rest or periods.bit_count() > 1 or not recent.any():
             return np.zeros(0, int)
+        repairs = periods.bit_length() - 1
         choices = [recent, recent | mixed, np.ones_like(recent)][: repairs + 1]
-        small = [choice for choice in choices if choice.sum() <= self.repair_size]
+        limit = min(self.repair_size, int(_FIRST_REPAIR * _REPAIR_GROWTH**repairs))
+        small = [choice for choice in choices if choice.sum() <= limit]
         return np.flatnonzero(small[-1]) if small else np.zeros(0, int)
 
     def _backward_induction(self, game: Any, stages: StageSolver) -> Iterator[Iterate]:
@@ -142,7 +161,8 @@ class StageNash(AbstractHostSolver):
                 whole[epoch] = policy
             value = np.stack([expected(payoff, now) for payoff in table])
             bound = _stage_regrets(game, table, now).max(axis=1) + np.asarray(game.discount) * bound
-            info = _info(bound.max(), game.horizon - epoch, int(stages.switched_since(before).sum()))
+            of_the_whole = bound.max() if epoch == 0 else np.inf
+            info = _info(of_the_whole, game.horizon - epoch, int(stages.switched_since(before).sum()))
         yield Iterate(profile, info, candidate=bool(bound.max() <= _TINY * game.tables().payoff_scale))
 
 
@@ -154,10 +174,12 @@ class _Progress:
         self._last_switch = np.full(num_states, -_RECENT)
         self._best, self._last, self._slow, self._stale = np.inf, np.inf, 0, 0
         self.sweep = 0
+        self.repaired = False
+        """Something else has changed the profile since the last sweep."""
 
     def mark(self, sweep: int, switched: Bool[np.ndarray, " S"]) -> None:
         """Note where supports changed in this sweep."""
-        self.sweep = sweep
+        self.sweep, self.repaired = sweep, False
         if sweep >= self._late and np.any(self._last_switch[switched] < self._late):
             self._news = sweep
         self._last_switch[switched] = sweep
@@ -166,6 +188,11 @@ class _Progress:
     def sweeps_without_news(self) -> int:
         """Sweeps since one in which a state switched that had not yet switched late."""
         return self.sweep + 1 - self._news
+
+    def circling(self, patience: int) -> bool:
+        """For more than `patience` late sweeps only the same states have switched, some of them lately."""
+        late = self.sweep >= self._late and not self.repaired
+        return bool(late and self.sweeps_without_news > patience and self.switched_lately.any())
 
     @property
     def switched_last(self) -> Bool[np.ndarray, " S"]:
