@@ -293,3 +293,21 @@ def test_nashpy_knows_the_equilibrium():
         known = nashpy.Game(*payoffs).vertex_enumeration()
         distances = [max(np.abs(x - profile[0][0]).max(), np.abs(y - profile[1][0]).max()) for x, y in known]
         assert min(distances) < 1e-10
+
+
+@pytest.mark.parametrize("level", [0.0, -1e6, 1e6])
+def test_a_level_is_not_payoff_at_stake(level):
+    # Values are then 1e9, and their rounding larger than 1e-12 of what is at stake, which is 1e3.
+    game = catalog.load("random", players=2, states=6, actions=3, discount=0.999, seed=4)
+    raised = TabularGame(np.asarray(game.reward) + level, game.kernel.probabilities, discount=0.999)
+    profile = solve(raised, restarts=0)
+    assert profile is not None
+    assert relative_gap(raised, profile) <= 1e-12
+
+
+@pytest.mark.parametrize("horizon", [None, 3])
+def test_constant_payoffs_have_nothing_at_stake(horizon):
+    game = catalog.load("random", players=3, states=5, actions=2, seed=1)
+    reward = np.full(game.reward.shape, 0.1)
+    profile = solve(TabularGame(reward, game.kernel.probabilities, discount=0.9, horizon=horizon), restarts=0, sweeps=2)
+    assert profile is not None

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import equinox as eqx
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
@@ -76,7 +77,7 @@ class StageNash(AbstractHostSolver):
     """Draw the stage equilibria at random from the first attempt on: another `seed`, another selection."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
-        random = np.random.default_rng(seed)
+        random, game = np.random.default_rng(seed), _centred(game)
         attempt_once = self._policy_iteration if game.horizon is None else self._backward_induction
         for attempt in range(self.restarts + 1):
             found = False
@@ -237,6 +238,17 @@ def _stage_regrets(game: Any, table: Float[np.ndarray, "N S *A"], profile: Profi
         best = np.where(game.legal[i], q, -np.inf).max(axis=1)
         regrets.append(best - (policy * q).sum(axis=1))
     return np.stack(regrets)
+
+
+def _centred(game: Any) -> Any:
+    """The game with every player's legal rewards around zero, which changes no gain: a level that is large beside their
+    differences would drown these in the rounding of the values, and constant payoffs have none.
+    """
+    joint, reward = game.tables().legal_joint, np.zeros(game.reward.shape)
+    for player, given in enumerate(np.asarray(game.reward, float)):
+        legal = given[joint]
+        reward[player, joint] = legal - (legal.min() + (legal.max() - legal.min()) / 2)
+    return eqx.tree_at(lambda g: g.reward, game, reward)
 
 
 def _info(bound: float, sweep: int, switched: int) -> dict[str, float]:
