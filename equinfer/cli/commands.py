@@ -105,6 +105,7 @@ def solve(
         return families.solve_all(
             game, concept, eps=eps, time=time, seed=seed, options=options, folder=folder, as_json=as_json
         )
+    display.announce_size(game)
     with progress.shown(f"solving {game.name}") as watch:
         solution = equinfer.solve(
             game,

@@ -17,6 +17,7 @@ from equinfer.records import Certificate, Deviation, GameLabels, Solution, Statu
 from equinfer.tables import Tables
 
 __all__ = [
+    "announce_size",
     "certificate_record",
     "clean",
     "hue",
@@ -38,6 +39,10 @@ ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
 ACTIONS = 5
 """Actions of one mixed action that a summary spells out."""
+_LARGE = 2**23
+"""Bytes of tables from which the memory that solving takes is announced."""
+_COPIES, _FIXED = 4, 100 * 2**20
+"""What solving takes beside the tables, in their size and in bytes: measured on ladders and random games."""
 
 
 def print_json(record: Mapping[str, Any]) -> None:
@@ -116,10 +121,26 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
     }
 
 
+def announce_size(game: TabularGame) -> None:
+    """Say on stderr, before a large game is solved, about what memory that takes beside."""
+    nbytes = _nbytes(game.tables())
+    if nbytes >= _LARGE:
+        print(
+            f"{clean(game.name)}: {game.num_states} states, tables of {_bytes(nbytes)}; solving takes about "
+            f"{_bytes(_COPIES * nbytes + _FIXED)}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _nbytes(tables: Tables) -> int:
+    return tables.reward.nbytes + tables.kernel.nbytes
+
+
 def print_info(game: TabularGame) -> None:
     """Sizes, structure, doubts."""
     console, tables = on_stdout(), game.tables()
-    nbytes = tables.reward.nbytes + tables.kernel.nbytes
+    nbytes = _nbytes(tables)
     found = structure.findings(tables) or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
     facts = [

@@ -1,9 +1,11 @@
 """What can be seen in the tables of a game before it is solved: structure that a method could use, and doubts."""
 
+import itertools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
 from equinfer.tables import SuccessorLists, Tables
@@ -154,34 +156,52 @@ def _rows(tables: Tables) -> tuple[np.ndarray, ...]:
     return tables.kernel if isinstance(tables.kernel, SuccessorLists) else (tables.kernel,)
 
 
+class _Pair(NamedTuple):
+    """Two actions of one player, in the K states where both are legal and lead to the same states."""
+
+    player: int
+    actions: tuple[int, int]
+    states: Int[np.ndarray, " K"]
+    rewards: tuple[Float[np.ndarray, "N K C"], Float[np.ndarray, "N K C"]]
+    """Of everybody, against what the others may do."""
+    legal: Bool[np.ndarray, "K C"]
+    """Which of that they may."""
+
+
+def _pairs(tables: Tables) -> Iterator[_Pair]:
+    num_players, num_states = tables.num_players, tables.num_states
+    for i, mask in enumerate(tables.legal):
+        joint = np.moveaxis(tables.legal_joint, 1 + i, 0)
+        reward = np.moveaxis(tables.reward, 2 + i, 0).reshape(mask.shape[1], num_players, num_states, -1)
+        laws = [np.moveaxis(rows, 1 + i, 0) for rows in _rows(tables)]
+        for a, b in itertools.combinations(range(mask.shape[1]), 2):
+            alike = mask[:, a] & mask[:, b]
+            for law in laws:
+                same = (law[a] == law[b]).all(axis=-1) | ~joint[a]
+                alike &= same.reshape(num_states, -1).all(axis=1)
+            states = np.flatnonzero(alike)
+            legal = joint[a].reshape(num_states, -1)[states]
+            yield _Pair(i, (a, b), states, (reward[a][:, states], reward[b][:, states]), legal)
+
+
 def _duplicates(tables: Tables) -> Iterator[str]:
     """Pairs of legal actions that differ in name only: every reward and every transition agree."""
-    for i, s, a, b, rewards, same_moves in _pairs(tables):
-        if same_moves and np.array_equal(rewards[:, 0], rewards[:, 1]):
-            yield f"{_choice(tables, i, s, a)} and {tables.action_labels[i][b]}"
+    for pair in _pairs(tables):
+        same = ((pair.rewards[0] == pair.rewards[1]) | ~pair.legal).all(axis=(0, 2))
+        a, b = pair.actions
+        for s in pair.states[same].tolist():
+            yield f"{_choice(tables, pair.player, s, a)} and {tables.action_labels[pair.player][b]}"
 
 
 def _dominated(tables: Tables) -> Iterator[str]:
     """Actions that pay strictly less than another whatever the others do, and lead to the same states."""
-    for i, s, a, b, rewards, same_moves in _pairs(tables):
-        if same_moves and np.all(rewards[i, 0] > rewards[i, 1]):
-            yield f"{_choice(tables, i, s, b)} by {tables.action_labels[i][a]}"
-        if same_moves and np.all(rewards[i, 0] < rewards[i, 1]):
-            yield f"{_choice(tables, i, s, a)} by {tables.action_labels[i][b]}"
-
-
-def _pairs(tables: Tables) -> Iterator[tuple[int, int, int, int, Float[np.ndarray, "N 2 C"], bool]]:
-    """Per player, state and pair of legal actions: the rewards against legal play, and whether transitions agree."""
-    for i, mask in enumerate(tables.legal):
-        for s in range(tables.num_states):
-            own = np.flatnonzero(mask[s]).tolist()
-            others = np.take(tables.legal_joint[s], own[0], axis=i).ravel()
-            reward = np.moveaxis(tables.reward[:, s], 1 + i, 1).reshape(tables.num_players, mask.shape[1], -1)
-            laws = [np.moveaxis(rows[s], i, 0).reshape(mask.shape[1], -1, rows.shape[-1]) for rows in _rows(tables)]
-            for place, a in enumerate(own):
-                for b in own[place + 1 :]:
-                    pair = reward[:, [a, b]][:, :, others]
-                    yield i, s, a, b, pair, all(np.array_equal(law[a, others], law[b, others]) for law in laws)
+    for pair in _pairs(tables):
+        own = tuple(rewards[pair.player] for rewards in pair.rewards)
+        for worse, better in ((0, 1), (1, 0)):
+            less = ((own[worse] < own[better]) | ~pair.legal).all(axis=1)
+            names = tables.action_labels[pair.player]
+            for s in pair.states[less].tolist():
+                yield f"{_choice(tables, pair.player, s, pair.actions[worse])} by {names[pair.actions[better]]}"
 
 
 def _choice(tables: Tables, player: int, state: int, action: int) -> str:
