@@ -56,6 +56,11 @@ def test_solve_json_is_one_object_and_nothing_else(capsys):
     assert record["game"]["actions"] == [["cooperate", "defect"]] * 2
 
 
+def test_the_memory_of_a_large_game_is_announced_before_work(capsys):
+    assert run(["solve", "catalog:quality_ladder", "--set", "levels=100", "--time", "0", "--json"]) == 3
+    assert capsys.readouterr().err.startswith("quality_ladder: 10000 states, tables of 8.58 MiB; solving takes about")
+
+
 def test_parameters_of_the_game_and_options_of_the_solver(capsys):
     words = ["--set", "temptation=7.5", "sucker=-1", "--option", "max_steps=50", "--option", "restarts=1"]
     assert run(["solve", DILEMMA, *BY_PATH, *words, "--json"]) == 0
