@@ -26,7 +26,7 @@ def answers(solve: Callable[[Task], Answer], warm: Task, tasks: Sequence[Task], 
     **Arguments:** `solve` and the tasks travel to the process, so a function of a module, or a `partial` of one;
     `limit` in CPU seconds a task, the warm one included.
 
-    **Raises:** `Broken` if the process ends for another reason than the limit.
+    **Raises:** `Broken` if a task raises an error, or the process ends for another reason than the limit.
     """
     context = multiprocessing.get_context("spawn")
     receiver, sender = context.Pipe(duplex=False)
@@ -35,7 +35,10 @@ def answers(solve: Callable[[Task], Answer], warm: Task, tasks: Sequence[Task], 
     sender.close()
     try:
         for _ in tasks:
-            yield receiver.recv()
+            answer = receiver.recv()
+            if isinstance(answer, Broken):
+                raise answer
+            yield answer
     except EOFError:
         process.join()
         if process.exitcode != -signal.SIGXCPU:
@@ -47,11 +50,16 @@ def answers(solve: Callable[[Task], Answer], warm: Task, tasks: Sequence[Task], 
 
 def _serve(connection: Connection, solve: Callable[[Any], Any], warm: Any, tasks: Sequence[Any], limit: float) -> None:
     """The system ends the process in the middle of a task that takes too long: compiled code hears no signal."""
-    with open(os.devnull, "w") as nothing:  # some peers print without end
-        os.dup2(nothing.fileno(), sys.stdout.fileno())
+    with open(os.devnull, "w") as nothing:  # some peers print warnings without end
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nothing.fileno(), stream.fileno())
     for place, task in enumerate([warm, *tasks]):
         resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + limit), resource.RLIM_INFINITY))
-        answer = solve(task)
+        try:
+            answer = solve(task)
+        except Exception as error:
+            connection.send(Broken(f"{type(error).__name__}: {error}"))
+            return
         if place:
             connection.send(answer)
 

@@ -74,7 +74,7 @@ def run(rows: Sequence[Row], arguments: argparse.Namespace, command: str, raw: P
             if method == "homotopy" and row.unknowns > SLOW:
                 seeds = min(seeds, PATH_SEEDS)
             found[row.name][method] = measure(method, row, seeds, row.time * arguments.limit)
-            print(row.name, method, _cell(found[row.name][method]), sep="  ", flush=True)
+            print(row.name, method, _cell(found[row.name][method], arguments.limit), sep="  ", flush=True)
         raw.write_text(json.dumps({"command": command, "limit": arguments.limit, "found": found}))
     return found
 
@@ -83,12 +83,16 @@ def median(found: Sequence[Answer], what: str) -> float:
     return statistics.median(getattr(answer, what) for answer in found)
 
 
-def _cell(found: Sequence[Answer], limit: float = math.nan) -> str:
+def _cell(found: Sequence[Answer], limit: float) -> str:
     """Median seconds @ median gap."""
     seconds, gap = median(found, "seconds"), median(found, "gap")
     if not math.isfinite(seconds):
         return "failed" if math.isnan(seconds) else f"> {limit:g}"
-    return f"{seconds:.2f} @ {'nothing' if math.isinf(gap) else f'{gap:.0e}'}"
+    return f"{seconds:.2f} @ {_size(gap)}"
+
+
+def _size(gap: float) -> str:
+    return "nothing" if math.isinf(gap) else f"{gap:.0e}" if gap else "0"
 
 
 def _mine(found: Sequence[Answer] | None) -> list[str]:
@@ -100,7 +104,7 @@ def _mine(found: Sequence[Answer] | None) -> list[str]:
         f"{sum(answer.gap <= SOLVED for answer in found)}/{len(found)}",
         f"{statistics.median(times):.3g}",
         f"{max(times):.3g}",
-        f"{max(answer.gap for answer in found):.0e}",
+        _size(max(answer.gap for answer in found)),
     ]
 
 
@@ -148,7 +152,7 @@ def ladder_table(rows: Sequence[Row], found: Found) -> str:
                 row.unknowns,
                 f"{median(auto, 'loading'):.2g}",
                 *_mine(here.get("auto")),
-                f"{max(answer.gap / answer.scale for answer in auto):.0e}",
+                _size(max(answer.gap / answer.scale for answer in auto)),
                 f"{max(answer.memory for answer in auto) / 1e9:.2f}",
                 *_mine(here.get("homotopy")),
             ]
@@ -237,7 +241,7 @@ def main() -> None:
         (arguments.out / "frontier.md").write_text(text + "\n")
         write_page(rows, found, limit, arguments.out / "frontier.html")
     else:
-        write_section("Random stochastic games and quality ladders", text)
+        write_section("Stochastic games: the frontier", text)
     draw(rows, found, limit, arguments.out / "frontier.svg" if arguments.out else PICTURE)
     print(f"written to {arguments.out or PICTURE}")
 

@@ -8,10 +8,17 @@ from typing import Any, NamedTuple
 
 from benchmarks.frontier_rows import Answer, Row
 
-NAMES = {"auto": "equinfer", "homotopy": "equinfer, path alone", "QRE": "sgamesolver QRE", "LogTracing": "LogTracing"}
+NAMES = {
+    "QRE": "sgamesolver QRE",
+    "LogTracing": "sgamesolver LogTracing",
+    "homotopy": "equinfer, path alone",
+    "auto": "equinfer",
+}
+"""In the order in which they are drawn: the last one lies on top."""
 COLOURS = {"auto": "#0072B2", "homotopy": "#009E73", "QRE": "#D55E00", "LogTracing": "#8f6a00"}
 """Told apart by the colour-blind too (after Okabe and Ito), and by their marks."""
 MARKS = {"auto": "o", "homotopy": "s", "QRE": "^", "LogTracing": "D"}
+WIDTHS = {"auto": 4.5, "homotopy": 7, "QRE": 6, "LogTracing": 6}
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "D": "diamond"}
 ZERO = 1e-17
 """Where a gap of nothing is drawn."""
@@ -38,7 +45,7 @@ class Series(NamedTuple):
 
     @property
     def label(self) -> str:
-        return NAMES[self.method] + (", ladders" if self.kind == "ladder" else "")
+        return NAMES[self.method] + (", quality ladders" if self.kind == "ladder" else "")
 
     @property
     def fill(self) -> str:
@@ -95,7 +102,13 @@ def draw(rows: Sequence[Row], found: Found, limit: float, path: Path) -> None:
             axes.set_axisbelow(True)
         for one in curves(rows, found):
             colour, mark = COLOURS[one.method], MARKS[one.method]
-            style = {"color": colour, "marker": mark, "markerfacecolor": one.fill, "linestyle": "none", "markersize": 6}
+            style = {
+                "color": colour,
+                "marker": mark,
+                "markerfacecolor": one.fill,
+                "linestyle": "none",
+                "markersize": WIDTHS[one.method],
+            }
             left.vlines(one.sizes, one.times, one.longest, color=colour, linewidth=1)
             right.vlines(one.sizes, one.gaps, one.worst, color=colour, linewidth=1)
             left.plot(one.sizes, one.times, label=one.label, **style)
@@ -107,7 +120,7 @@ def draw(rows: Sequence[Row], found: Found, limit: float, path: Path) -> None:
         )
         right.axhline(1e-10, color="#67707e", linewidth=0.8, linestyle=":")
         right.annotate("solved", (1, 1e-10), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-        right.set_ylim(ZERO / 3, 1)
+        right.set_ylim(ZERO / 3, max(1.0, 2 * right.get_ylim()[1]))
         powers = range(-16, 1, 4)
         right.set_yticks([ZERO, *(10.0**power for power in powers)], ["0", *(f"$10^{{{power}}}$" for power in powers)])
         right.minorticks_off()
@@ -127,7 +140,7 @@ def write_page(rows: Sequence[Row], found: Found, limit: float, path: Path) -> N
     page = make_subplots(cols=2)
     for one in curves(rows, found):
         symbol = SYMBOLS[MARKS[one.method]] + ("-open" if one.kind == "ladder" else "")
-        marker = {"color": COLOURS[one.method], "symbol": symbol, "size": 9}
+        marker = {"color": COLOURS[one.method], "symbol": symbol, "size": 1.5 * WIDTHS[one.method]}
         style: dict[str, Any] = {"mode": "markers", "legendgroup": one.label, "name": one.label, "marker": marker}
         for column, middle, worst in ((1, one.times, one.longest), (2, one.gaps, one.worst)):
             spread = {"array": [b - a for a, b in zip(middle, worst, strict=True)], "symmetric": False, "thickness": 1}
@@ -142,8 +155,9 @@ def write_page(rows: Sequence[Row], found: Found, limit: float, path: Path) -> N
             row=1,
             col=1,
         )
-    page.update_xaxes(type="log", title=SIZE)
+    page.update_xaxes(type="log", title=SIZE, dtick=1)
     page.update_yaxes(type="log", exponentformat="power")
+    page.update_yaxes(dtick=1, col=1)
     page.update_yaxes(title=TIME, col=1)
     page.update_yaxes(title=GAP, col=2)
     dress(page, height=560, title="Time and gap against size: medians, and up to the worst")

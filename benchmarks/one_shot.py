@@ -9,24 +9,22 @@ and the section says so.
 """
 
 import argparse
+import contextlib
+import functools
 import importlib
 import importlib.util
 import math
-import multiprocessing
-import os
-import resource
 import statistics
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import equinfer as eq
+from benchmarks.children import Broken, answers
 from benchmarks.results import table, versions, write_section
 
 Profile = Sequence[np.ndarray]
@@ -91,21 +89,11 @@ METHODS: dict[str, tuple[str, Callable[[np.ndarray], Prepared]]] = {
 TWO_PLAYER = ("QuantEcon LH", "nashpy LH", "Gambit lcp")
 
 
-def serve(connection: Connection, name: str, warm: np.ndarray, games: Sequence[np.ndarray], limit: float) -> None:
-    """In a process of its own: solve `games` one by one, and send CPU seconds and the gap of each.
-
-    The system ends the process in the middle of a game that takes longer than `limit`: compiled code hears no signal.
-    """
+def answer(name: str, payoffs: np.ndarray) -> tuple[float, float]:
+    """CPU seconds and gap of one game."""
     _, prepare = METHODS[name]
-    with open(os.devnull, "w") as nothing:  # some peers print warnings without end
-        for stream in (sys.stdout, sys.stderr):
-            os.dup2(nothing.fileno(), stream.fileno())
-    for place, payoffs in enumerate([warm, *games]):
-        solve = prepare(payoffs)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + limit), resource.RLIM_INFINITY))
-        seconds, profile = _timed(solve)
-        if place:
-            connection.send((seconds, math.inf if profile is None else _gap(payoffs, profile)))
+    seconds, profile = _timed(prepare(payoffs))
+    return seconds, math.inf if profile is None else _gap(payoffs, profile)
 
 
 def _timed(solve: Prepared) -> tuple[float, Profile | None]:
@@ -137,28 +125,13 @@ def measure(name: str, warm: np.ndarray, games: Sequence[np.ndarray], limit: flo
     late = (math.inf, math.inf)
     found: list[tuple[float, float]] = []
     while len(found) < len(games):
-        found += _answers(name, warm, games[len(found) :], limit)
+        with contextlib.suppress(Broken):  # some peers end their process when they find nothing
+            found.extend(answers(functools.partial(answer, name), warm, games[len(found) :], limit))
         if len(found) < len(games):
             found.append(late)
-        if sum(answer == late for answer in found) >= PATIENCE:
+        if found.count(late) >= PATIENCE:
             return found + [late] * (len(games) - len(found))
     return found
-
-
-def _answers(name: str, warm: np.ndarray, games: Sequence[np.ndarray], limit: float) -> Iterator[tuple[float, float]]:
-    """What a process sends before it ends."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=serve, args=(sender, name, warm, list(games), limit))
-    process.start()
-    sender.close()
-    try:
-        for _ in games:
-            yield receiver.recv()
-    except EOFError:
-        return
-    finally:
-        process.join()
 
 
 def random_payoffs(players: int, actions: int, seed: int) -> np.ndarray:
