@@ -102,7 +102,9 @@ def rows(records: Sequence[Record]) -> list[list[object]]:
     lines = [row("all", records)]
     lines += [row(kind, [each for each in records if each.kind == kind]) for kind in KINDS]
     for players in sorted({each.players for each in records}):
-        lines.append(row(f"{players} players", [each for each in records if each.players == players]))
+        lines.append(
+            row(f"{players} player{'s' * (players > 1)}", [each for each in records if each.players == players])
+        )
     counts = collections.Counter(feature for each in records for feature in each.features)
     for feature in sorted(counts):
         lines.append(row(feature, [each for each in records if feature in each.features]))

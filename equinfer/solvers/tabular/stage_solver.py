@@ -26,8 +26,8 @@ class StageSolver:
     """Solves the one-shot games at all states, again and again as their payoffs change.
 
     The support of the last equilibrium is kept where it still gives one (hysteresis: the next sweep then changes as
-    few states as it can). Elsewhere a pure equilibrium is taken, else small supports and Lemke-Howson with two players,
-    a logit path with more.
+    few states as it can). Elsewhere a pure equilibrium is taken, else small supports and Lemke-Howson with two players.
+    With more, dominated actions are left out, and then it is a closed form on small supports or a logit path.
 
     **Arguments:** `random` decides the order in which actions are tried and the magnets of the paths. A `first` solver
     takes the actions as they stand, the pure equilibria with the largest sum of payoffs and uniform magnets.
@@ -101,6 +101,7 @@ class StageSolver:
             yield
 
     def _by_path(self, table: Float[np.ndarray, "N S J"], state: int) -> Iterator[None]:
+        """What is left of one state's game without its dominated actions, by whatever solves it."""
         whole, all_sizes, tolerance = load(table, self._shape, self._orders, self._legal, state)
         items, sizes = undominated(whole, all_sizes, tolerance)
         payoffs, least = restricted(whole, all_sizes, tolerance, items, sizes)
