@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from equinfer.solvers.tabular.dominance import expand, quick_equilibrium, restricted, undominated
+from equinfer.solvers.tabular.dominance import expand, quick_equilibria, restricted, undominated
 from equinfer.solvers.tabular.stage_games import is_equilibrium, normalise
 
 SHAPES = [(3, 4), (2, 3, 2), (3, 1, 4), (2, 2, 2, 3)]
@@ -74,7 +74,7 @@ def test_an_equilibrium_of_what_is_left_is_one_of_the_whole(shape):
         items, counts = undominated(flat, sizes, tolerance)
         smaller, least = restricted(flat, sizes, tolerance, items, counts)
         few, policy = np.zeros((2, len(shape), max(shape)))
-        if quick_equilibrium(smaller, counts, least, few):
+        if any(quick_equilibria(smaller, counts, least, few)):
             expand(few, items, counts, policy)
             np.testing.assert_allclose(policy.sum(axis=1), 1.0, rtol=0, atol=1e-14)
             assert (policy >= 0).all()
@@ -89,5 +89,5 @@ def test_two_who_have_a_choice_among_four():
     payoffs[0, :, 0, :, 0] = [[1, 0], [0, 1]]
     payoffs[2, :, 0, :, 0] = [[0, 1], [1, 0]]
     policy = np.zeros((4, 2))
-    assert quick_equilibrium(*flat_game(payoffs), policy)
+    assert any(quick_equilibria(*flat_game(payoffs), policy))
     np.testing.assert_allclose(policy, [[0.5, 0.5], [1, 0], [0.5, 0.5], [1, 0]], rtol=0, atol=1e-15)

@@ -5,15 +5,18 @@ second name, or nobody cares. An action that is nowhere better than another one 
 equilibrium of what is left is one of the whole game. Players, sizes and tolerances are as in `stage_games`.
 """
 
+import itertools
+from collections.abc import Iterator
 from typing import no_type_check
 
 import numpy as np
+from jaxtyping import Float, Int
 
 from equinfer.solvers.tabular.bimatrix import pivoted_equilibrium
 from equinfer.solvers.tabular.small_supports import three_mix, two_mix
 from equinfer.solvers.tabular.stage_games import ROUNDING, TOLERANCE, kernel, strides_of
 
-__all__ = ["expand", "quick_equilibrium", "restricted", "undominated"]
+__all__ = ["expand", "quick_equilibria", "restricted", "undominated"]
 
 _MOST_SUPPORTS = 1_000_000
 """Supports of two or three players with two actions each, up to which all are looked at: some milliseconds."""
@@ -106,36 +109,39 @@ def expand(few, items, counts, policy):
 
 @kernel
 @no_type_check
-def quick_equilibrium(payoffs, sizes, tolerance, policy):
-    """An equilibrium in which only two players have a choice, or two or three mix over two actions each.
+def duel_equilibrium(payoffs, sizes, tolerance, policy):
+    """An equilibrium, by Lemke-Howson, of a game in which two players have a choice; False if rounding broke all paths.
 
-    Written to `policy`; False if there is none, or if there are too many supports to look at.
+    Everybody else's axis has length one, so that the tables of the two are matrices as they stand.
     """
-    players, joint = payoffs.shape
-    strides = strides_of(sizes)
     movers = np.flatnonzero(sizes > 1)
-    if len(movers) == 2:
-        # Everybody else's axis has length one: the tables of the two are matrices as they stand.
-        i, j = movers
-        pair, least = payoffs[movers].copy(), tolerance[movers].copy()
-        rows, columns = sizes[i], sizes[j]
-        row_payoff = pair[0].copy().reshape(rows, columns)
-        column_payoff = pair[1].copy().reshape(rows, columns).T.copy()
-        mixed = np.zeros((2, policy.shape[1]))
-        if pivoted_equilibrium(pair, sizes[movers].copy(), least, row_payoff, column_payoff, mixed):
-            for k in range(players):
-                policy[k, :] = 0.0
-                policy[k, 0] = 1.0
-            policy[i], policy[j] = mixed[0], mixed[1]
-            return True
-        return False
-    pairs, triples = 0.0, 0.0
-    for i in range(players):
-        for j in range(i + 1, players):
-            square = (sizes[i] - 1) * (sizes[j] - 1) / 4.0
-            pairs += joint * square
-            for k in range(j + 1, players):
-                triples += joint * square * (sizes[k] - 1) / 2.0
-    if pairs <= _MOST_SUPPORTS and two_mix(payoffs, sizes, strides, tolerance, policy):
-        return True
-    return triples <= _MOST_SUPPORTS and three_mix(payoffs, sizes, strides, tolerance, policy)
+    pair, least, choices = payoffs[movers], tolerance[movers], sizes[movers]
+    row_payoff = pair[0].copy().reshape(choices[0], choices[1])
+    column_payoff = pair[1].copy().reshape(choices[0], choices[1]).T.copy()
+    mixed = np.zeros((2, policy.shape[1]))
+    found = pivoted_equilibrium(pair, choices, least, row_payoff, column_payoff, mixed)
+    policy[:, :] = 0.0
+    policy[:, 0] = 1.0
+    policy[movers[0]], policy[movers[1]] = mixed[0], mixed[1]
+    return found
+
+
+def quick_equilibria(
+    payoffs: Float[np.ndarray, "N J"],
+    sizes: Int[np.ndarray, " N"],
+    tolerance: Float[np.ndarray, " N"],
+    policy: Float[np.ndarray, "N A"],
+) -> Iterator[bool]:
+    """Ways to solve a game without a path, one after another: True where `policy` has become an equilibrium.
+
+    Lemke-Howson if only two players have a choice, otherwise two and three who mix over two actions each. Each is
+    compiled only when it is called for.
+    """
+    if np.count_nonzero(sizes > 1) == 2:
+        yield duel_equilibrium(payoffs, sizes, tolerance, policy)
+        return
+    strides = strides_of(sizes)
+    for mixing, search in ((2, two_mix), (3, three_mix)):
+        others = [np.prod((sizes[list(some)] - 1) / 2) for some in itertools.combinations(range(len(sizes)), mixing)]
+        if payoffs.shape[1] * sum(others) <= _MOST_SUPPORTS:
+            yield search(payoffs, sizes, strides, tolerance, policy)

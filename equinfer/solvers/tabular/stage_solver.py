@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.solvers.tabular.bimatrix import solve_bimatrix_states
-from equinfer.solvers.tabular.dominance import expand, quick_equilibrium, restricted, undominated
+from equinfer.solvers.tabular.dominance import expand, quick_equilibria, restricted, undominated
 from equinfer.solvers.tabular.logit_path import advance_path, new_path
 from equinfer.solvers.tabular.stage_games import is_equilibrium, load, retain_or_pure, store
 from equinfer.types import Profile
@@ -117,7 +117,7 @@ class StageSolver:
 
     def _candidates(self, payoffs: Any, sizes: Any, tolerance: Any, policy: Any) -> Iterator[bool]:
         """True whenever `policy` has become an equilibrium, False whenever the clock may be read."""
-        yield quick_equilibrium(payoffs, sizes, tolerance, policy)
+        yield from quick_equilibria(payoffs, sizes, tolerance, policy)
         work = sizes.sum() ** 3 / 3 + 3 * len(sizes) ** 2 * payoffs.shape[1]
         budget = max(1, int(_WORK_PER_CALL / work))
         for attempt in range(_MAGNETS):
