@@ -172,7 +172,8 @@ def body(rows: Sequence[Row], found: Found, limit: float, command: str) -> str:
     parts = [
         f"`OMP_NUM_THREADS=1 {command}`, CPU seconds, medians over seeds (path alone: {PATH_SEEDS} seeds above "
         f"N S (A + 1) = {SLOW}, and none after the first that is not solved). "
-        "Solved: exact gap <= 1e-10, absolute; rewards of random games are uniform on [0, 1], discount .95, and ladders have the catalogue's defaults with a market that grows by 5 % from seed to seed. "
+        "Solved: exact gap <= 1e-10, absolute; rewards of random games are uniform on [0, 1], discount .95, and "
+        "ladders have the catalogue's defaults with a market that grows by 5 % from seed to seed. "
         "Each solver at its own best gap; a ratio is the better peer's time over our median. `> T`: not done in T "
         f"seconds. {packages}.",
         "![Time and gap against size](../docs/pictures/frontier.svg)",
