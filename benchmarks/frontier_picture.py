@@ -83,10 +83,10 @@ def _add(series: Series, row: Row, answers: Sequence[Answer]) -> None:
 
 def draw(rows: Sequence[Row], found: Found, limit: float, path: Path) -> None:
     """An SVG of two panels, by matplotlib."""
-    import matplotlib
+    import matplotlib  # pyright: ignore[reportMissingImports]
 
     matplotlib.use("svg")
-    from matplotlib import pyplot as plt
+    from matplotlib import pyplot as plt  # pyright: ignore[reportMissingImports]
 
     settings: dict[Any, Any] = {
         "font.size": 10,
