@@ -18,7 +18,7 @@ from equinfer.certificates.profile import checked_profile
 from equinfer.drivers.harvest import distance
 from equinfer.drivers.protocol import Watch
 from equinfer.errors import BadInput, UnknownName
-from equinfer.families import Fold, Sweep, register_page
+from equinfer.families import Fold, Sweep, Waypoint, register_page
 from equinfer.games.tabular import TabularGame
 from equinfer.games.units import COMPARABLE, in_comparable_units
 from equinfer.many import judged
@@ -105,6 +105,7 @@ def sweep(
         solutions=tuple(point.solution for point in walk.points),
         branches=tuple(walk.branches),
         folds=tuple(walk.folds),
+        waypoints=tuple(walk.waypoints),
         precision=precision,
         status=ended,
         message=_message(walk, len(grid), ended),
@@ -130,6 +131,7 @@ class _Walk:
         self.points: list[_Point] = []
         self.branches: list[int] = []
         self.folds: list[Fold] = []
+        self.waypoints: list[Waypoint] = []
 
     def begin(self, at: float, start: Solution | Sequence[ArrayLike]) -> None:
         """Take the equilibrium to which Newton's method leads from `start` as the first one."""
@@ -138,7 +140,7 @@ class _Walk:
         found = self._solved_from(game, checked_profile(game.tables(), guess))
         if found is None:
             raise BadInput("start leads to no equilibrium of the first game: give a profile close to one.")
-        self._arrive(_Point(at, found))
+        self._arrive(self._passed(at, found))
 
     def to(self, at: float) -> bool:
         """Reach the next value; False if time was up before."""
@@ -152,6 +154,11 @@ class _Walk:
         self.branches.append(len(self.folds))
         self._tell(point.at)
 
+    def _passed(self, at: float, solution: Solution) -> _Point:
+        if solution.certified:
+            self.waypoints.append(Waypoint(at, len(self.folds), solution))
+        return _Point(at, solution)
+
     def _tell(self, at: float) -> None:
         if self._watch is not None:
             seconds = clock.perf_counter() - self._began
@@ -160,7 +167,7 @@ class _Walk:
     def _next(self, at: float) -> _Point:
         game = self._game_at(at)
         if not self.points:
-            return _Point(at, self._afresh(game, None))
+            return self._passed(at, self._afresh(game, None))
         here = self.points[-1]
         for _ in range(_MOST_FOLDS):
             here, blocked = self._follow(here, at)
@@ -169,7 +176,7 @@ class _Walk:
             here = self._beyond(here, blocked, at)
             if here.at == at:
                 return here
-        return _Point(at, self._afresh(game, here.solution))
+        return self._passed(at, self._afresh(game, here.solution))
 
     def _beyond(self, last: _Point, blocked: float, goal: float) -> _Point:
         """Where the sweep goes on when the branch has ended at `last`: at the value that it does not reach, or at the
@@ -179,13 +186,13 @@ class _Walk:
         game = self._game_at(at)
         fits = _fits(game, last.solution)
         switched = self._solved_from(game, last.solution.profile, beyond_switch) if fits else None
-        fresh = _Point(at, switched or self._afresh(game, last.solution))
+        fresh = switched or self._afresh(game, last.solution)
         if fits:
-            apart = distance(last.solution.profile, fresh.solution.profile)
+            apart = distance(last.solution.profile, fresh.profile)
             if apart > _NEAR:
                 self.folds.append(Fold(last.at, at, apart, "fold" if switched is None else "switch"))
         self._tell(at)
-        return fresh
+        return self._passed(at, fresh)
 
     def _exists(self, at: float) -> bool:
         try:
@@ -203,7 +210,7 @@ class _Walk:
             there = goal if abs(goal - here.at) <= abs(step) else here.at + step
             found = self._close_by(here, there)
             if found is not None:
-                here, step = found, 2 * step
+                here, step = self._passed(*found), 2 * step
             elif abs(there - here.at) <= self._precision or self._seconds_left() <= 0:
                 return here, there
             else:

@@ -6,7 +6,7 @@ import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from jaxtyping import Float
@@ -155,6 +155,15 @@ class Fold:
     another; else `fold`."""
 
 
+class Waypoint(NamedTuple):
+    """An equilibrium that a sweep passed, between its values or at one of them."""
+
+    value: float
+    """Of the parameter."""
+    branch: int
+    solution: Solution
+
+
 @dataclass(frozen=True, eq=False)
 class Sweep(Sequence[Solution]):
     """One equilibrium for each value of a parameter, followed from one value to the next: a sequence of `Solution`."""
@@ -166,6 +175,8 @@ class Sweep(Sequence[Solution]):
     branches: tuple[int, ...]
     """Of every solution, the number of the branch that it lies on: 0, then one more after each fold."""
     folds: tuple[Fold, ...]
+    waypoints: tuple[Waypoint, ...]
+    """Every certified equilibrium on the way, in order: what pictures draw between the values."""
     precision: float
     """To which folds are bracketed, in units of the parameter."""
     status: Status

@@ -45,6 +45,10 @@ def test_the_end_of_a_branch_is_bracketed_and_the_sweep_goes_on_from_another():
     assert swept.branches == (0, 0, 0, 1, 1)
     assert [solution.profile[0][0, 0] for solution in swept] == [1, 1, 1, 0, 0]
     assert swept.certified
+    passed = [point.value for point in swept.waypoints]
+    assert passed == sorted(passed, reverse=True)
+    assert set(swept.parameter_values.tolist()) <= set(passed)
+    assert {(fold.low, 0), (fold.high, 1)} <= {(point.value, point.branch) for point in swept.waypoints}
 
 
 def test_a_switch_ends_where_somebody_else_becomes_indifferent():

@@ -48,12 +48,13 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str]) -> None:
 
 def value_picture(sweep: Sweep) -> go.Figure:
     """Every player's value at the start against the parameter."""
-    values = np.stack([start_values(solution) for solution in sweep]) if sweep else np.zeros((0, 0))
+    values = (
+        np.stack([start_values(point.solution) for point in sweep.waypoints]) if sweep.waypoints else np.zeros((0, 0))
+    )
     traces = []
     for player in range(values.shape[1]):
         name = player_name(sweep[0].game.players[player])
-        x, y = _broken_at_folds(sweep, values[:, player])
-        traces.append(_line(x, y, name, player_colour(player), sweep.parameter))
+        traces.append(_line(sweep, values[:, player], name, player_colour(player)))
     result = figure(*traces, height=400)
     _mark_folds(result, sweep)
     result.update_xaxes(title=sweep.parameter)
@@ -63,21 +64,21 @@ def value_picture(sweep: Sweep) -> go.Figure:
 
 def probability_picture(sweep: Sweep) -> go.Figure | None:
     """The probabilities that move most, a panel per player; None if the games of the sweep differ in shape."""
-    if not sweep or len({tuple(policy.shape for policy in solution.profile) for solution in sweep}) != 1:
+    points = sweep.waypoints
+    if len({tuple(policy.shape for policy in point.solution.profile) for point in points}) != 1:
         return None
     labels = sweep[0].game
     players = range(min(len(labels.players), MOST_PLAYERS))
     names = [player_name(labels.players[player]) for player in players]
     result = make_subplots(rows=1, cols=len(names), shared_yaxes=True, horizontal_spacing=0.03, column_titles=names)
     for player in players:
-        lines = np.stack([solution.profile[player] for solution in sweep])
-        lines = lines.reshape(len(sweep), -1)
+        lines = np.stack([point.solution.profile[player] for point in points])
+        lines = lines.reshape(len(points), -1)
         moves = np.ptp(lines, axis=0)
         order = np.argsort(-moves, kind="stable")
         chosen = [place for place in order if moves[place] > 0 or lines[0, place] > 0][:MOST_LINES]
         for rank, place in enumerate(sorted(chosen)):
-            x, y = _broken_at_folds(sweep, lines[:, place])
-            trace = _line(x, y, _place_name(sweep, player, int(place)), player_colour(rank), sweep.parameter)
+            trace = _line(sweep, lines[:, place], _place_name(sweep, player, int(place)), player_colour(rank))
             trace.update(legendgroup=names[player], legendgrouptitle={"text": names[player]})
             result.add_trace(trace, row=1, col=player + 1)
     dress(result, height=420, legend={"orientation": "v", "x": 1.02, "y": 1, "yanchor": "top"})
@@ -97,28 +98,29 @@ def _place_name(sweep: Sweep, player: int, place: int) -> str:
     return f"t = {int(before[0])}, {name}" if len(before) > 1 else name
 
 
-def _broken_at_folds(sweep: Sweep, line: np.ndarray) -> tuple[list[float], list[float | None]]:
-    """The points of a line with a gap wherever the branch changes."""
+def _line(sweep: Sweep, line: np.ndarray, name: str, colour: str) -> go.Scatter:
+    """A number at every waypoint, with a gap wherever the branch changes and a mark at the values of the sweep."""
     x: list[float] = []
     y: list[float | None] = []
-    for k, value in enumerate(sweep.parameter_values.tolist()):
-        if k and sweep.branches[k] != sweep.branches[k - 1]:
-            x.append(value)
+    sizes: list[int] = []
+    asked, before = set(sweep.parameter_values.tolist()), None
+    for point, height in zip(sweep.waypoints, line.tolist(), strict=True):
+        if before not in (None, point.branch):
+            x.append(point.value)
             y.append(None)
-        x.append(value)
-        y.append(float(line[k]))
-    return x, y
-
-
-def _line(x: list[float], y: list[float | None], name: str, colour: str, parameter: str) -> go.Scatter:
+            sizes.append(0)
+        x.append(point.value)
+        y.append(height)
+        sizes.append(6 if point.value in asked else 0)
+        before = point.branch
     return go.Scatter(
         x=x,
         y=y,
         name=name,
         mode="lines+markers",
         line={"color": colour, "width": 2},
-        marker={"size": 5},
-        hovertemplate=f"{parameter} = %{{x:.6g}}: %{{y:.6g}}<extra>{name}</extra>",
+        marker={"size": sizes},
+        hovertemplate=f"{sweep.parameter} = %{{x:.6g}}: %{{y:.6g}}<extra>{name}</extra>",
     )
 
 
