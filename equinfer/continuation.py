@@ -79,7 +79,8 @@ def sweep(
     began = clock.perf_counter()
     grid = _checked_values(values)
     width = float(np.ptp(grid))
-    precision = 1e-6 * width if precision is None else float(precision)
+    precision = 1e-6 * width if precision is None else nonnegative("precision", precision)
+    time = None if time is None else nonnegative("time", time)
     if not precision > 0 and width > 0:
         raise BadInput(f"precision must be positive; got {precision!r}.")
     game_at = partial(_game_at, target, parameter, parameters)

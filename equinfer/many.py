@@ -16,7 +16,7 @@ from equinfer.arguments import checked_seed, nonnegative
 from equinfer.certificates.nash import certify_nash
 from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
 from equinfer.drivers.protocol import Judge, Task, Watch
-from equinfer.errors import UnknownName
+from equinfer.errors import BadInput, UnknownName
 from equinfer.families import Equilibria, Stability, register_page
 from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
@@ -33,7 +33,9 @@ __all__ = ["judged", "solve_all"]
 _LARGEST_ENUMERATION = 13
 """Actions of both players up to which all supports of a two-player one-shot game are examined: at most a minute."""
 _MOST_PAIRS = 2_000
-"""Pairs of equilibria whose midpoint is certified, to see whether they lie on one continuum."""
+"""Pairs of equilibria between which points are certified, to see whether they lie on one continuum."""
+_SHARES = (0.37, 0.21, 0.8)
+"""Where between two equilibria: nowhere that symmetry would put a third one."""
 
 
 def solve_all(
@@ -69,7 +71,9 @@ def solve_all(
     enumerable = _is_enumerable(game)
     if searches is None:
         searches = 12 if game.is_one_shot else 48
-    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(nonnegative("searches", searches)))
+    if isinstance(searches, bool) or not isinstance(searches, int) or searches < 0:
+        raise BadInput(f"searches must be a whole number, not negative; got {searches!r}.")
+    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=searches)
     judge = partial(certify_nash, tables)
     task = Task(judge, game.uniform_profile(), checked_seed(seed), time, watch)
     with jax.enable_x64(True):
@@ -159,24 +163,28 @@ def _without_interiors(found: Sequence[Found], judge: Judge, eps: float) -> list
     supports: dict[bytes, list[Found]] = {}
     for one in found:
         alike = supports.setdefault(b"".join((policy > 0).tobytes() for policy in one.profile), [])
-        if not any(_midpoint_holds(one, other, judge, eps) for other in alike):
+        if not any(_on_one_segment(one, other, judge, eps) for other in alike):
             alike.append(one)
             kept.append(one)
     return kept
 
 
-def _midpoint_holds(one: Found, other: Found, judge: Judge, eps: float) -> bool:
-    return judge(tuple((a + b) / 2 for a, b in zip(one.profile, other.profile, strict=True))).holds(eps)
+def _on_one_segment(one: Found, other: Found, judge: Judge, eps: float) -> bool:
+    """Equilibria all along between two, as far as three points tell; the middle alone may be another isolated one."""
+    return all(
+        judge(tuple(share * a + (1 - share) * b for a, b in zip(one.profile, other.profile, strict=True))).holds(eps)
+        for share in _SHARES
+    )
 
 
 def _segments(found: Sequence[Found], judge: Judge, eps: float) -> tuple[int, ...]:
-    """Components of equilibria that are joined by certified midpoints. Where there are too many pairs, only those of
-    which a single player's policy differs are tried.
+    """Components of equilibria that are joined by segments of certified points. Where there are too many pairs, only
+    those of which a single player's policy differs are tried.
     """
     pairs = list(itertools.combinations(range(len(found)), 2))
     if len(pairs) > _MOST_PAIRS:
         pairs = [(i, j) for i, j in pairs if _players_apart(found[i], found[j]) == 1][:_MOST_PAIRS]
-    return _components(len(found), [(i, j) for i, j in pairs if _midpoint_holds(found[i], found[j], judge, eps)])
+    return _components(len(found), [(i, j) for i, j in pairs if _on_one_segment(found[i], found[j], judge, eps)])
 
 
 def _players_apart(one: Found, other: Found) -> int:

@@ -214,3 +214,25 @@ def test_nashpy_finds_the_same():
         payoffs = np.random.default_rng(seed).random((2, 5, 5))
         found = eq.solve_all(game_of(payoffs))
         assert rounded(one.profile for one in found) == rounded(nashpy.Game(*payoffs).vertex_enumeration())
+
+
+def test_isolated_equilibria_on_one_line_are_all_kept():
+    """Three symmetric mixed equilibria of four players, the second halfway between the others: playing 1 pays g(k)
+    against k others, and sum_k C(3,k) p^k (1-p)^(3-k) g(k) is proportional to (p - 1/4)(p - 1/2)(p - 3/4).
+    """
+    g = np.array([-3 / 32, 13 / 96, -13 / 96, 3 / 32])
+    payoffs = np.zeros((4, 2, 2, 2, 2))
+    for joint in np.ndindex(2, 2, 2, 2):
+        for i in range(4):
+            payoffs[(i, *joint)] = g[sum(joint) - 1] if joint[i] else 0.0
+    found = eq.solve_all(eq.TabularGame.from_payoffs(payoffs))
+    for p in (1 / 4, 1 / 2, 3 / 4):
+        apart = [max(abs(policy[0, 1] - p) for policy in one.profile) for one in found]
+        assert min(apart) < 1e-9
+
+
+def test_strict_equilibria_are_on_no_continuum():
+    coordination = eq.TabularGame(np.array([[np.eye(2)]] * 2), np.ones((1, 2, 2, 1)), discount=0.5)
+    found = eq.solve_all(coordination)
+    assert len(found) == 3
+    assert len(set(found.components)) == 3

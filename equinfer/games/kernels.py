@@ -12,6 +12,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 from scipy import sparse
@@ -235,7 +236,7 @@ def _rows(
 
 
 def _as_array(value: Any, what: str, kinds: str, dtype: type) -> AnyArray:
-    if isinstance(value, jax.Array):
+    if isinstance(value, Tracer):
         return value
     try:
         array = np.asarray(value)

@@ -225,3 +225,9 @@ def test_structure_is_seen_in_lists_as_in_tables(seed, num_actions):
 def test_a_matrix_is_a_chain():
     matrix = np.array([[0.0, 1.0], [0.0, 1.0]])
     np.testing.assert_allclose(DenseChain(matrix).values(np.array([[1.0, 2.0]]), np.array([0.9])), [[19.0, 20.0]])
+
+
+@pytest.mark.parametrize("successors", [0.7, np.nan])
+def test_successors_that_are_no_whole_numbers_are_refused_from_jax_too(successors):
+    with pytest.raises(eq.BadInput, match="whole numbers"):
+        SparseKernel(jnp.full((2, 2, 1), successors), jnp.ones((2, 2, 1)))

@@ -20,14 +20,14 @@ def sweep_supports(payoffs, sizes, tolerance, draws, masks, found, same):
 
     `masks` (N,) is the profile of supports to begin with, each a set of actions in binary, from 1 to 2^size - 1; it is
     advanced in place. Every profile of supports is tried from each of `draws` (D, N, A), positive numbers that are
-    normalised on it. Two equilibria on the same supports are one if no probability differs by `same`, or if their
-    midpoint is an equilibrium as well: a continuum is then represented by its first point.
+    normalised on it. Two equilibria on the same supports are one if no probability differs by `same`, or if points
+    between them are equilibria as well: a continuum is then represented by its first point.
 
     Returns how many were found, and whether there are more supports to come. The call ends early when `found` cannot
     hold what one more profile of supports may bring.
     """
     players, width = payoffs.shape[0], draws.shape[2]
-    policy, middle = np.zeros((players, width)), np.zeros((players, width))
+    policy, between = np.zeros((players, width)), np.zeros((players, width))
     items, counts = np.empty((players, width), np.int64), np.empty(players, np.int64)
     number = 0
     while number + len(draws) <= len(found):
@@ -50,8 +50,13 @@ def sweep_supports(payoffs, sizes, tolerance, draws, masks, found, same):
                     for i in range(players):
                         for a in range(width):
                             apart = max(apart, abs(policy[i, a] - found[k, i, a]))
-                            middle[i, a] = 0.5 * (policy[i, a] + found[k, i, a])
-                    known = known or apart <= same or is_equilibrium(payoffs, sizes, middle, tolerance)
+                    joined = True
+                    for share in (0.37, 0.21):  # isolated equilibria of symmetric games can lie halfway between others
+                        for i in range(players):
+                            for a in range(width):
+                                between[i, a] = share * policy[i, a] + (1 - share) * found[k, i, a]
+                        joined = joined and is_equilibrium(payoffs, sizes, between, tolerance)
+                    known = known or apart <= same or joined
                 if not known:
                     found[number] = policy
                     number += 1
