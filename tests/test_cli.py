@@ -414,7 +414,11 @@ def test_words_that_are_no_assignments(words):
 
 
 def spawn(*words: str, **streams) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-c", "import equinfer.cli; equinfer.cli.main()", *words], **streams)
+    def hear_interrupts():  # which a shell switches off for what it starts in the background
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    command = [sys.executable, "-c", "import equinfer.cli; equinfer.cli.main()", *words]
+    return subprocess.Popen(command, preexec_fn=hear_interrupts, **streams)
 
 
 def test_help_loads_nothing_heavy():
