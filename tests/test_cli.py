@@ -414,11 +414,11 @@ def test_words_that_are_no_assignments(words):
 
 
 def spawn(*words: str, **streams) -> subprocess.Popen:
-    def hear_interrupts():  # which a shell switches off for what it starts in the background
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-    command = [sys.executable, "-c", "import equinfer.cli; equinfer.cli.main()", *words]
-    return subprocess.Popen(command, preexec_fn=hear_interrupts, **streams)
+    # A shell switches interrupts off for what it starts in the background.
+    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{hear}; import equinfer.cli; equinfer.cli.main()", *words], **streams
+    )
 
 
 def test_help_loads_nothing_heavy():
