@@ -46,8 +46,26 @@ class Stability:
         return {True: "stable", False: "unstable", None: "undetermined"}[self.stable]
 
 
+class _Solutions(Sequence[Solution]):
+    """A sequence of `Solution`."""
+
+    solutions: tuple[Solution, ...]
+
+    def __len__(self) -> int:
+        return len(self.solutions)
+
+    @overload
+    def __getitem__(self, index: int) -> Solution: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Solution, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Solution | tuple[Solution, ...]:
+        return self.solutions[index]
+
+
 @dataclass(frozen=True, eq=False)
-class Equilibria(Sequence[Solution]):
+class Equilibria(_Solutions):
     """The equilibria of one game that were found, each certified: a sequence of `Solution`, best welfare first.
 
     Welfare is the sum of the players' values, averaged over the initial states.
@@ -70,18 +88,6 @@ class Equilibria(Sequence[Solution]):
     """One sentence: how many were found, and whether they are all."""
     seconds: Mapping[str, float]
     """`total` and `solve`."""
-
-    def __len__(self) -> int:
-        return len(self.solutions)
-
-    @overload
-    def __getitem__(self, index: int) -> Solution: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Solution, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Solution | tuple[Solution, ...]:
-        return self.solutions[index]
 
     @property
     def stable(self) -> tuple[bool | None, ...]:
@@ -165,7 +171,7 @@ class Waypoint(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Sweep(Sequence[Solution]):
+class Sweep(_Solutions):
     """One equilibrium for each value of a parameter, followed from one value to the next: a sequence of `Solution`."""
 
     parameter: str
@@ -182,18 +188,6 @@ class Sweep(Sequence[Solution]):
     status: Status
     message: str
     seconds: float
-
-    def __len__(self) -> int:
-        return len(self.solutions)
-
-    @overload
-    def __getitem__(self, index: int) -> Solution: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Solution, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Solution | tuple[Solution, ...]:
-        return self.solutions[index]
 
     @property
     def certified(self) -> bool:

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from equinfer.cli.usage import DONE, FAILED, INTERRUPTED, USAGE
 from equinfer.errors import EquinferError
 
 __all__ = ["main", "run"]
 
-DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DOUBLE_TAP = 2.0
 """Seconds after a Ctrl-C in which another is taken for the same one: the best so far is about to be printed."""
 RETRY = 0.02

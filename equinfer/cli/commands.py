@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter, Token
 
 import equinfer
-from equinfer.cli.usage import UsageError
+from equinfer.cli.usage import ABOVE_EPS, INTERRUPTED, UsageError
 from equinfer.cli.words import LOAD_ITSELF, assignments
 
 app = App(
@@ -38,7 +38,6 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 Seed = Annotated[int, Parameter(converter=_whole)]
 
-ABOVE_EPS, INTERRUPTED = 3, 130
 SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch")
 """What is no option of a solver, but an argument of `equinfer.solve`."""
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from equinfer.cli import output, progress
 from equinfer.cli.display import clean, hue, mixed, on_stdout, print_facts, print_json, sizes
-from equinfer.cli.usage import UsageError
+from equinfer.cli.usage import ABOVE_EPS, INTERRUPTED, UsageError
 from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
 from equinfer.families import Equilibria, Sweep, start_values
@@ -23,7 +23,6 @@ __all__ = ["solve_all", "split_settings", "sweep", "values_of_range"]
 
 ROWS = 40
 """Lines of a table; --json and the folder of --out have all of them."""
-ABOVE_EPS, INTERRUPTED = 3, 130
 
 
 def solve_all(

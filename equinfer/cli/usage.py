@@ -1,11 +1,14 @@
-"""The mistakes that only a command line can have."""
+"""How a command can end, and the mistakes that only a command line can have."""
 
 from equinfer.errors import EquinferError
 
-__all__ = ["UsageError"]
+__all__ = ["ABOVE_EPS", "DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError"]
+
+DONE, FAILED, USAGE, ABOVE_EPS, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes; those of bad input and missing extras are their errors' own."""
 
 
 class UsageError(EquinferError, ValueError):
     """Words on the command line that do not go together."""
 
-    exit_code = 2
+    exit_code = USAGE

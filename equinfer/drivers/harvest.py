@@ -1,13 +1,12 @@
 """Drives a solver that is asked for all the equilibria it can find, not for the first."""
 
 import time
-from collections.abc import Generator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from equinfer.drivers.protocol import AbstractHostSolver, Task
-from equinfer.games.units import in_comparable_units
+from equinfer.drivers.host import run_through
+from equinfer.drivers.protocol import AbstractHostSolver, Iterate, Task
 from equinfer.records import Certificate, Status
 from equinfer.types import Profile
 
@@ -47,27 +46,19 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
     began = time.perf_counter()
     found: list[Found] = []
     info: dict[str, float] = {}
-    ended = Status.above_eps
-    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=task.seed)
-    try:
-        for iterate in iterates:
-            info = iterate.info
-            if iterate.candidate:
-                profile = tuple(np.asarray(policy, np.float64) for policy in iterate.profile)
-                _take_in(found, profile, task, eps, began)
-            elapsed = time.perf_counter() - began
-            if task.watch is not None:
-                task.watch({**info, "found": float(len(found)), "seconds": elapsed})
-            if task.seconds is not None and elapsed >= task.seconds:
-                ended = Status.out_of_time
-                break
-    except KeyboardInterrupt:
-        ended = Status.interrupted
-    except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
-        ended = Status.stalled
-    finally:
-        if isinstance(iterates, Generator):
-            iterates.close()
+
+    def look(iterate: Iterate) -> Status | None:
+        nonlocal info
+        info = iterate.info
+        if iterate.candidate:
+            profile = tuple(np.asarray(policy, np.float64) for policy in iterate.profile)
+            _take_in(found, profile, task, eps, began)
+        elapsed = time.perf_counter() - began
+        if task.watch is not None:
+            task.watch({**iterate.info, "found": float(len(found)), "seconds": elapsed})
+        return Status.out_of_time if task.seconds is not None and elapsed >= task.seconds else None
+
+    ended = run_through(solver, game, task.seed, look)
     return Harvest(tuple(found), ended, info, time.perf_counter() - began)
 
 

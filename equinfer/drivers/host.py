@@ -3,7 +3,7 @@
 The clock, Ctrl-C and the judging of candidates live here, so that a solver is only its mathematics.
 """
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from equinfer.games.units import in_comparable_units
 from equinfer.records import Status
 from equinfer.types import Profile
 
-__all__ = ["drive"]
+__all__ = ["drive", "run_through"]
 
 DRAWN_ENTRIES = 500
 """Probabilities of a profile up to which every iterate is certified and remembered, so that the way can be drawn."""
@@ -31,25 +31,36 @@ def drive(solver: AbstractHostSolver, game: Any, task: Task) -> Outcome:
     of small games it also holds the profiles themselves: `profile_0` (iterates, [H,] S, A_0), ...
     """
     run = _Run(task)
-    ended = Status.above_eps
-    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=task.seed)
+
+    def look(iterate: Iterate) -> Status | None:
+        run.record(iterate)
+        if run.incumbent.solved:
+            return Status.above_eps
+        return Status.out_of_time if run.incumbent.seconds_left <= 0 else None
+
+    return run.outcome(run_through(solver, game, task.seed, look))
+
+
+def run_through(solver: AbstractHostSolver, game: Any, seed: int, look: Callable[[Iterate], Status | None]) -> Status:
+    """Hand each iterate to `look`, until that returns how the run ended, the solver has no more, or it breaks off.
+
+    **Returns:** `above_eps` for a run that came to its end: what its answers are worth is for the judge to say.
+    """
+    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed)
     try:
         with announced():
             for iterate in iterates:
-                run.record(iterate)
-                if run.incumbent.solved:
-                    break
-                if run.incumbent.seconds_left <= 0:
-                    ended = Status.out_of_time
-                    break
+                ended = look(iterate)
+                if ended is not None:
+                    return ended
     except KeyboardInterrupt:
-        ended = Status.interrupted
+        return Status.interrupted
     except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
-        ended = Status.stalled
+        return Status.stalled
     finally:
         if isinstance(iterates, Generator):
             iterates.close()
-    return run.outcome(ended)
+    return Status.above_eps
 
 
 class _Run:

@@ -18,6 +18,7 @@ from equinfer.solvers.tabular.polish import polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.solvers.tabular.stage_games import load
 from equinfer.solvers.tabular.stage_nash import StageNash
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.solvers.tabular.support_sweep import sweep_supports
 from equinfer.types import Profile
 
@@ -145,9 +146,9 @@ def _on_all_supports(game: Any, random: np.random.Generator) -> Iterator[Iterate
 def _backward(game: Any, random: np.random.Generator) -> Iterator[Iterate]:
     """Backward induction in which every stage game's equilibrium is drawn at random from all that are found."""
     profile = tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in game.uniform_profile())
-    value, discount = np.zeros((game.num_players, game.num_states)), np.asarray(game.discount)[:, None]
+    value = np.zeros((game.num_players, game.num_states))
     for epoch in reversed(range(game.horizon)):
-        stage = np.asarray(game.reward) + np.asarray(game.kernel.expect(discount * value))
+        stage = stage_payoffs(game, value)
         for state in range(game.num_states):
             found: list[Profile] = []
             for some in _StageGame(game, stage[:, state], state).equilibria(random):

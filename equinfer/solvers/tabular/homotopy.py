@@ -14,6 +14,7 @@ from equinfer.solvers.tabular.path import PathEnd, PathPoint, follow
 from equinfer.solvers.tabular.polish import Equilibrium, polish
 from equinfer.solvers.tabular.qre import QRESystem
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.types import Profile
 
 __all__ = ["Homotopy"]
@@ -90,10 +91,9 @@ class Homotopy(AbstractHostSolver):
         magnets = flat_magnet(game, self.magnet)
         value = np.zeros((game.num_players, game.num_states))
         profile = tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in game.uniform_profile())
-        discount = np.asarray(game.discount)[:, None]
         solved = True
         for epoch in reversed(range(game.horizon)):
-            stage = np.asarray(game.reward) + np.asarray(game.kernel.expect(discount * value))
+            stage = stage_payoffs(game, value)
             for state in range(game.num_states):
                 only = slice(state, state + 1)
                 legal = tuple(np.asarray(mask)[only] for mask in game.legal)

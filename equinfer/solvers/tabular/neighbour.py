@@ -7,6 +7,7 @@ import numpy as np
 from equinfer.contraction import expected
 from equinfer.solvers.tabular.polish import exact_values, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.types import Profile
 
 __all__ = ["beyond_switch", "neighbour"]
@@ -27,9 +28,9 @@ def neighbour(game: Any, profile: Profile) -> Profile | None:
     if game.horizon is None:
         return _solved(ScaledGame.of(game), profile)
     policies = tuple(np.zeros_like(policy) for policy in profile)
-    value, discount = np.zeros((game.num_players, game.num_states)), np.asarray(game.discount)[:, None]
+    value = np.zeros((game.num_players, game.num_states))
     for epoch in reversed(range(game.horizon)):
-        stage = np.asarray(game.reward) + np.asarray(game.kernel.expect(discount * value))
+        stage = stage_payoffs(game, value)
         scaled = ScaledGame.of_arrays(stage, game.kernel, np.zeros(game.num_players), game.legal)
         now = _solved(scaled, tuple(policy[epoch] for policy in profile))
         if now is None:

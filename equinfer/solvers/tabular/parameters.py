@@ -16,10 +16,10 @@ from equinfer.solvers.tabular.sensitivity import (
     RewardMap,
     Sensitivity,
     along,
-    backup,
     refuse_unless_alike,
     towards,
 )
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.tables import Origin
 from equinfer.types import Profile
 
@@ -156,7 +156,7 @@ def differenced(game: TabularGame, build: Build, at: float, name: str) -> tuple[
         refuse_unless_alike(game, other)
 
     def direction(value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
-        low, left, here, right, high = (backup(each, value) for each in (below, less, centre, more, above))
+        low, left, here, right, high = (stage_payoffs(each, value) for each in (below, less, centre, more, above))
         _refuse_kink(high - 2 * here + low, right - 2 * here + left, np.abs(here).max(), f"{name} = {at:g}")
         return (8 * (right - left) - (high - low)) / (6 * step)
 
@@ -172,5 +172,5 @@ def _refuse_kink(whole: np.ndarray, half: np.ndarray, size: float, where: str) -
 
 def _same_tables(one: TabularGame, other: TabularGame) -> bool:
     probe = np.random.default_rng(0).random((one.num_players, one.num_states))
-    tables, others = backup(one, probe), backup(other, probe)
+    tables, others = stage_payoffs(one, probe), stage_payoffs(other, probe)
     return bool(np.allclose(tables, others, rtol=1e-12, atol=1e-12 * float(np.abs(tables).max())))

@@ -15,6 +15,7 @@ from equinfer.equations.stability import stable_step_size
 from equinfer.families import Stability
 from equinfer.solvers.tabular.polish import Values, exact_values
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.types import Profile
 
 __all__ = ["TEMPERATURES", "stability"]
@@ -72,7 +73,7 @@ def _stationary(game: Any, profile: Profile) -> tuple[ScaledGame, Float[np.ndarr
         return ScaledGame.of(game), np.concatenate([np.asarray(policy) for policy in profile], axis=1)
     value, stages = np.zeros((game.num_players, game.num_states)), []
     for epoch in reversed(range(game.horizon)):
-        stage = np.asarray(game.reward) + np.asarray(game.kernel.expect(np.asarray(game.discount)[:, None] * value))
+        stage = stage_payoffs(game, value)
         now = tuple(np.asarray(policy)[epoch] for policy in profile)
         value = np.stack([expected(table, now) for table in stage])
         stages.append(stage)

@@ -20,6 +20,7 @@ from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.induced_game import exact_value
 from equinfer.solvers.tabular.regular import RegularEquilibrium
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.types import Profile
 
 __all__ = [
@@ -29,7 +30,6 @@ __all__ = [
     "RewardMap",
     "Sensitivity",
     "along",
-    "backup",
     "refuse_unless_alike",
     "towards",
 ]
@@ -77,7 +77,7 @@ class LinearisedEquilibrium:
             return cls(game, (whole,), (exact_value(game, whole.game.split(whole.policy)),))
         value, epochs, following = np.zeros((game.num_players, game.num_states)), [], []
         for t in reversed(range(game.horizon)):
-            tables = backup(game, value)
+            tables = stage_payoffs(game, value)
             stages = ScaledGame.of_arrays(tables, game.kernel, np.zeros(game.num_players), game.legal)
             epochs.append(RegularEquilibrium.of(stages, flat[t], _naming(game, t)))
             following.append(value)
@@ -175,11 +175,6 @@ class KernelMap:
         for tables, following in zip(self.equilibrium.vjp(profile, values), self.equilibrium.following, strict=True):
             gradient += np.tensordot(tables, discount * following, axes=(0, 0))
         return gradient
-
-
-def backup(game: TabularGame, value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
-    r"""$Q^i=r^i+\gamma_iE[V^i]$ (Def. 5.1 without the term that no response can see)."""
-    return np.asarray(game.reward) + np.asarray(game.kernel.expect(np.asarray(game.discount)[:, None] * value))
 
 
 def along(

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from equinfer.contraction import expected, expected_own
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.solvers.tabular.induced_game import exact_value, solve_induced, solve_on_supports
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
 from equinfer.solvers.tabular.stage_solver import StageSolver
 from equinfer.tables import discounted_length
 from equinfer.types import Profile
@@ -105,7 +106,7 @@ class StageNash(AbstractHostSolver):
                 yield Iterate(stages.policies(), info)
             profile = stages.policies()
             value = exact_value(game, profile)
-            table = _stage_payoffs(game, value)
+            table = stage_payoffs(game, value)
             bound = float((_stage_regrets(game, table, profile).max(axis=1) * length).max())
             info = _info(bound, sweep + 1, int(switched.sum()))
             yield Iterate(profile, info, candidate=progress.measure(bound))
@@ -113,7 +114,7 @@ class StageNash(AbstractHostSolver):
                 return
             if progress.circling(self.damped_after):
                 ahead = ahead + self.damping * (value - ahead)
-                table = _stage_payoffs(game, ahead)
+                table = stage_payoffs(game, ahead)
             else:
                 ahead = value
 
@@ -154,7 +155,7 @@ class StageNash(AbstractHostSolver):
         value, bound = np.zeros((game.num_players, game.num_states)), np.zeros(game.num_players)
         info = _info(np.inf, 0, game.num_states)
         for epoch in reversed(range(game.horizon)):
-            before, table = stages.supports(), _stage_payoffs(game, value)
+            before, table = stages.supports(), stage_payoffs(game, value)
             for _ in stages.solve(table):
                 yield Iterate(_copied(profile), info)
             now = stages.policies()
@@ -223,11 +224,6 @@ class _Progress:
         if self._best <= _ROUNDING * self._scale:
             return True
         return self._best <= _TINY * self._scale and self._stale >= _SETTLED
-
-
-def _stage_payoffs(game: Any, value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
-    r"""$Q^V_i(s,a)=r_i(s,a)+\gamma_iE[V_i(s')\mid s,a]$."""
-    return np.asarray(game.reward) + np.asarray(game.kernel.expect(np.asarray(game.discount)[:, None] * value))
 
 
 def _stage_regrets(game: Any, table: Float[np.ndarray, "N S *A"], profile: Profile) -> Float[np.ndarray, "N S"]:
