@@ -7,19 +7,33 @@ import numpy as np
 
 from equinfer.errors import BadInput
 
-__all__ = ["checked_seed", "nonnegative"]
+__all__ = ["checked_seed", "nonnegative", "shown"]
+
+_LONGEST = 80
+"""Characters of a value that a message repeats."""
+
+
+def shown(value: Any) -> str:
+    """What came instead, for a message: on one line, and no longer than a reader wants."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"an array of shape {value.shape}"
+    plain: Any = value.item() if isinstance(value, (np.ndarray, np.generic)) else value
+    text = " ".join(repr(plain).split())
+    if len(text) <= _LONGEST:
+        return text
+    return f"a {type(plain).__name__} of {len(plain)}" if hasattr(plain, "__len__") else f"{text[:_LONGEST]}…"
 
 
 def nonnegative(name: str, value: Any) -> float:
     """`value`, a finite number of at least 0. **Raises:** `BadInput` if it is something else, by `name`."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     if not number or not math.isfinite(value) or value < 0:
-        raise BadInput(f"{name} must be a finite number, at least 0; got {value!r}.")
+        raise BadInput(f"{name} must be a finite number, at least 0; got {shown(value)}.")
     return float(value)
 
 
 def checked_seed(seed: Any) -> int:
     """`seed`, a whole number that random keys can be made of. **Raises:** `BadInput` if it is something else."""
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
-        raise BadInput(f"seed must be a whole number, at least 0 and below 2**63; got {seed!r}.")
+        raise BadInput(f"seed must be a whole number, at least 0 and below 2**63; got {shown(seed)}.")
     return int(seed)

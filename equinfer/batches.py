@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer.api import ENOUGH, solve
-from equinfer.arguments import checked_seed
+from equinfer.arguments import checked_seed, shown
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
 from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
@@ -136,5 +136,5 @@ def _nonnegative(name: str, value: Any, shape: tuple[int, ...]) -> Float[np.ndar
         array = np.array(np.nan)
     if not (np.isfinite(array).all() and (array >= 0).all()):
         entries = "a number" if shape == () else f"a number, or one for each of {shape[0]} games,"
-        raise BadInput(f"{name} must be {entries} at least 0; got {value!r}.")
+        raise BadInput(f"{name} must be {entries} at least 0; got {shown(value)}.")
     return array

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BadInput", "EquinferError", "MissingExtra", "UnknownName"]
+__all__ = ["BadInput", "EquinferError", "MissingExtra", "UnknownName", "cause"]
 
 
 class EquinferError(Exception):
@@ -36,3 +36,11 @@ class MissingExtra(EquinferError, ImportError):
     """An optional package is not installed: the message holds the pip line."""
 
     exit_code = 5
+
+
+def cause(error: Exception) -> str:
+    """What an exception of another package says, to end a sentence of ours: its full stop left out, and lists that
+    are ragged called so.
+    """
+    says = str(error)
+    return "its lists differ in length" if "inhomogeneous shape" in says else says.rstrip(".")

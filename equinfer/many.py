@@ -12,7 +12,7 @@ import jax
 import numpy as np
 
 from equinfer.api import default_eps
-from equinfer.arguments import checked_seed, nonnegative
+from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.certificates.nash import certify_nash
 from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
 from equinfer.drivers.protocol import Judge, Task, Watch
@@ -72,7 +72,7 @@ def solve_all(
     if searches is None:
         searches = 12 if game.is_one_shot else 48
     if isinstance(searches, bool) or not isinstance(searches, int) or searches < 0:
-        raise BadInput(f"searches must be a whole number, not negative; got {searches!r}.")
+        raise BadInput(f"searches must be a whole number, not negative; got {shown(searches)}.")
     solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=searches)
     judge = partial(certify_nash, tables)
     task = Task(judge, game.uniform_profile(), checked_seed(seed), time, watch)

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.records import Solution
 from equinfer.tables import Tables
 
@@ -69,7 +69,7 @@ def _real(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
             raise TypeError(f"its entries are {given.dtype}")
         array = np.array(given, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise BadInput(f"{what} is not a rectangular array of real numbers: {error}.") from None
+        raise BadInput(f"{what} is not a rectangular array of real numbers: {cause(error)}.") from None
     coarse = given.dtype.kind == "f" and given.dtype.itemsize < 8
     return array, SINGLE_TOLERANCE if coarse else ROW_SUM_TOLERANCE
 

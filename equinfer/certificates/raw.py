@@ -10,7 +10,7 @@ from scipy import sparse
 from equinfer.certificates.lists import matrix_of
 from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import averaging_roundings, roundings_of
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.tables import SuccessorLists, Tables
 
 __all__ = ["RawGame", "raw_game"]
@@ -83,7 +83,7 @@ def _float64(value: Any, field: str) -> Float[np.ndarray, "..."]:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise BadInput(f"{field} of the tables is no array of numbers: {error}.") from None
+        raise BadInput(f"{field} of the tables is no array of numbers: {cause(error)}.") from None
 
 
 def _checked_sizes(tables: Tables, reward: Any, discount: Any) -> tuple[int, tuple[int, ...]]:

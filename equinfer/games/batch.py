@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.tables import MOST_PLAYERS
 
 __all__ = ["checked_games"]
@@ -42,7 +42,7 @@ def _rectangular(payoffs: Any) -> np.ndarray:
         return np.asarray(payoffs)
     except (TypeError, ValueError, OverflowError) as error:
         _refuse_ragged(payoffs)
-        raise BadInput(f"{_EXPECTED}; this is no rectangular array of numbers: {error}.") from None
+        raise BadInput(f"{_EXPECTED}; this is no rectangular array of numbers: {cause(error)}.") from None
 
 
 def _refuse_ragged(games: Iterable[Any]) -> None:

@@ -6,7 +6,7 @@ and joint action, the few states that can follow, and nothing of the size S x S 
 
 import abc
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -18,12 +18,12 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from equinfer.contraction import context_law, expected_own, product_law
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.games.chains import AbstractChain, DenseChain, SparseChain
 from equinfer.tables import SuccessorLists
 from equinfer.types import AnyArray, PRNGKey, Profile, namespace_of
 
-__all__ = ["AbstractKernel", "DenseKernel", "SparseKernel", "compact", "listed", "worth_listing"]
+__all__ = ["AbstractKernel", "DenseKernel", "KernelLike", "SparseKernel", "compact", "listed", "worth_listing"]
 
 _WORTH_LISTING = 500
 """States from which a dense table is looked at for a shorter form."""
@@ -194,6 +194,10 @@ class SparseKernel(AbstractKernel):
         return SuccessorLists(np.asarray(self.successors), np.asarray(self.probabilities))
 
 
+KernelLike: TypeAlias = ArrayLike | DenseKernel | SparseKernel | SuccessorLists
+"""What a game takes as its kernel: a table, or lists; `Tables.kernel` and a game's own `kernel` are among them."""
+
+
 def worth_listing(num_states: int, longest: int) -> bool:
     """Whether lists of up to `longest` successors are the better form of a kernel than a table."""
     return num_states >= _WORTH_LISTING and longest * _FEW <= num_states
@@ -241,7 +245,7 @@ def _as_array(value: Any, what: str, kinds: str, dtype: type) -> AnyArray:
     try:
         array = np.asarray(value)
     except ValueError as error:
-        raise BadInput(f"{what} of a sparse kernel is not a rectangular array: {error}.") from None
+        raise BadInput(f"{what} of a sparse kernel is not a rectangular array: {cause(error)}.") from None
     if array.dtype.kind not in kinds:
         wanted = "whole numbers" if dtype is np.int32 else "numbers"
         raise BadInput(f"{what} of a sparse kernel must be {wanted}; got {array.dtype}.")

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
+from equinfer.arguments import shown
 from equinfer.errors import BadInput
 from equinfer.games.extensive import ExtensiveGame
-from equinfer.games.kernels import AbstractKernel, SparseKernel
+from equinfer.games.kernels import AbstractKernel, KernelLike
 from equinfer.games.validation import (
     checked_discount,
     checked_horizon,
@@ -19,6 +20,7 @@ from equinfer.games.validation import (
     checked_kernel,
     checked_labels,
     checked_legal,
+    checked_payoffs,
     checked_reward,
 )
 from equinfer.tables import Origin, Sizes, SuccessorLists, Tables, one_shot, refuse_unless_epochs_fit
@@ -40,8 +42,9 @@ class Labels(NamedTuple):
 class TabularGame(Sizes, eqx.Module):
     r"""A finite general-sum stochastic game (paper, section 3.1), validated once, on construction.
 
-    **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), or a `SparseKernel`, rows sum to one
-    (to 1e-8; they are then renormalised; a table of 500 states or more with few successors is kept as lists);
+    **Arguments:** `reward` (N, S, A_1, ..., A_N); `kernel` (S, A_1, ..., A_N, S), or a `SparseKernel`, or the kernel of
+    another game or of its `tables()`, rows sum to one (to 1e-8; they are then renormalised; a table of 500 states or
+    more with few successors is kept as lists);
     `discount` in [0, 1), a scalar or one per player, or `horizon` >= 1, the number of decision epochs, or both
     (discounting within the horizon; then 1 is allowed); `initial` (S,), default uniform; `legal`, a tuple of N boolean
     arrays (S, A_i) with at least one legal action each (reward and kernel of illegal joint actions are ignored);
@@ -63,7 +66,7 @@ class TabularGame(Sizes, eqx.Module):
     def __init__(
         self,
         reward: ArrayLike,
-        kernel: ArrayLike | SparseKernel,
+        kernel: KernelLike,
         discount: float | int | ArrayLike | None = None,
         horizon: int | None = None,
         initial: ArrayLike | None = None,
@@ -82,6 +85,8 @@ class TabularGame(Sizes, eqx.Module):
         states = checked_labels(state_labels, num_states, "state_labels")
         actions = None
         if action_labels is not None:
+            if not hasattr(action_labels, "__len__"):
+                raise BadInput(f"action_labels must hold a list of labels per player; got {shown(action_labels)}.")
             if len(action_labels) != num_players:
                 raise BadInput(f"action_labels has {len(action_labels)} lists for {num_players} players.")
             actions = tuple(
@@ -108,7 +113,7 @@ class TabularGame(Sizes, eqx.Module):
         extensive: ExtensiveGame | None = None,
     ) -> "TabularGame":
         """The one-shot game of `payoffs` (N, A_1, ..., A_N): one state, discount 0, so that values are payoffs."""
-        array = checked_reward(np.asarray(payoffs)[:, None])
+        array = checked_payoffs(payoffs)[:, None]
         kernel = np.ones((*array.shape[1:], 1))
         return cls(
             array,

@@ -2,6 +2,7 @@
 clear sentence that names the player, the state and the joint action.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,9 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.typing import ArrayLike
 
-from equinfer.errors import BadInput
-from equinfer.games.kernels import AbstractKernel, SparseKernel, compact
-from equinfer.tables import joint_mask
+from equinfer.arguments import shown
+from equinfer.errors import BadInput, cause
+from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel, compact
+from equinfer.tables import SuccessorLists, joint_mask
 
 __all__ = [
     "ROW_SUM_TOLERANCE",
@@ -21,6 +23,7 @@ __all__ = [
     "checked_kernel",
     "checked_labels",
     "checked_legal",
+    "checked_payoffs",
     "checked_reward",
     "checked_rows",
 ]
@@ -28,13 +31,17 @@ __all__ = [
 ROW_SUM_TOLERANCE = 1e-8
 """Probabilities typed with eight or more decimals pass and are renormalised; anything further off is refused."""
 
+_NO_NUMBERS = {"U": "text", "S": "text", "c": "complex", "M": "dates", "m": "times"}
+
 
 def _array(value: float | int | ArrayLike, what: str) -> np.ndarray:
     try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{what} is not a rectangular array of numbers: {error}.") from None
-    return array
+        given = np.asarray(value)
+        if given.dtype.kind in _NO_NUMBERS:
+            raise TypeError(f"its entries are {_NO_NUMBERS[given.dtype.kind]}")
+        return np.array(given, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadInput(f"{what} is not a rectangular array of real numbers: {cause(error)}.") from None
 
 
 def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
@@ -52,11 +59,21 @@ def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
     return array
 
 
+def checked_payoffs(payoffs: ArrayLike) -> Float[np.ndarray, "N *A"]:
+    """A copy in float64, if its shape is (N, A_1, ..., A_N) with no empty axis."""
+    array = _array(payoffs, "payoffs")
+    if array.ndim < 2 or array.ndim - 1 != array.shape[0] or 0 in array.shape:
+        raise BadInput(
+            f"payoffs must have shape (N, A_1, ..., A_N), an axis of actions for each of N players; got {array.shape}."
+        )
+    return array
+
+
 def checked_horizon(horizon: Any) -> int | None:
     if horizon is None:
         return None
     if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon < 2**63:
-        raise BadInput(f"horizon must be a whole number of decision epochs, at least 1; got {horizon!r}.")
+        raise BadInput(f"horizon must be a whole number of decision epochs, at least 1; got {shown(horizon)}.")
     return int(horizon)
 
 
@@ -118,11 +135,16 @@ def checked_legal(
 ) -> tuple[Bool[np.ndarray, "S _"], ...]:
     if legal is None:
         return tuple(np.ones((num_states, size), bool) for size in num_actions)
+    if not hasattr(legal, "__len__"):
+        raise BadInput(f"legal must hold one boolean array per player; got {shown(legal)}.")
     if len(legal) != len(num_actions):
         raise BadInput(f"legal has {len(legal)} arrays for {len(num_actions)} players.")
     masks = []
     for player, (mask, size) in enumerate(zip(legal, num_actions, strict=True)):
-        array = np.array(mask)
+        try:
+            array = np.array(mask)
+        except ValueError as error:
+            raise BadInput(f"legal[{player}] is not a rectangular array: {cause(error)}.") from None
         if array.shape != (num_states, size) or array.dtype != bool:
             raise BadInput(
                 f"legal[{player}] must be boolean of shape ({num_states}, {size}); got {array.dtype} {array.shape}."
@@ -137,17 +159,23 @@ def checked_legal(
 def checked_labels(labels: Sequence[Any] | None, size: int, what: str) -> tuple[str, ...] | None:
     if labels is None:
         return None
-    names = tuple(map(str, labels))
+    if not hasattr(labels, "__iter__"):
+        raise BadInput(f"{what} must be a list of {size} labels; got {shown(labels)}.")
+    given = tuple(labels)
+    for label in given:
+        if hasattr(label, "__iter__") and not isinstance(label, str):
+            raise BadInput(f"a label of {what} must be a name or a number; got {shown(label)}.")
+    names = tuple(map(str, given))
     if len(names) != size:
         raise BadInput(f"{what} has {len(names)} labels; expected {size}.")
     if len(set(names)) != size:
-        twice = next(name for name in names if names.count(name) > 1)
+        twice, _ = Counter(names).most_common(1)[0]
         raise BadInput(f"{what} has the label {twice!r} twice.")
     return names
 
 
 def checked_kernel(
-    reward: Float[np.ndarray, "N S *A"], kernel: ArrayLike | SparseKernel, legal: tuple[np.ndarray, ...], game: Any
+    reward: Float[np.ndarray, "N S *A"], kernel: KernelLike, legal: tuple[np.ndarray, ...], game: Any
 ) -> tuple[Float[np.ndarray, "N S *A"], AbstractKernel]:
     """Reward and kernel, both checked on legal joint actions; illegal ones get reward 0 and stay where they are.
 
@@ -164,15 +192,20 @@ def checked_kernel(
     if not np.isfinite(reward).all():
         player, *index = np.argwhere(~np.isfinite(reward))[0]
         raise BadInput(f"reward of player {game.player_labels[player]} at {named(index)} is not a finite number.")
-    if isinstance(kernel, SparseKernel):
-        return reward, _checked_lists(kernel, joint, named)
+    match kernel:
+        case SparseKernel():
+            return reward, _checked_lists(kernel, joint, named)
+        case SuccessorLists():
+            return reward, _checked_lists(SparseKernel(*kernel), joint, named)
+        case DenseKernel():
+            return reward, compact(_checked_table(kernel.probabilities, joint, named))
     return reward, compact(_checked_table(kernel, joint, named))
 
 
 Named = Callable[[Any], str]
 
 
-def _checked_table(kernel: ArrayLike, joint: Bool[np.ndarray, "S *A"], named: Named) -> Float[np.ndarray, "S *A S"]:
+def _checked_table(kernel: Any, joint: Bool[np.ndarray, "S *A"], named: Named) -> Float[np.ndarray, "S *A S"]:
     array, num_states = _array(kernel, "kernel"), len(joint)
     if array.shape != (*joint.shape, num_states):
         raise BadInput(

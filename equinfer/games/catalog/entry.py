@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.arguments import shown
 from equinfer.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
@@ -103,14 +104,14 @@ def _read(what: str, value: Any, annotation: Any) -> Any:
         try:
             value = ast.literal_eval(value.strip().replace("true", "True").replace("false", "False"))
         except (ValueError, SyntaxError):
-            raise BadInput(f"{what} must be {_in_words(annotation)}; got {value!r}.") from None
+            raise BadInput(f"{what} must be {_in_words(annotation)}; got {shown(value)}.") from None
     many = isinstance(value, (tuple, list, np.ndarray))
     items = tuple(value) if many else (value,)
     allowed = str(annotation)
     element: Any = bool if annotation is bool else float if "float" in allowed else int
     fits = ("tuple" in allowed) if many else ("tuple" not in allowed or "|" in allowed)
     if not fits or not all(_is(item, element) for item in items):
-        raise BadInput(f"{what} must be {_in_words(annotation)}; got {value!r}.")
+        raise BadInput(f"{what} must be {_in_words(annotation)}; got {shown(value)}.")
     read = tuple(element(item) for item in items)
     return read if many else read[0]
 
