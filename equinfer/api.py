@@ -3,39 +3,30 @@
 import dataclasses
 import os
 import time as clock
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from equinfer import records
+from equinfer import saved
+from equinfer.answer import Answer, Joint, PublicPlay
 from equinfer.arguments import checked_seed, nonnegative
-from equinfer.concepts import CONCEPTS, Nash
+from equinfer.attempts import Solver, attempts_at, best_of, bound_on
+from equinfer.concepts import AbstractConcept, natural_concept
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Judge, Outcome, Task, Watch
-from equinfer.errors import BadInput, UnknownName
+from equinfer.drivers.protocol import AbstractSolver, Outcome, Task, Watch
+from equinfer.errors import BadInput
 from equinfer.games.extensive import behaviour
-from equinfer.games.kernels import SparseKernel
 from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
-from equinfer.solvers import solver_class
-from equinfer.tables import SuccessorLists, Tables
+from equinfer.tables import Tables
 from equinfer.targets import Target, game_of, load, save
 
-__all__ = ["certify", "load", "load_solution", "save", "solve"]
-
-Solver = AbstractSolver | AbstractHostSolver
-
-AUTO = ("stage-nash", "homotopy")
-"""What `solver="auto"` tries for a Nash equilibrium, in this order: the fast one, then the path that cannot cycle."""
-ENOUGH = 1e-10
-"""Of its payoff scale: if a player has a larger gap, `auto` goes on to its next solver, whatever eps is."""
+__all__ = ["certify", "load", "load_solution", "recorded", "save", "solve"]
 
 
 def solve(
@@ -66,10 +57,9 @@ def solve(
     **Raises:** `UnknownName` for a concept, solver or option that does not exist; `BadInput` for wrong values.
     """
     began = clock.perf_counter()
-    concept = _known_concept(concept)
+    row = concept_row(concept or natural_concept())
     game = game_of(game)
     tables = game.tables()
-    scale = tables.payoff_scale
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     if time is not None:
         time = nonnegative("time", time)
@@ -78,30 +68,65 @@ def solve(
         from equinfer.certificates import checked_profile
 
         options["magnet"] = checked_profile(tables, magnet)
-    attempts = _attempts(solver, concept, options)
+    judge = row.judge(tables)
+    attempts = attempts_at(row, row.solvers(tables), solver, options)
     with jax.enable_x64(True):
-        outcome, won, spent = _run(attempts, game, tables, time, seed, watch)
-    profile = tuple(np.asarray(policy, np.float64) for policy in outcome.profile)
+        outcome, won = best_of(attempts, game, Task(judge, row.start(tables), seed, time, watch))
+    seconds = {"total": clock.perf_counter() - began, "solve": outcome.seconds}
+    solution = recorded(row, game, tables, outcome, won.name, eps, seconds)
+    return dataclasses.replace(
+        solution,
+        bound=bound_on(won, outcome),
+        doubts=won.doubts(tables) if isinstance(won, AbstractSolver) else (),
+    )
+
+
+def recorded(
+    row: AbstractConcept,
+    game: TabularGame,
+    tables: Tables,
+    outcome: Outcome,
+    solver: str,
+    eps: float,
+    seconds: Mapping[str, float],
+) -> Solution:
+    """What a run came to, as the record that is handed out."""
+    fields = row.recorded(tables, outcome.answer)
+    choice = outcome.choice
     solution = Solution(
         game=GameLabels.of(tables),
-        concept=concept,
-        solver=won.name,
-        profile=profile,
+        concept=row.name,
+        solver=solver,
         values=outcome.certificate.values,
         certificate=outcome.certificate,
         eps=eps,
         status=outcome.ended,
-        payoff_scale=scale,
-        seconds={"total": clock.perf_counter() - began, "solve": spent},
+        payoff_scale=tables.payoff_scale,
+        seconds=seconds,
         trace=outcome.trace,
         tables=tables,
-        behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
-        bound=_bound(won, outcome),
-        doubts=won.doubts(tables) if isinstance(won, AbstractSolver) else (),
+        behaviour=_behaviour(game, outcome.answer),
+        **fields,
     )
+    if choice is not None:
+        certified = choice.bound is not None and choice.value >= choice.bound - eps
+        solution = dataclasses.replace(
+            solution,
+            objective=choice.objective,
+            objective_value=choice.value,
+            objective_certified=certified,
+            route=choice.route,
+        )
     if solution.certified and solution.status is not Status.interrupted:
         return dataclasses.replace(solution, status=Status.certified)
     return solution
+
+
+def _behaviour(game: TabularGame, answer: Answer) -> Any:
+    """Behaviour strategies, where the game came from a tree and the answer is a profile."""
+    if game.extensive is None or isinstance(answer, (Joint, PublicPlay)):
+        return None
+    return behaviour(game.extensive, answer)
 
 
 def default_eps(tables: Tables) -> float:
@@ -112,32 +137,56 @@ def default_eps(tables: Tables) -> float:
 def certify(game: TabularGame | Target, answer: Any, concept: str | None = None) -> Certificate:
     """Judge an answer that came from anywhere.
 
-    **Arguments:** `answer` is a `Solution`, one array ([H,] S, A_i) per player ((A_i,) will do when S = 1), or the
-    path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes
-    with labels, states and actions are matched by them.
+    **Arguments:** `answer` is a `Solution`; one array ([H,] S, A_i) per player ((A_i,) will do when S = 1); one array
+    ([H,] S, A_1, ..., A_N), a joint law; `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`;
+    or the path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV. Where
+    it comes with labels, states and actions are matched by them. `concept` is by default that of the solution, and
+    otherwise `nash` for profiles, `correlated` for joint laws, `public-correlated` for signals.
 
-    **Raises:** `BadInput` if it is no profile of this game, with the player and the state; or the first label that the
-    answer has and the game has not, or the other way round.
+    **Raises:** `BadInput` if it is no answer to this game, with the player and the state; or the first label that the
+    answer has and the game has not, or the other way round; or if the concept has no meaning for the game.
     """
-    _known_concept(concept)
+    if concept is not None:
+        concept_row(concept)
     game = game_of(game)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
-        return _certified_file(tables, Path(answer))
+        return _certified_file(tables, Path(answer), concept)
     if isinstance(answer, Solution):
-        answer = matched(answer.game, tables, "the solution").of(answer.profile)
-    return _judge(tables)(answer)
+        concept = concept or answer.concept
+        answer = matched(answer.game, tables, "the solution").of(answer.answer)
+    answer = _understood(tables, answer)
+    return concept_row(concept or natural_concept(answer)).judge(tables)(answer)
 
 
-def _certified_file(tables: Tables, path: Path) -> Certificate:
+def _certified_file(tables: Tables, path: Path, concept: str | None) -> Certificate:
     from equinfer.games.files.answers import read_answer
 
     path = path / "solution.npz" if path.is_dir() else path
-    profile = read_answer(path, tables)
+    answer = read_answer(path, tables)
+    judge = concept_row(concept or natural_concept(answer)).judge(tables)
     try:
-        return _judge(tables)(profile)
+        return judge(answer)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
+
+
+def _understood(tables: Tables, answer: Any) -> Any:
+    """An array of all players' actions is a joint law, a dict with a signal is public play; else as it is."""
+    if isinstance(answer, Mapping):
+        if set(answer) != {"signal", "profile"}:
+            raise BadInput(f"a public signal and what it calls for are {{'signal':, 'profile':}}; got {set(answer)}.")
+        return PublicPlay(np.asarray(answer["signal"]), tuple(np.asarray(policy) for policy in answer["profile"]))
+    axes = tables.num_players + (tables.horizon is not None)
+    is_joint = getattr(answer, "ndim", 0) in (axes, axes + 1) and not _is_stacked(tables, answer)
+    return Joint(np.asarray(answer)) if is_joint else answer
+
+
+def _is_stacked(tables: Tables, array: Any) -> bool:
+    """One array of all players' policies, which have as many actions each: shape (N, [H,] S, A)."""
+    lead = () if tables.horizon is None else (tables.horizon,)
+    policies = {(*lead, tables.num_states, size) for size in tables.num_actions}
+    return len(policies) == 1 and array.shape == (tables.num_players, *next(iter(policies)))
 
 
 def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> Solution:
@@ -146,161 +195,19 @@ def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> 
     **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game, in whose order it comes
     back. Without it the verdict is what the file says, and `recorded` is true.
 
-    **Raises:** `BadInput` if the file is missing, damaged, or something else; or its profile is none of `game`.
+    **Raises:** `BadInput` if the file is missing, damaged, or something else; or its answer is none of `game`.
     """
     from equinfer.games.files.archive import opened
 
     with opened(Path(path)):  # an archive at all?
-        solution = records.load_solution(path)
+        solution = saved.load_solution(path)
     if game is None:
         return solution
     tables = game_of(game).tables()
-    profile = matched(solution.game, tables, str(path)).of(solution.profile)
-    solution = dataclasses.replace(solution, game=GameLabels.of(tables), profile=profile)
-    return solution.rejudged(_judge(tables)(profile), tables)
-
-
-def _run(
-    attempts: Sequence[Solver],
-    game: TabularGame,
-    tables: Tables,
-    time: float | None,
-    seed: int,
-    watch: Watch | None,
-) -> tuple[Outcome, Solver, float]:
-    """The best outcome of the attempts, the solver that had it, and the seconds all of them took.
-
-    Each attempt but the last may use half of the time that is left.
-    """
-    judge = _judge(tables)
-    spent = 0.0
-    best, won = None, attempts[0]
-    for left, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
-        share = None if time is None else (time - spent) / (2 if left else 1)
-        outcome = _drive(solver, game, tables, judge, share, seed, watch)
-        spent += outcome.seconds
-        if best is None or _rank(outcome) < _rank(best):
-            best, won = outcome, solver
-        best = best._replace(ended=outcome.ended)
-        if (
-            best.certificate.settled(ENOUGH)
-            or outcome.ended is Status.interrupted
-            or (time is not None and spent >= time)
-        ):
-            break
-    assert best is not None
-    return best, won, spent
-
-
-def _rank(outcome: Outcome) -> tuple[bool, float]:
-    """Solved for every player comes before any gap of the others."""
-    return not outcome.certificate.settled(ENOUGH), outcome.certificate.gap
-
-
-def _drive(
-    solver: Solver,
-    game: TabularGame,
-    tables: Tables,
-    judge: Judge,
-    time: float | None,
-    seed: int,
-    watch: Watch | None,
-) -> Outcome:
-    from equinfer.drivers import host, scan
-
-    task = Task(judge, _uniform(game), seed, time, watch)
-    if isinstance(solver, AbstractHostSolver):
-        return host.drive(solver, game, task)
-    return scan.drive(solver, game, task)
-
-
-def _bound(solver: Solver, outcome: Outcome) -> float | None:
-    """What the theory promises of the profile that was best, if the solver watches that.
-
-    A host solver's bound is about the points of its path, its answer is what lies behind the end of the path.
-    """
-    gaps = outcome.trace.get("gap", np.array([]))
-    if isinstance(solver, AbstractHostSolver) or "bound" not in outcome.trace or np.isnan(gaps).all():
-        return None
-    return float(outcome.trace["bound"][np.nanargmin(gaps)])
-
-
-def _attempts(solver: str | Solver, concept: str, options: dict[str, Any]) -> list[Solver]:
-    """The solver objects to try, in order, each with the options that it knows.
-
-    Options are fields of the solver, or columns of the concept (`opponent`, `policy`) for solvers that have one.
-
-    **Raises:** `UnknownName` for an option that none of them has.
-    """
-    if not isinstance(solver, str):
-        if options:
-            raise UnknownName(f"options {', '.join(options)}: a solver object carries its own; set them there.")
-        return [solver]
-    classes = [solver_class(name) for name in (AUTO if solver == "auto" else (solver,))]
-    known = {kind: _options(kind, concept) for kind in classes}
-    for name in options:
-        if not any(name in names for names in known.values()):
-            raise UnknownName.among(f"option of solver {solver}", name, sorted(set().union(*known.values())))
-    if "magnet" in options:
-        classes = [kind for kind in classes if "magnet" in known[kind]]
-    return [
-        _built(kind, concept, {name: value for name, value in options.items() if name in known[kind]})
-        for kind in classes
-    ]
-
-
-def _options(kind: type[Solver], concept: str) -> set[str]:
-    names = _fields(kind)
-    if "concept" in names:
-        names |= _fields(CONCEPTS[concept])
-    return names - {"concept"}
-
-
-def _built(kind: type[Solver], concept: str, options: dict[str, Any]) -> Solver:
-    columns = {name: options.pop(name) for name in _fields(CONCEPTS[concept]) & options.keys()}
-    if "concept" in _fields(kind):
-        options["concept"] = concept_row(concept, **{**getattr(kind, "columns", {}), **columns})
-    for field in dataclasses.fields(kind):
-        if field.name in options:
-            options[field.name] = _typed(field, options[field.name])
-    return kind(**options)
-
-
-def _fields(kind: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(kind) if field.init}
-
-
-def _typed(field: dataclasses.Field, value: Any) -> Any:
-    """`value` as the plain type that the field is declared with. **Raises:** `BadInput` if it is something else."""
-    if field.type not in (bool, int, float, str):
-        return value
-    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, field.type) or (isinstance(value, bool) and field.type is not bool):
-        raise BadInput(f"option {field.name} must be of type {field.type.__name__}; got {value!r}.")
-    return value
-
-
-def _known_concept(concept: str | None) -> str:
-    if concept is None:
-        return Nash.name
-    if concept not in CONCEPTS:
-        raise UnknownName.among("concept", concept, CONCEPTS)
-    return concept
-
-
-def _judge(tables: Tables) -> Judge:
-    from equinfer.certificates import certify_nash
-
-    return partial(certify_nash, tables)
-
-
-def _uniform(game: TabularGame) -> tuple[Float[np.ndarray, "..."], ...]:
-    """Every legal action equally likely, in every epoch: what there is before a solver has found anything."""
-    profile = game.uniform_profile()
-    if game.horizon is None:
-        return profile
-    return tuple(np.repeat(policy[None], game.horizon, axis=0) for policy in profile)
+    row = concept_row(solution.concept)
+    answer = matched(solution.game, tables, str(path)).of(solution.answer)
+    solution = dataclasses.replace(solution, game=GameLabels.of(tables), **row.recorded(tables, answer))
+    return solution.rejudged(row.judge(tables)(answer), tables)
 
 
 def _report(solution: Solution, path: Target) -> None:
@@ -330,7 +237,7 @@ def _game_of(solution: Solution) -> TabularGame:
         raise BadInput("this solution was saved without its game, which is large; pass it as `game`.")
     return TabularGame(
         tables.reward,
-        SparseKernel(*tables.kernel) if isinstance(tables.kernel, SuccessorLists) else tables.kernel,
+        tables.kernel,
         discount=tables.discount,
         horizon=tables.horizon,
         initial=tables.initial,

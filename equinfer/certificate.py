@@ -85,9 +85,11 @@ class Certificate:
 
 
 def freeze(record: Any, *names: str) -> None:
-    """Make arrays of a record read-only: what was certified is what will be saved."""
+    """Make arrays of a record read-only, where there are some: what was certified is what will be saved."""
     for name in names:
         value = getattr(record, name)
+        if value is None:
+            continue
         frozen = tuple(map(_read_only, value)) if isinstance(value, tuple) else _read_only(value)
         object.__setattr__(record, name, frozen)
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, overload
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.records import SCHEMA_VERSION, GameLabels, Solution, Status, written_atomically
+from equinfer.records import SCHEMA_VERSION, GameLabels, Solution, Status
+from equinfer.writing import written_atomically
 
 __all__ = ["Equilibria", "Fold", "Stability", "Sweep", "register_page"]
 

@@ -1,42 +1,24 @@
 """What a solve hands back: plain data that saves and loads, and draws nothing."""
 
-import contextlib
-import json
-import math
 import os
-import tempfile
-import zipfile
-import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.answer import Answer, Joint, Profile, PublicPlay
 from equinfer.certificate import Certificate, Deviation, freeze
-from equinfer.errors import BadInput
-from equinfer.tables import Origin, SuccessorLists, Tables, kernel_arrays
+from equinfer.tables import Origin, Tables, kernel_arrays
+from equinfer.writing import json_text, plain, written_atomically
 
-__all__ = [
-    "Certificate",
-    "Deviation",
-    "GameLabels",
-    "Solution",
-    "Status",
-    "json_text",
-    "load_solution",
-    "register_view",
-    "written_atomically",
-]
+__all__ = ["SCHEMA_VERSION", "Certificate", "Deviation", "GameLabels", "Solution", "Status", "register_view"]
 
 SCHEMA_VERSION = 1
 TABLES_LIMIT = 64 * 2**20
 """Bytes of raw tables up to which a saved solution carries its game."""
-
-Profile = tuple[Float[np.ndarray, "..."], ...]
 
 
 class Status(Enum):
@@ -86,7 +68,8 @@ class Solution:
     concept: str
     solver: str
     profile: Profile
-    """One array ([H,] S, A_i) per player, zero on illegal actions."""
+    """One array per player, zero on illegal actions: ([H,] S, A_i). What the player does under each public signal,
+    (W, [H,] S, A_i), where there is a `signal`; the marginals of `joint` where there is one."""
     values: Float[np.ndarray, "N *HS"]
     """Values of the profile, as the certificate computed them."""
     certificate: Certificate
@@ -107,9 +90,34 @@ class Solution:
     """The certificate is what a file says, not what was computed here."""
     doubts: tuple[str, ...] = ()
     """What in the solver's settings does not fit the game, a sentence each."""
+    joint: Float[np.ndarray, "*HS_A"] | None = None
+    """The law over joint actions of a correlated equilibrium, ([H,] S, A_1, ..., A_N)."""
+    signal: Float[np.ndarray, "*HS W"] | None = None
+    """The law of the public signal, ([H,] S, W)."""
+    objective: str | None = None
+    """By what the answer was chosen among the equilibria of its concept: `welfare`, `entropy`, or weights."""
+    objective_value: float | None = None
+    objective_certified: bool | None = None
+    """The objective is proven to be the best of all answers of the concept, by a bound from its dual problem."""
+    route: str | None = None
+    """Which of several attempts the answer came from."""
 
     def __post_init__(self) -> None:
-        freeze(self, "profile", "values")
+        freeze(self, "profile", "values", "joint", "signal")
+
+    @property
+    def answer(self) -> Answer:
+        """What was certified: the joint law, the signal with its profiles, or the profile."""
+        if self.joint is not None:
+            return Joint(self.joint)
+        return self.profile if self.signal is None else PublicPlay(self.signal, self.profile)
+
+    @property
+    def value(self) -> Float[np.ndarray, "*HS"]:
+        """The value of a zero-sum game, to player 0: ([H,] S)."""
+        if self.concept != "zero-sum":
+            raise AttributeError("value: only a zero-sum equilibrium has one value; see `values`.")
+        return self.values[0]
 
     @property
     def gap(self) -> float:
@@ -182,18 +190,22 @@ class Solution:
             "profile": self.profile,
             "values": self.values,
         }
-        if self.behaviour is not None:
-            record["behaviour"] = self.behaviour
-        return _plain(record)
+        if self.concept == "zero-sum":
+            record["value"] = self.value
+        for name in ("behaviour", "joint", "signal", "objective", "objective_value", "objective_certified", "route"):
+            if getattr(self, name) is not None:
+                record[name] = getattr(self, name)
+        return plain(record)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """One `.npz` without pickle, written whole or not at all; `load_solution` reads it back.
 
-        It holds `profile_0`, ..., `values`, the certificate's arrays, the trace, the game's tables up to 64 MB, and
-        everything else as JSON text in `meta`.
+        It holds `profile_0`, ..., `values`, `joint` or `signal` where there is one, the certificate's arrays, the
+        trace, the game's tables up to 64 MB, and everything else as JSON text in `meta`.
         """
         arrays: dict[str, np.ndarray] = {f"profile_{i}": policy for i, policy in enumerate(self.profile)}
         arrays["values"] = self.values
+        arrays |= {name: array for name in ("joint", "signal") if (array := getattr(self, name)) is not None}
         arrays["per_player_gap"] = self.certificate.per_player
         arrays["per_player_error"] = self.certificate.per_player_error
         for i, deviation in enumerate(self.certificate.deviations):
@@ -201,8 +213,8 @@ class Solution:
             arrays[f"gain_{i}"] = deviation.gain
         arrays |= {f"trace_{name}": np.asarray(series) for name, series in self.trace.items()}
         meta = self.to_json()
-        for in_arrays in ("profile", "values", "per_player_gap", "per_player_error"):
-            del meta[in_arrays]
+        for in_arrays in ("profile", "values", "value", "joint", "signal", "per_player_gap", "per_player_error"):
+            meta.pop(in_arrays, None)
         if self.tables is not None and self.tables.reward.nbytes + self.tables.kernel.nbytes <= TABLES_LIMIT:
             meta["horizon"] = self.tables.horizon
             for name in ("reward", "discount", "initial"):
@@ -244,96 +256,6 @@ class Solution:
         return _view("sensitivity")(self, parameter, game)
 
 
-def load_solution(path: str | os.PathLike[str]) -> Solution:
-    """Read back what `Solution.save` wrote, the verdict included: nothing is judged again, `recorded` says so.
-
-    **Raises:** `BadInput` if the file is missing, damaged, or something else.
-    """
-    if not Path(path).is_file():
-        raise BadInput(f"{path}: no such file.")
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        return _assembled(arrays, json.loads(str(arrays["meta"])))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
-        raise BadInput(f"{path} is not a solution that equinfer saved: {error}.") from None
-    except (zipfile.BadZipFile, zlib.error, MemoryError) as error:
-        raise BadInput(f"{path} is damaged: {error}.") from None
-
-
-def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Solution:
-    if meta["schema_version"] != SCHEMA_VERSION:
-        raise ValueError(f"schema_version {meta['schema_version']}, this equinfer reads {SCHEMA_VERSION}")
-    names = meta["game"]
-    labels = GameLabels(
-        str(names["name"]),
-        tuple(names["players"]),
-        tuple(names["states"]),
-        tuple(map(tuple, names["actions"])),
-        _origin(names.get("origin")),
-    )
-    players = range(len(labels.players))
-    tables = None
-    if "game_reward" in arrays:
-        tables = Tables(
-            reward=arrays["game_reward"],
-            kernel=arrays["game_kernel"]
-            if "game_kernel" in arrays
-            else SuccessorLists(arrays["game_successors"], arrays["game_probabilities"]),
-            discount=arrays["game_discount"],
-            horizon=meta["horizon"],
-            initial=arrays["game_initial"],
-            legal=tuple(arrays[f"game_legal_{i}"] for i in players),
-            name=labels.name,
-            state_labels=labels.states,
-            action_labels=labels.actions,
-            player_labels=labels.players,
-            origin=labels.origin,
-        )
-    certificate = Certificate(
-        concept=meta["concept"],
-        kind=meta["gap_kind"],
-        gap=_number(meta["gap"]),
-        per_player=arrays["per_player_gap"],
-        numerical_error=_number(meta["numerical_error"]),
-        per_player_error=arrays["per_player_error"],
-        values=arrays["values"],
-        deviations=tuple(
-            Deviation(arrays[f"deviation_{i}"], arrays[f"gain_{i}"]) for i in players if f"gain_{i}" in arrays
-        ),
-        unit=meta["gap_unit"],
-        payoff_scales=None if meta["payoff_scales"] is None else np.array(meta["payoff_scales"], np.float64),
-    )
-    return Solution(
-        game=labels,
-        concept=meta["concept"],
-        solver=meta["solver"],
-        profile=tuple(arrays[f"profile_{i}"] for i in players),
-        values=arrays["values"],
-        certificate=certificate,
-        eps=_number(meta["eps"]),
-        status=Status(meta["status"]),
-        payoff_scale=_number(meta["payoff_scale"]),
-        seconds=meta["seconds"],
-        trace={name.removeprefix("trace_"): a for name, a in arrays.items() if name.startswith("trace_")},
-        tables=tables,
-        behaviour=meta.get("behaviour"),
-        bound=meta["bound"],
-        recorded=True,
-        doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
-    )
-
-
-def _origin(record: Mapping[str, Any] | None) -> Origin | None:
-    if record is None:
-        return None
-    parameters = record["parameters"].items()
-    return Origin(
-        str(record["target"]),
-        tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in parameters),
-    )
-
-
 _VIEWS: dict[str, Callable[..., Any]] = {}
 
 
@@ -348,47 +270,3 @@ def _view(name: str) -> Callable[..., Any]:
     if name not in _VIEWS:
         raise RuntimeError(f"nothing makes a {name} yet; import equinfer.api first.")
     return _VIEWS[name]
-
-
-@contextlib.contextmanager
-def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """A file that appears under its name whole, once the block has ended well, or not at all."""
-    path = Path(path)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
-        os.replace(partial, path)
-    except BaseException:
-        Path(partial).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def json_text(record: Any, indent: int | None = None) -> str:
-    """Strict JSON: arrays become lists, and what is no finite number becomes null."""
-    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False, indent=indent)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if isinstance(value, np.ndarray):
-        return _plain(value.tolist())
-    if isinstance(value, np.generic):
-        return _plain(value.item())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer import api
+from equinfer import attempts
 from equinfer.certificates import certify_nash
+from equinfer.concepts import Nash
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.errors import BadInput, UnknownName
-from equinfer.records import json_text
+from equinfer.writing import json_text
 
 
 class Pure(AbstractHostSolver):
@@ -102,7 +103,7 @@ def test_no_time_is_out_of_time(dilemma):
 
 def test_auto_goes_on_until_a_solver_succeeds_and_says_which(dilemma, monkeypatch):
     known = {"stage-nash": Hopeless, "homotopy": Pure}
-    monkeypatch.setattr(api, "solver_class", known.__getitem__)
+    monkeypatch.setattr(attempts, "solver_class", known.__getitem__)
     assert eq.solve(dilemma).solver == "pure"
     # Its own verdict would do for this eps, but eps never decides how hard a solver tries.
     assert eq.solve(dilemma, eps=10).solver == "pure"
@@ -111,12 +112,12 @@ def test_auto_goes_on_until_a_solver_succeeds_and_says_which(dilemma, monkeypatc
 
 
 def test_auto_does_not_go_on_after_an_interruption(dilemma, monkeypatch):
-    monkeypatch.setattr(api, "AUTO", ("first", "second"))
+    monkeypatch.setattr(Nash, "solvers", lambda self, tables: ("first", "second"))
 
     def fails(name):
         return {"first": Interrupted, "second": Pure}[name]
 
-    monkeypatch.setattr(api, "solver_class", fails)
+    monkeypatch.setattr(attempts, "solver_class", fails)
     solution = eq.solve(dilemma)
     assert solution.status is eq.Status.interrupted
     assert solution.solver == "interrupted"

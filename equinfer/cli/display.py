@@ -13,8 +13,9 @@ from rich.text import Text
 
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
-from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status, json_text
+from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Tables
+from equinfer.writing import json_text
 
 __all__ = [
     "announce_size",

@@ -17,7 +17,8 @@ from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
 from equinfer.families import Equilibria, Sweep, start_values
 from equinfer.games.tabular import TabularGame
-from equinfer.records import Solution, Status, json_text
+from equinfer.records import Solution, Status
+from equinfer.writing import json_text
 
 __all__ = ["solve_all", "split_settings", "sweep", "values_of_range"]
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from equinfer.cli.usage import UsageError
-from equinfer.records import Solution, json_text
+from equinfer.records import Solution
+from equinfer.writing import json_text
 
 __all__ = ["OutFolder", "prepared", "writers"]
 

@@ -1,18 +1,26 @@
 """Table 1, one row per file. A new concept is one file and one line here."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from equinfer.answer import Joint, PublicPlay
 from equinfer.concepts.nash import Nash
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.errors import BadInput, UnknownName
 from equinfer.opponents import OPPONENTS, AbstractOpponentModel
 from equinfer.policies import POLICIES, AbstractPolicyFamily
 
-__all__ = ["CONCEPTS", "AbstractConcept", "Concept", "Nash", "Row", "concept", "table_one"]
+__all__ = ["CONCEPTS", "AbstractConcept", "Concept", "Nash", "Row", "concept", "natural_concept", "table_one"]
 
 Concept = Nash
 """The union of the concepts that a solver for N players can be asked for."""
 CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in (Nash,)}
+
+
+def natural_concept(answer: Any = None) -> str:
+    """What is asked for, if nobody says: the concept whose answers are of this kind."""
+    if isinstance(answer, Joint):
+        return "correlated"
+    return "public-correlated" if isinstance(answer, PublicPlay) else Nash.name
 
 
 class Row(NamedTuple):

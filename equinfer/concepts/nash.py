@@ -1,12 +1,16 @@
 """Table 1, row 1: Nash equilibrium of a general-sum stochastic game."""
 
+from functools import partial
 from typing import Any, ClassVar
 
 import equinox as eqx
 
+from equinfer.certificates import certify_nash
 from equinfer.concepts.protocol import AbstractConcept
+from equinfer.drivers.protocol import Judge
 from equinfer.opponents import AbstractOpponentModel, Oracle
 from equinfer.policies import AbstractPolicyFamily, Marginal
+from equinfer.tables import Tables
 
 __all__ = ["Nash"]
 
@@ -24,3 +28,10 @@ class Nash(AbstractConcept):
 
     def lift(self, game: Any) -> Any:
         return game
+
+    def judge(self, tables: Tables) -> Judge:
+        return partial(certify_nash, tables)
+
+    def solvers(self, tables: Tables) -> tuple[str, ...]:
+        """The fast one, then the path that cannot cycle."""
+        return "stage-nash", "homotopy"

@@ -1,30 +1,57 @@
 """What a solution concept is: a row of Table 1."""
 
 import abc
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
+import numpy as np
 
+from equinfer.answer import Answer
+from equinfer.drivers.protocol import Judge
 from equinfer.opponents import AbstractOpponentModel
 from equinfer.policies import AbstractPolicyFamily
+from equinfer.tables import Tables
 
 __all__ = ["AbstractConcept"]
 
 
 class AbstractConcept(eqx.Module):
-    """A row of Table 1: an opponent model, a policy family, and the game on which the inference runs.
+    """A row of Table 1: an opponent model, a policy family, the game on which the inference runs, and who judges.
 
-    Nothing here belongs to a solver, and a solver never asks which concept it holds. How far a profile is from an
-    equilibrium of the concept is said by `certificates`.
+    Nothing here belongs to a solver, and a solver never asks which concept it holds.
     """
 
     name: ClassVar[str]
+    answers: ClassVar[str] = "profile"
+    """The kind of its answers: `profile`, `joint` or `signal`."""
     opponent: eqx.AbstractVar[AbstractOpponentModel]
     policy: eqx.AbstractVar[AbstractPolicyFamily]
 
     @abc.abstractmethod
     def lift(self, game: Any) -> Any:
         """The game that is solved in place of `game`: the same one, or one with more in its state."""
+
+    @abc.abstractmethod
+    def judge(self, tables: Tables) -> Judge:
+        """The certificate of an answer to this game.
+
+        **Raises:** `BadInput` with a witness, if the concept has no meaning for the game.
+        """
+
+    @abc.abstractmethod
+    def solvers(self, tables: Tables) -> tuple[str, ...]:
+        """What `solver="auto"` tries, in this order, until an answer is certified to rounding."""
+
+    def start(self, tables: Tables) -> Answer:
+        """Every legal action equally likely, in every epoch: what there is before a solver has found anything."""
+        lead = () if tables.horizon is None else (tables.horizon,)
+        uniform = (mask / mask.sum(axis=1, keepdims=True) for mask in tables.legal)
+        return tuple(np.broadcast_to(policy, (*lead, *policy.shape)) for policy in uniform)
+
+    def recorded(self, tables: Tables, answer: Answer) -> Mapping[str, Any]:
+        """The fields of a `Solution` that hold the answer: a profile, unless the concept says otherwise."""
+        return {"profile": answer}
 
     @property
     def plans_as_executed(self) -> bool:

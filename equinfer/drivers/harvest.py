@@ -51,7 +51,7 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
         nonlocal info
         info = iterate.info
         if iterate.candidate:
-            profile = tuple(np.asarray(policy, np.float64) for policy in iterate.profile)
+            profile = tuple(np.asarray(policy, np.float64) for policy in iterate.answer)
             _take_in(found, profile, task, eps, began)
         elapsed = time.perf_counter() - began
         if task.watch is not None:

@@ -6,11 +6,12 @@ The clock, Ctrl-C and the judging of candidates live here, so that a solver is o
 from collections.abc import Callable, Generator
 from typing import Any
 
+import jax
 import numpy as np
 
 from equinfer.drivers.compilation import announced
 from equinfer.drivers.incumbent import Incumbent
-from equinfer.drivers.protocol import AbstractHostSolver, Iterate, Outcome, Task
+from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate, Outcome, Task
 from equinfer.games.units import in_comparable_units
 from equinfer.records import Status
 from equinfer.types import Profile
@@ -69,36 +70,39 @@ class _Run:
     def __init__(self, task: Task):
         self.incumbent = Incumbent(task)
         self._judge = task.judge
-        self._unjudged: Profile | None = None
+        self._unjudged: tuple[Any, Choice | None] | None = None
         self._rows: list[dict[str, float]] = []
         self._drawn: list[Profile] = []
 
     def record(self, iterate: Iterate) -> None:
-        profile = tuple(np.asarray(policy, np.float64) for policy in iterate.profile)
-        if not all(np.isfinite(policy).all() for policy in profile):
+        answer = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), iterate.answer)
+        leaves = jax.tree.leaves(answer)
+        if not all(np.isfinite(leaf).all() for leaf in leaves):
             raise FloatingPointError("a policy is not finite")
-        self._unjudged = profile
-        drawn = sum(policy.size for policy in profile) <= DRAWN_ENTRIES and len(self._rows) < DRAWN_ITERATES
+        self._unjudged = answer, iterate.choice
+        drawn = sum(leaf.size for leaf in leaves) <= DRAWN_ENTRIES and len(self._rows) < DRAWN_ITERATES
         gap = np.nan
         if iterate.candidate:
-            gap = self._offer(profile)
+            gap = self._offer()
         elif drawn:  # only watched: a solver has its reasons (which equilibrium it is after) not to offer it
-            gap = self._judge(profile).gap
+            gap = self._judge(answer).gap
         row = {**iterate.info, "seconds": self.incumbent.elapsed, "gap": gap}
         self._rows.append(row)
-        if drawn:
-            self._drawn.append(profile)
+        if drawn and type(answer) is tuple:
+            self._drawn.append(answer)
         self.incumbent.tell(row)
 
     def outcome(self, ended: Status) -> Outcome:
-        """The best profile, the last iterate included."""
+        """The best answer, the last iterate included."""
         if self._unjudged is not None:
-            self._offer(self._unjudged)
+            self._offer()
         return self.incumbent.outcome(ended, self._trace())
 
-    def _offer(self, profile: Profile) -> float:
+    def _offer(self) -> float:
+        assert self._unjudged is not None
+        answer, choice = self._unjudged
         self._unjudged = None
-        return self.incumbent.offer(profile).gap
+        return self.incumbent.offer(answer, choice).gap
 
     def _trace(self) -> dict[str, np.ndarray]:
         names = self._rows[0] if self._rows else ()

@@ -1,18 +1,20 @@
-"""The best certified profile of a run so far, and its clock: what all drivers keep in the same way."""
+"""The best certified answer of a run so far, and its clock: what all drivers keep in the same way."""
 
 import time
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from equinfer.drivers.protocol import Outcome, Task
+from equinfer.drivers.protocol import Choice, Outcome, Task
 from equinfer.records import Certificate, Status
-from equinfer.types import Profile
 
 __all__ = ["ROUNDING_LEVEL", "Incumbent"]
 
 ROUNDING_LEVEL = 1e-13
 """A gap of this many payoff scales of the player is rounding: there is nothing left to polish."""
+CHOICE_LEVEL = 1e-9
+"""The same for answers that are chosen among many: up to here the objective counts, and no longer the gap."""
 
 
 class Incumbent:
@@ -20,14 +22,14 @@ class Incumbent:
 
     def __init__(self, task: Task):
         self._task = task
-        self._best: tuple[Profile, Certificate] | None = None
+        self._best: tuple[Any, Certificate, Choice | None] | None = None
         self._began = time.perf_counter()
 
-    def offer(self, profile: Profile) -> Certificate:
-        """Have `profile` certified, and keep it if it is the best: solved, or of the smallest gap."""
-        certificate = self._task.judge(profile)
-        if self._best is None or _rank(certificate) < _rank(self._best[1]):
-            self._best = profile, certificate
+    def offer(self, answer: Any, choice: Choice | None = None) -> Certificate:
+        """Have `answer` certified, and keep it if it is the best: solved, the best choice, or of the smallest gap."""
+        certificate = self._task.judge(answer)
+        if self._best is None or _rank(certificate, choice) < _rank(*self._best[1:]):
+            self._best = answer, certificate, choice
         return certificate
 
     @property
@@ -37,8 +39,8 @@ class Incumbent:
 
     @property
     def solved(self) -> bool:
-        """The gap of every player is at rounding level."""
-        return self._best is not None and self._best[1].settled(ROUNDING_LEVEL)
+        """The gap of every player is at rounding level, and there is no better one to look for."""
+        return self._best is not None and self._best[2] is None and self._best[1].settled(ROUNDING_LEVEL)
 
     @property
     def elapsed(self) -> float:
@@ -56,11 +58,12 @@ class Incumbent:
             self._task.watch(row if self._best is None else {**row, "best_gap": self.gap})
 
     def outcome(self, ended: Status, trace: Mapping[str, np.ndarray]) -> Outcome:
-        """What is handed back: the best, or the profile to fall back on."""
-        profile, certificate = self._best or (self._task.start, self._task.judge(self._task.start))
-        return Outcome(profile, certificate, ended, trace, self.elapsed)
+        """What is handed back: the best, or the answer to fall back on."""
+        answer, certificate, choice = self._best or (self._task.start, self._task.judge(self._task.start), None)
+        return Outcome(answer, certificate, ended, trace, self.elapsed, choice)
 
 
-def _rank(certificate: Certificate) -> tuple[bool, float]:
+def _rank(certificate: Certificate, choice: Choice | None) -> tuple[bool, float]:
     # A player with little at stake may lose all of it within the rounding of the others' gaps.
-    return not certificate.settled(ROUNDING_LEVEL), certificate.gap
+    settled = certificate.settled(ROUNDING_LEVEL if choice is None else CHOICE_LEVEL)
+    return not settled, certificate.gap if choice is None or not settled else -choice.value

@@ -17,8 +17,8 @@ from equinfer.types import PRNGKey, Profile
 
 __all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Task", "Watch"]
 
-Judge: TypeAlias = Callable[[Profile], Certificate]
-"""The certificate of a profile; drivers are handed it, solvers never see it."""
+Judge: TypeAlias = Callable[[Any], Certificate]
+"""The certificate of an answer, of the kind that the concept has; drivers are handed it, solvers never see it."""
 Watch: TypeAlias = Callable[[Mapping[str, float | int]], None]
 """Called each time the driver has control, with the trace's new row and the `best_gap` so far: a progress display."""
 
@@ -27,14 +27,14 @@ class Task(NamedTuple):
     """What a driver is asked to do with a solver and a game.
 
     It runs the solver until the certified gap of every player is rounding, the solver has nothing more to try, time
-    is up, or Ctrl-C comes; the answer is the best certified profile, or `start` if there was none. A solver that
+    is up, or Ctrl-C comes; the answer is the best certified one, or `start` if there was none. A solver that
     fails numerically (a singular system, a policy that is not finite) ends as `stalled`, with its best so far. No eps
     is known here.
     """
 
     judge: Judge
-    start: Profile
-    """A profile to fall back on."""
+    start: Any
+    """An answer to fall back on."""
     seed: int = 0
     seconds: float | None = None
     """Of wall clock, after which the run ends as `out_of_time`; read whenever the driver has control, which it has not
@@ -43,15 +43,29 @@ class Task(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a driver hands back to `api`: the best certified profile and how the run ended."""
+    """What a driver hands back to `api`: the best certified answer and how the run ended."""
 
-    profile: Profile
+    answer: Any
     certificate: Certificate
     ended: Status
     """`above_eps` stands for "finished"; `api` turns it into `certified` where the certificate says so."""
     trace: Mapping[str, np.ndarray]
     """A row each time the driver had control: `seconds`, `gap`, and what the solver watches."""
     seconds: float
+    choice: "Choice | None" = None
+    """Of the answer, where the solver chooses among equilibria."""
+
+
+class Choice(NamedTuple):
+    """How an answer stands among the equilibria of its concept, to a solver that chooses one by an objective."""
+
+    objective: str
+    value: float
+    """Of the objective; larger is better."""
+    bound: float | None = None
+    """No answer of the concept is worth more, as the dual problem shows; None if the solver has no such bound."""
+    route: str | None = None
+    """Which of several attempts this came from."""
 
 
 State = TypeVar("State")
@@ -67,6 +81,8 @@ class AbstractSolver(eqx.Module, Generic[State]):
     """
 
     name: ClassVar[str]
+    answers: ClassVar[str] = "profile"
+    """The kind of what it finds: `profile`, `joint` or `signal`."""
     columns: ClassVar[Mapping[str, str]] = {}
     """Columns of Table 1, by name, in which the solver's default is not the concept's."""
     steps: eqx.AbstractVar[int]
@@ -92,11 +108,14 @@ class AbstractSolver(eqx.Module, Generic[State]):
 class Iterate(NamedTuple):
     """One moment of a host solver, at which the driver looks at the clock and at Ctrl-C."""
 
-    profile: Profile
+    answer: Any
+    """Of the kind that the class says in `answers`: see `equinfer.answer`."""
     info: dict[str, float]
     """What is watched: the same keys throughout a solve."""
     candidate: bool = False
     """True when the solver believes this is an equilibrium, and asks for the certificate."""
+    choice: Choice | None = None
+    """Given by solvers that choose among equilibria: the run goes on to its end, and the best choice is kept."""
 
 
 class AbstractHostSolver(eqx.Module):
@@ -110,6 +129,8 @@ class AbstractHostSolver(eqx.Module):
     """
 
     name: ClassVar[str]
+    answers: ClassVar[str] = "profile"
+    """The kind of what it finds: `profile`, `joint` or `signal`."""
     unit_ratio: ClassVar[float] = math.inf
     """How far apart the players' payoff scales may be before they are brought to one; infinity: the game as it is."""
 

@@ -1,18 +1,16 @@
 """An answer's policies in the order of a game, where both carry names: states and actions are matched by label."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
 
+from equinfer.answer import Joint, PublicPlay
 from equinfer.errors import BadInput
 from equinfer.records import GameLabels
 from equinfer.tables import Tables
 
 __all__ = ["Order", "matched"]
-
-Profile = tuple[Float[np.ndarray, "..."], ...]
 
 
 class Order(NamedTuple):
@@ -21,9 +19,17 @@ class Order(NamedTuple):
     states: list[int]
     actions: tuple[list[int], ...]
 
-    def of(self, profile: Sequence[Float[np.ndarray, "..."]]) -> Profile:
-        """The answer's policies ([H,] S, A_i), in the order of the game."""
-        return tuple(policy[..., self.states, :][..., own] for policy, own in zip(profile, self.actions, strict=True))
+    def of(self, answer: Any) -> Any:
+        """The answer in the order of the game: a profile, a joint law, or a public signal with its profiles."""
+        if isinstance(answer, Joint):
+            players = len(self.actions)
+            joint = np.take(answer.joint, self.states, axis=-players - 1)
+            for player, own in enumerate(self.actions):
+                joint = np.take(joint, own, axis=player - players)
+            return Joint(joint)
+        if isinstance(answer, PublicPlay):
+            return PublicPlay(answer.signal[..., self.states, :], self.of(answer.profile))
+        return tuple(policy[..., self.states, :][..., own] for policy, own in zip(answer, self.actions, strict=True))
 
 
 def matched(labels: GameLabels, tables: Tables, what: str) -> Order:

@@ -9,13 +9,14 @@ import jinja2
 import plotly.graph_objects as go
 import plotly.offline
 
-from equinfer.records import Solution, written_atomically
+from equinfer.records import Solution
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
 from equinfer.report.payoff_table import payoff_tables
 from equinfer.report.policies import MOST_ROWS, policy_maps
 from equinfer.report.progress import gap_along_the_way
 from equinfer.report.theme import number, player_name
+from equinfer.writing import written_atomically
 
 __all__ = ["IndexEntry", "embedded", "plot", "write_index", "write_page", "write_report"]
 

@@ -50,7 +50,7 @@ def test_the_best_candidate_is_kept_and_a_solved_game_stops_the_solver():
     outcome = drive(script)
     assert outcome.certificate.gap == 0
     assert outcome.ended is Status.above_eps
-    np.testing.assert_array_equal(outcome.profile[0], [[1.0, 0.0]])
+    np.testing.assert_array_equal(outcome.answer[0], [[1.0, 0.0]])
     np.testing.assert_array_equal(outcome.trace["lambda"], [1, 2, 3])
     np.testing.assert_array_equal(outcome.trace["gap"], [0.25, 0.75, 0])
     assert (np.diff(outcome.trace["seconds"]) >= 0).all()
@@ -67,7 +67,7 @@ def test_the_last_iterate_is_certified_too(unjudged, expected):
         yield Iterate(policy(0.75), {}, candidate=True)
         yield Iterate(policy(unjudged), {})
 
-    assert drive(script).profile[0][0, 0] == expected
+    assert drive(script).answer[0][0, 0] == expected
 
 
 def test_without_any_iterate_the_start_is_certified():
@@ -146,7 +146,7 @@ def test_the_way_of_a_small_game_is_remembered_but_only_candidates_are_answers()
     outcome = drive(script)
     np.testing.assert_array_equal(outcome.trace["profile_0"][:, 0], [policy(0.5)[0][0], policy(0.75)[0][0]])
     assert np.isfinite(outcome.trace["gap"]).all()
-    np.testing.assert_array_equal(outcome.profile[0], policy(0.75)[0])
+    np.testing.assert_array_equal(outcome.answer[0], policy(0.75)[0])
 
 
 def test_nobody_is_solved_whose_own_stakes_are_lost_and_a_solved_profile_wins():
@@ -174,7 +174,7 @@ def test_nobody_is_solved_whose_own_stakes_are_lost_and_a_solved_profile_wins():
         pytest.fail("the driver asked for more after everybody was solved")
 
     outcome = host.drive(Scripted(script), None, Task(judge, policy(0.5)))
-    assert outcome.profile[0][0, 0] == 0.6
+    assert outcome.answer[0][0, 0] == 0.6
     gaps[0.6] = np.array([2e-12, 1e-12])  # nobody is solved: the smallest gap is the answer
 
     def unsolved():
@@ -182,4 +182,4 @@ def test_nobody_is_solved_whose_own_stakes_are_lost_and_a_solved_profile_wins():
             yield Iterate(policy(p), {}, candidate=True)
 
     outcome = host.drive(Scripted(unsolved), None, Task(judge, policy(0.4)))
-    assert outcome.profile[0][0, 0] == 0.4
+    assert outcome.answer[0][0, 0] == 0.4

@@ -51,7 +51,7 @@ def test_the_answer_does_not_depend_on_how_the_steps_are_cut():
     grown = run(Halving(steps=20))
     assert list(cut.trace["step"]) == [3, 6, 9, 12, 15, 18, 20]
     for other in (cut, grown):
-        assert all((a == b).all() for a, b in zip(whole.profile, other.profile, strict=True))
+        assert all((a == b).all() for a, b in zip(whole.answer, other.answer, strict=True))
     np.testing.assert_array_equal(grown.trace["distance"], 0.5 ** (grown.trace["step"] + 1.0))
     assert whole.ended is Status.above_eps
 
@@ -82,7 +82,7 @@ def test_many_seeds_side_by_side_and_the_best_is_kept():
     assert outcome.trace["gaps"].shape == (len(outcome.trace["step"]), 4)
     np.testing.assert_array_equal(outcome.trace["gaps"].min(axis=1), outcome.trace["gap"])
     assert len(np.unique(outcome.trace["gaps"][0])) == 4
-    assert outcome.profile[0].shape == (1, 2)
+    assert outcome.answer[0].shape == (1, 2)
 
 
 def test_an_interrupt_keeps_the_best_and_a_limit_of_time_ends():
@@ -93,17 +93,17 @@ def test_an_interrupt_keeps_the_best_and_a_limit_of_time_ends():
     outcome = run(Halving(steps=40), chunk=3, watch=interrupt)
     assert outcome.ended is Status.interrupted
     assert outcome.trace["step"][-1] == 6
-    np.testing.assert_allclose(outcome.profile[0][0], [0.5 + 0.5**7, 0.5 - 0.5**7])
+    np.testing.assert_allclose(outcome.answer[0][0], [0.5 + 0.5**7, 0.5 - 0.5**7])
 
     outcome = run(Halving(steps=40), seconds=0.0)
     assert outcome.ended is Status.out_of_time
-    assert (outcome.profile[0] == 0.5).all()
+    assert (outcome.answer[0] == 0.5).all()
 
 
 def test_a_profile_that_is_not_finite_stalls():
     outcome = run(Halving(factor=float("nan")))
     assert outcome.ended is Status.stalled
-    assert np.isfinite(outcome.profile[0]).all()
+    assert np.isfinite(outcome.answer[0]).all()
 
 
 @pytest.mark.parametrize("seed", [0, 1])

@@ -50,7 +50,7 @@ def test_dominance_by_a_constant_is_a_logistic_curve():
     for iterate in itertools.islice(Homotopy(tolerance=1e-10).iterates(game, seed=0), 1, 5):
         if not iterate.candidate:
             expected = 1 / (1 + np.exp(-1 / iterate.info["temperature"]))
-            for policy in iterate.profile:
+            for policy in iterate.answer:
                 np.testing.assert_allclose(policy[0, 1], expected, atol=1e-9)
 
 
@@ -60,7 +60,7 @@ def test_path_of_asymmetric_matching_pennies_solves_its_logit_equations():
     points = [it for it in itertools.islice(Homotopy(tolerance=1e-10).iterates(game, seed=0), 1, 6) if not it.candidate]
     assert len(points) >= 3
     for iterate in points:
-        tau, (p, q) = iterate.info["temperature"], (policy[0, 0] for policy in iterate.profile)
+        tau, (p, q) = iterate.info["temperature"], (policy[0, 0] for policy in iterate.answer)
         np.testing.assert_allclose(tau * np.log(p / (1 - p)), 10 * q - 1, atol=1e-8 * tau)
         np.testing.assert_allclose(tau * np.log(q / (1 - q)), 1 - 2 * p, atol=1e-8 * tau)
 
@@ -80,7 +80,7 @@ def test_gap_along_the_path_is_within_theorem_a():
         assert iterate.info["residual"] <= 1e-7
         if iterate.candidate:
             break
-        gap = certify_nash(game.tables(), iterate.profile).gap
+        gap = certify_nash(game.tables(), iterate.answer).gap
         assert gap <= iterate.info["bound"]
         if np.isfinite(iterate.info["bound"]):
             bounds = iterate.info["temperature"] * np.log([2, 3, 2]) / (1 - np.array([0.9, 0.5, 0.8]))
@@ -195,7 +195,7 @@ def test_random_magnets_find_the_other_equilibria():
     game, seen = bimatrix([[0, 7], [2, 6]]), set()
     for iterate in Homotopy(restarts=10).iterates(game, seed=0):
         if iterate.candidate:
-            seen.add(tuple(round(float(policy[0, 0]), 6) for policy in iterate.profile))
+            seen.add(tuple(round(float(policy[0, 0]), 6) for policy in iterate.answer))
     assert seen == {(0.0, 1.0), (1.0, 0.0), (0.333333, 0.333333)}
 
 

@@ -17,7 +17,7 @@ def solve(game, seed=0, **options):
     """The last candidate, or None."""
     found = None
     for iterate in StageNash(**options).iterates(game, seed=seed):
-        found = iterate.profile if iterate.candidate else found
+        found = iterate.answer if iterate.candidate else found
     return found
 
 

@@ -17,7 +17,7 @@ from equinfer.solvers.tabular.support import SupportEnumeration, undominated
 
 
 def equilibria(game):
-    return [iterate.profile for iterate in SupportEnumeration().iterates(game, seed=0) if iterate.candidate]
+    return [iterate.answer for iterate in SupportEnumeration().iterates(game, seed=0) if iterate.candidate]
 
 
 def rounded(profiles):

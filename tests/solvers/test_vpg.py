@@ -239,7 +239,7 @@ ZERO_SUM = TabularGame.from_payoffs([PENNIES, -PENNIES])
 def test_a_moving_magnet_leads_the_last_iterate_to_nash():
     outcome = solve(ZERO_SUM, VPG(temperature=1.0, step_size=0.2, magnet_every=50, steps=5000))
     assert outcome.trace["gap"][-1] < 1e-9
-    np.testing.assert_allclose(outcome.profile[0], [[1 / 3, 2 / 3]], atol=1e-9)
+    np.testing.assert_allclose(outcome.answer[0], [[1 / 3, 2 / 3]], atol=1e-9)
 
 
 def test_multiplicative_weights_cycle_and_their_average_converges():
@@ -260,9 +260,9 @@ def test_counted_opponents_lead_to_the_same_equilibrium():
     row = concept("nash", opponent="empirical")
     outcome = solve(copycat, VPG(concept=row, temperature=1.0, step_size=0.5, steps=5000), chunk=5000)
     expected = quantal_response(copycat, 1.0)
-    np.testing.assert_allclose(outcome.profile[1], expected[1], atol=1e-9)
-    np.testing.assert_allclose(outcome.profile[0], expected[0], atol=2 * 0.04 / 4 + 1e-3)
-    assert np.abs(outcome.profile[0] - expected[0]).max() > 1e-6
+    np.testing.assert_allclose(outcome.answer[1], expected[1], atol=1e-9)
+    np.testing.assert_allclose(outcome.answer[0], expected[0], atol=2 * 0.04 / 4 + 1e-3)
+    assert np.abs(outcome.answer[0] - expected[0]).max() > 1e-6
 
 
 @pytest.mark.parametrize(("unit", "schedule", "doubted"), [

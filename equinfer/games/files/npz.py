@@ -15,8 +15,8 @@ from equinfer.games.files import tree as tree_file
 from equinfer.games.files.archive import is_label, opened
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.tabular import TabularGame
-from equinfer.records import json_text, written_atomically
 from equinfer.tables import kernel_arrays, refuse_unless_it_fits
+from equinfer.writing import json_text, written_atomically
 
 __all__ = ["read", "write"]
 

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 
 from equinfer.errors import BadInput
-from equinfer.records import written_atomically
+from equinfer.writing import written_atomically
 
 __all__ = ["LARGEST_FILE", "checked_file", "clipped", "decimal", "number", "read_text", "write_text"]
 

@@ -68,9 +68,9 @@ class EquilibriumSearch(AbstractHostSolver):
         for number, search in enumerate(self._searches(game, random, known)):
             try:
                 for iterate in search:
-                    if iterate.candidate and all(distance(iterate.profile, other) > SAME for other in known):
-                        known.append(iterate.profile)
-                    yield Iterate(iterate.profile, {"search": float(number)}, iterate.candidate)
+                    if iterate.candidate and all(distance(iterate.answer, other) > SAME for other in known):
+                        known.append(iterate.answer)
+                    yield Iterate(iterate.answer, {"search": float(number)}, iterate.candidate)
             except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
                 continue  # one search that fails numerically is one search less
 

@@ -81,7 +81,7 @@ def solve_induced(game: Any, profile: Profile, states: Int[np.ndarray, " C"]) ->
     paths = Homotopy(magnet=magnet, restarts=0, max_steps=_LONGEST_PATH)
     for iterate in paths.iterates(small, seed=0):
         if iterate.candidate:
-            yield tuple(np.asarray(policy)[:-1] for policy in iterate.profile)
+            yield tuple(np.asarray(policy)[:-1] for policy in iterate.answer)
             return
         yield None
 

@@ -1,0 +1,135 @@
+"""Which solvers are tried on a game, with which options, and the best of what they bring."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from equinfer.concepts import AbstractConcept
+from equinfer.concepts import concept as concept_row
+from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Outcome, Task
+from equinfer.errors import BadInput, UnknownName
+from equinfer.games.tabular import TabularGame
+from equinfer.records import Status
+from equinfer.solvers import solver_class
+
+__all__ = ["Solver", "attempts_at", "best_of", "bound_on"]
+
+Solver = AbstractSolver | AbstractHostSolver
+
+ENOUGH = 1e-10
+"""Of its payoff scale: if a player has a larger gap, the next solver is tried, whatever eps is."""
+
+
+def attempts_at(
+    row: AbstractConcept, names: Sequence[str], solver: str | Solver, options: dict[str, Any]
+) -> list[Solver]:
+    """The solver objects to try, in order, each with the options that it knows.
+
+    **Arguments:** `names`, those that `"auto"` stands for. Options are fields of the solver, or columns of the concept
+    `row` (`opponent`, `policy`) for solvers that have one.
+
+    **Raises:** `UnknownName` for an option that none of them has, or a solver whose answers are of another kind.
+    """
+    if not isinstance(solver, str):
+        if options:
+            raise UnknownName(f"options {', '.join(options)}: a solver object carries its own; set them there.")
+        return [_of_this_kind(row, solver)]
+    classes = [_of_this_kind(row, solver_class(name)) for name in (names if solver == "auto" else (solver,))]
+    known = {kind: _options(kind, row) for kind in classes}
+    for name in options:
+        if not any(name in names for names in known.values()):
+            raise UnknownName.among(f"option of solver {solver}", name, sorted(set().union(*known.values())))
+    if "magnet" in options:
+        classes = [kind for kind in classes if "magnet" in known[kind]]
+    return [
+        _built(kind, row, {name: value for name, value in options.items() if name in known[kind]}) for kind in classes
+    ]
+
+
+def best_of(attempts: Sequence[Solver], game: TabularGame, task: Task) -> tuple[Outcome, Solver]:
+    """The best outcome of the attempts, with the seconds all of them took, and the solver that had it.
+
+    Each attempt but the last may use half of the time that is left.
+    """
+    spent = 0.0
+    best, won = None, attempts[0]
+    for left, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
+        share = None if task.seconds is None else (task.seconds - spent) / (2 if left else 1)
+        outcome = _drive(solver, game, task._replace(seconds=share))
+        spent += outcome.seconds
+        if best is None or _rank(outcome) < _rank(best):
+            best, won = outcome, solver
+        best = best._replace(ended=outcome.ended)
+        if (
+            best.certificate.settled(ENOUGH)
+            or outcome.ended is Status.interrupted
+            or (task.seconds is not None and spent >= task.seconds)
+        ):
+            break
+    assert best is not None
+    return best._replace(seconds=spent), won
+
+
+def bound_on(solver: Solver, outcome: Outcome) -> float | None:
+    """What the theory promises of the profile that was best, if the solver watches that.
+
+    A host solver's bound is about the points of its path, its answer is what lies behind the end of the path.
+    """
+    gaps = outcome.trace.get("gap", np.array([]))
+    if isinstance(solver, AbstractHostSolver) or "bound" not in outcome.trace or np.isnan(gaps).all():
+        return None
+    return float(outcome.trace["bound"][np.nanargmin(gaps)])
+
+
+def _rank(outcome: Outcome) -> tuple[bool, float]:
+    """Solved for every player comes before any gap of the others."""
+    return not outcome.certificate.settled(ENOUGH), outcome.certificate.gap
+
+
+def _drive(solver: Solver, game: TabularGame, task: Task) -> Outcome:
+    from equinfer.drivers import host, scan
+
+    if isinstance(solver, AbstractHostSolver):
+        return host.drive(solver, game, task)
+    return scan.drive(solver, game, task)
+
+
+def _of_this_kind(row: AbstractConcept, solver: Any) -> Any:
+    """**Raises:** `UnknownName` if the concept has another kind of answer than the solver; a profile is of any kind."""
+    if solver.answers not in ("profile", row.answers):
+        raise UnknownName(f"solver {solver.name} finds a {solver.answers}, and the answer of {row.name} is none.")
+    return solver
+
+
+def _options(kind: type[Solver], row: AbstractConcept) -> set[str]:
+    names = _fields(kind)
+    if "concept" in names:
+        names |= _fields(type(row))
+    return names - {"concept"}
+
+
+def _built(kind: type[Solver], row: AbstractConcept, options: dict[str, Any]) -> Solver:
+    columns = {name: options.pop(name) for name in _fields(type(row)) & options.keys()}
+    if "concept" in _fields(kind):
+        options["concept"] = concept_row(row.name, **{**getattr(kind, "columns", {}), **columns})
+    for field in dataclasses.fields(kind):
+        if field.name in options:
+            options[field.name] = _typed(field, options[field.name])
+    return kind(**options)
+
+
+def _fields(kind: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(kind) if field.init}
+
+
+def _typed(field: dataclasses.Field, value: Any) -> Any:
+    """`value` as the plain type that the field is declared with. **Raises:** `BadInput` if it is something else."""
+    if field.type not in (bool, int, float, str):
+        return value
+    if field.type is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, field.type) or (isinstance(value, bool) and field.type is not bool):
+        raise BadInput(f"option {field.name} must be of type {field.type.__name__}; got {value!r}.")
+    return value

@@ -1,0 +1,115 @@
+"""A saved solution, read back."""
+
+import json
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equinfer.errors import BadInput
+from equinfer.records import SCHEMA_VERSION, Certificate, Deviation, GameLabels, Solution, Status
+from equinfer.tables import Origin, SuccessorLists, Tables
+
+__all__ = ["load_solution"]
+
+
+def load_solution(path: str | os.PathLike[str]) -> Solution:
+    """Read back what `Solution.save` wrote, the verdict included: nothing is judged again, `recorded` says so.
+
+    **Raises:** `BadInput` if the file is missing, damaged, or something else.
+    """
+    if not Path(path).is_file():
+        raise BadInput(f"{path}: no such file.")
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        return _assembled(arrays, json.loads(str(arrays["meta"])))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, NotImplementedError) as error:
+        raise BadInput(f"{path} is not a solution that equinfer saved: {error}.") from None
+    except (zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise BadInput(f"{path} is damaged: {error}.") from None
+
+
+def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Solution:
+    if meta["schema_version"] != SCHEMA_VERSION:
+        raise ValueError(f"schema_version {meta['schema_version']}, this equinfer reads {SCHEMA_VERSION}")
+    names = meta["game"]
+    labels = GameLabels(
+        str(names["name"]),
+        tuple(names["players"]),
+        tuple(names["states"]),
+        tuple(map(tuple, names["actions"])),
+        _origin(names.get("origin")),
+    )
+    players = range(len(labels.players))
+    tables = None
+    if "game_reward" in arrays:
+        tables = Tables(
+            reward=arrays["game_reward"],
+            kernel=arrays["game_kernel"]
+            if "game_kernel" in arrays
+            else SuccessorLists(arrays["game_successors"], arrays["game_probabilities"]),
+            discount=arrays["game_discount"],
+            horizon=meta["horizon"],
+            initial=arrays["game_initial"],
+            legal=tuple(arrays[f"game_legal_{i}"] for i in players),
+            name=labels.name,
+            state_labels=labels.states,
+            action_labels=labels.actions,
+            player_labels=labels.players,
+            origin=labels.origin,
+        )
+    certificate = Certificate(
+        concept=meta["concept"],
+        kind=meta["gap_kind"],
+        gap=_number(meta["gap"]),
+        per_player=arrays["per_player_gap"],
+        numerical_error=_number(meta["numerical_error"]),
+        per_player_error=arrays["per_player_error"],
+        values=arrays["values"],
+        deviations=tuple(
+            Deviation(arrays[f"deviation_{i}"], arrays[f"gain_{i}"]) for i in players if f"gain_{i}" in arrays
+        ),
+        unit=meta["gap_unit"],
+        payoff_scales=None if meta["payoff_scales"] is None else np.array(meta["payoff_scales"], np.float64),
+    )
+    return Solution(
+        game=labels,
+        concept=meta["concept"],
+        solver=meta["solver"],
+        profile=tuple(arrays[f"profile_{i}"] for i in players),
+        values=arrays["values"],
+        certificate=certificate,
+        eps=_number(meta["eps"]),
+        status=Status(meta["status"]),
+        payoff_scale=_number(meta["payoff_scale"]),
+        seconds=meta["seconds"],
+        trace={name.removeprefix("trace_"): a for name, a in arrays.items() if name.startswith("trace_")},
+        tables=tables,
+        behaviour=meta.get("behaviour"),
+        bound=meta["bound"],
+        recorded=True,
+        doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
+        joint=arrays.get("joint"),
+        signal=arrays.get("signal"),
+        **{name: meta.get(name) for name in ("objective", "objective_value", "objective_certified", "route")},
+    )
+
+
+def _origin(record: Mapping[str, Any] | None) -> Origin | None:
+    if record is None:
+        return None
+    parameters = record["parameters"].items()
+    return Origin(
+        str(record["target"]),
+        tuple((name, tuple(value) if isinstance(value, list) else value) for name, value in parameters),
+    )
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)
