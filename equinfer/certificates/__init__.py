@@ -2,5 +2,6 @@
 
 from equinfer.certificates.nash import certify_nash
 from equinfer.certificates.profile import checked_profile
+from equinfer.certificates.zero_sum import certify_zero_sum, refuse_unless_zero_sum
 
-__all__ = ["certify_nash", "checked_profile"]
+__all__ = ["certify_nash", "certify_zero_sum", "checked_profile", "refuse_unless_zero_sum"]

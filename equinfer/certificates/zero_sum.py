@@ -1,0 +1,80 @@
+r"""The exploitability of a profile in a zero-sum game: what both players could gain, each alone, added up.
+
+With payoffs $r$ and $c-r$, $c$ the same number everywhere, the sum of both gains at a state is
+$\max_{\pi_1'}V(s;\pi_1',\pi_2)-\min_{\pi_2'}V(s;\pi_1,\pi_2')$, the distance between what each player is sure of. It is
+zero exactly at an equilibrium, and the value of the game lies between the two.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from equinfer.certificates.nash import certify_nash
+from equinfer.certificates.rounding import UNIT_ROUNDOFF, outward
+from equinfer.errors import BadInput
+from equinfer.records import Certificate
+from equinfer.tables import Tables
+
+__all__ = ["certify_zero_sum", "refuse_unless_zero_sum"]
+
+_ROUNDINGS = 32
+"""By which sums of payoffs may differ, in units of the largest payoff: expected rewards were averaged by somebody."""
+
+
+def certify_zero_sum(tables: Tables, profile: Any) -> Certificate:
+    """The exact certificate of `profile` in a zero- or constant-sum game.
+
+    **Arguments:** `profile` as in `checked_profile`.
+
+    **Returns:** `gap` is the largest sum of both players' gains over states (and epochs), `per_player` each one's
+    largest gain; the rest is as in `certify_nash`, by which the gains are computed.
+
+    **Raises:** `BadInput` if the game is not of this kind (`refuse_unless_zero_sum`), or `profile` none of its profiles.
+    """
+    refuse_unless_zero_sum(tables)
+    nash = certify_nash(tables, profile)
+    gap = float(sum(deviation.gain for deviation in nash.deviations).max())
+    error = float(nash.per_player_error.sum())
+    if error:  # the gains themselves are rounded when they are brought to units of reward, and added
+        error = outward(error + 4 * UNIT_ROUNDOFF * gap)
+    return dataclasses.replace(nash, concept="zero-sum", gap=gap, numerical_error=error)
+
+
+def refuse_unless_zero_sum(tables: Tables) -> None:
+    """Refuse a game that is not one of two players with opposite interests.
+
+    The payoffs of both must have one sum over all states and legal joint actions, up to rounding, and the discounts be
+    equal. A sum that differs from state to state is refused as well: where play decides which states are visited, both
+    players then have an interest in common.
+
+    **Raises:** `BadInput` with two states and joint actions whose sums differ.
+    """
+    if tables.num_players != 2:
+        raise BadInput(f"zero-sum: the game has {tables.num_players} player{'s' * (tables.num_players != 1)}, not two.")
+    one, other = tables.player_labels
+    if tables.discount[0] != tables.discount[1]:
+        raise BadInput(
+            f"zero-sum: player {one} discounts by {tables.discount[0]:g} and player {other} by {tables.discount[1]:g}; with unequal "
+            "discounts the interests are not opposite."
+        )
+    places = np.argwhere(tables.legal_joint)
+    first, second = (np.asarray(tables.reward[player], float)[tables.legal_joint] for player in range(2))
+    sums = first / 2 + second / 2  # halves, since the sum of large payoffs may overflow
+    if not np.isfinite(sums).all():
+        return  # `certify_nash` says which payoff it is
+    middle = int(np.argsort(sums, kind="stable")[len(sums) // 2])
+    off = np.abs(sums - sums[middle])
+    worst = int(off.argmax())
+    if off[worst] <= _ROUNDINGS * UNIT_ROUNDOFF * max(np.abs(first).max(), np.abs(second).max()):
+        return
+    raise BadInput(
+        f"zero-sum: the payoffs of players {one} and {other} must have one sum everywhere; they sum to "
+        f"{_said(tables, places[worst], 2 * sums[worst])}, and to {_said(tables, places[middle], 2 * sums[middle])}."
+    )
+
+
+def _said(tables: Tables, place: np.ndarray, total: float) -> str:
+    state, *actions = place.tolist()
+    chosen = ", ".join(tables.action_labels[player][action] for player, action in enumerate(actions))
+    return f"{total:.10g} at state {tables.state_labels[state]}, joint action ({chosen})"
