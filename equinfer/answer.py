@@ -5,7 +5,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["Answer", "Joint", "Profile", "PublicPlay", "average_play", "marginals"]
+__all__ = ["Answer", "Joint", "Profile", "PublicPlay", "average_play", "marginals", "product"]
 
 Profile: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """One policy per player, arrays ([H,] S, A_i): what each does alone."""
@@ -37,6 +37,14 @@ def marginals(joint: Float[np.ndarray, "*HS_A"], num_players: int) -> Profile:
         joint.sum(axis=tuple(lead + other for other in range(num_players) if other != player))
         for player in range(num_players)
     )
+
+
+def product(profile: Profile) -> Float[np.ndarray, "*HS_A"]:
+    """The joint law of players who choose independently, ([H,] S, A_1, ..., A_N)."""
+    joint = profile[0]
+    for more, policy in enumerate(profile[1:], start=1):
+        joint = joint[..., None] * policy.reshape(*policy.shape[:-1], *[1] * more, policy.shape[-1])
+    return joint
 
 
 def average_play(play: PublicPlay) -> Profile:

@@ -5,7 +5,7 @@ $\|V-V^*\|_\infty\le\|V-TV\|_\infty/(1-\gamma)$, and the rounding errors of that
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,7 +15,7 @@ from scipy.sparse import linalg as sparse_linalg
 
 from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
 
-__all__ = ["Backup", "DecisionProcess", "MarkovChain", "best_response", "greatest", "one_hot"]
+__all__ = ["Backup", "DecisionProcess", "MarkovChain", "Process", "best_response", "greatest", "one_hot"]
 
 _factor, _substitute = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
@@ -109,6 +109,16 @@ class DecisionProcess(NamedTuple):
     def action_values(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, "S A"]:
         return self.reward + self.backup.discount * (self.kernel @ values).reshape(self.reward.shape)
 
+    def greatest(
+        self, action_values: Float[np.ndarray, "S A"]
+    ) -> tuple[Int[np.ndarray, " S"], Float[np.ndarray, " S"]]:
+        return greatest(action_values, self.legal)
+
+    def chosen(
+        self, action_values: Float[np.ndarray, "S A"], actions: Int[np.ndarray, " S"]
+    ) -> Float[np.ndarray, " S"]:
+        return action_values[np.arange(len(actions)), actions]
+
     def values(self, actions: Int[np.ndarray, " S"]) -> Float[np.ndarray, " S"]:
         """Of a pure policy."""
         states, num_actions = np.arange(len(actions)), self.reward.shape[1]
@@ -117,9 +127,35 @@ class DecisionProcess(NamedTuple):
         return MarkovChain(chain, self.backup.discount).values(self.reward[states, actions])
 
 
+@runtime_checkable
+class Process(Protocol):
+    """What policy iteration asks of a decision process; a decision is whatever it chooses in a state."""
+
+    @property
+    def backup(self) -> Backup: ...
+
+    def action_values(self, values: Float[np.ndarray, " S"]) -> Float[np.ndarray, "S *choice"]: ...
+
+    def greatest(
+        self, action_values: Float[np.ndarray, "S *choice"]
+    ) -> tuple[Int[np.ndarray, "S *decision"], Float[np.ndarray, " S"]]:
+        """The best legal decision of each state, and what it is worth."""
+        ...
+
+    def chosen(
+        self, action_values: Float[np.ndarray, "S *choice"], actions: Int[np.ndarray, "S *decision"]
+    ) -> Float[np.ndarray, " S"]:
+        """What given decisions are worth."""
+        ...
+
+    def values(self, actions: Int[np.ndarray, "S *decision"]) -> Float[np.ndarray, " S"]:
+        """Of a pure policy."""
+        ...
+
+
 def best_response(
-    process: DecisionProcess, start: Float[np.ndarray, " S"]
-) -> tuple[Int[np.ndarray, " S"], Float[np.ndarray, " S"], float]:
+    process: Process, start: Float[np.ndarray, " S"]
+) -> tuple[Int[np.ndarray, "S *decision"], Float[np.ndarray, " S"], float]:
     """A best pure policy, its values, and a bound on their error, by policy iteration from the values `start`.
 
     `start` must be values of a policy. They are handed back when no action improves on them beyond rounding.
@@ -127,7 +163,7 @@ def best_response(
     do not cycle; should rounding make the values fall as much as they rise, the iteration ends. The bound rests on
     the residual that is measured at the end, not on the way there.
     """
-    best, image = greatest(process.action_values(start), process.legal)
+    best, image = process.greatest(process.action_values(start))
     tie = process.backup.rounding(start, start) / 8
     if (image - start).max() <= tie:
         return best, start, process.backup.error(start, image)
@@ -136,12 +172,12 @@ def best_response(
     for _ in range(_MOST_IMPROVEMENTS):
         before, values = values, process.values(actions)
         action_values = process.action_values(values)
-        best, image = greatest(action_values, process.legal)
+        best, image = process.greatest(action_values)
         answers.append((process.backup.error(values, image), actions, values))
-        better = image - action_values[np.arange(len(actions)), actions] > tie
+        better = image - process.chosen(action_values, actions) > tie
         if not better.any() or (values - before).max() <= (before - values).max():
             break
-        actions = np.where(better, best, actions)
+        actions = np.where(better.reshape(-1, *[1] * (actions.ndim - 1)), best, actions)
     error, actions, values = min(answers[-2:], key=lambda answer: answer[0])
     return actions, values, error
 

@@ -1,5 +1,6 @@
 """The checks that a profile passes before anything is said about it."""
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -9,7 +10,7 @@ from equinfer.errors import BadInput, cause
 from equinfer.records import Solution
 from equinfer.tables import Tables
 
-__all__ = ["ROW_SUM_TOLERANCE", "checked_profile"]
+__all__ = ["ROW_SUM_TOLERANCE", "checked_law", "checked_profile", "real_array"]
 
 ROW_SUM_TOLERANCE = 1e-8
 """Probabilities printed with eight or more decimals pass, and are renormalised."""
@@ -42,8 +43,32 @@ def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "...
     return tuple(_checked_policy(tables, player, policy) for player, policy in enumerate(policies))
 
 
+def checked_law(
+    law: Any, what: str, place: Callable[[tuple[int, ...]], str], outcome: str = "value"
+) -> Float[np.ndarray, "..."]:
+    """A float64 copy of `law`, whose last axis is renormalised, if it holds probabilities that sum to one there.
+
+    **Arguments:** `place` names a row by its index; `outcome` is what the last axis counts.
+
+    **Raises:** `BadInput` that names the row and the entry.
+    """
+    array, tolerance = real_array(law, what)
+    for bad, says in ((~np.isfinite(array), "which is not a finite number"), (array < 0, "which is negative")):
+        if bad.any():
+            index = tuple(np.argwhere(bad)[0].tolist())
+            raise BadInput(
+                f"{place(index[:-1])}: the probability of {outcome} {index[-1]} is {array[index]:g}, {says}."
+            )
+    sums = array.sum(axis=-1)
+    off = np.abs(sums - 1) > tolerance
+    if off.any():
+        row = tuple(np.argwhere(off)[0].tolist())
+        raise BadInput(f"{place(row)}: probabilities sum to {sums[row]:.10g}, not to one.")
+    return np.abs(array / sums[..., None])  # of -0.0 too
+
+
 def _checked_policy(tables: Tables, player: int, policy: Any) -> Float[np.ndarray, "..."]:
-    array, tolerance = _real(policy, f"the policy of player {tables.player_labels[player]}")
+    array, tolerance = real_array(policy, f"the policy of player {tables.player_labels[player]}")
     array = _shaped(tables, player, array)
     legal = np.broadcast_to(tables.legal[player], array.shape)
     for bad, says in (
@@ -61,8 +86,8 @@ def _checked_policy(tables: Tables, player: int, policy: Any) -> Float[np.ndarra
     return np.abs(array / sums[..., None])  # of -0.0 too
 
 
-def _real(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
-    """A float64 copy, and how far from one its rows may sum."""
+def real_array(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
+    """A float64 copy of probabilities, and how far from one their sums may be. **Raises:** `BadInput` about `what`."""
     try:
         given = np.asarray(policy)
         if given.dtype.kind in "USMmc":
