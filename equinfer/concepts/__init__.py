@@ -5,15 +5,26 @@ from typing import Any, NamedTuple
 from equinfer.answer import Joint, PublicPlay
 from equinfer.concepts.nash import Nash
 from equinfer.concepts.protocol import AbstractConcept
+from equinfer.concepts.zero_sum import ZeroSum
 from equinfer.errors import BadInput, UnknownName
 from equinfer.opponents import OPPONENTS, AbstractOpponentModel
 from equinfer.policies import POLICIES, AbstractPolicyFamily
 
-__all__ = ["CONCEPTS", "AbstractConcept", "Concept", "Nash", "Row", "concept", "natural_concept", "table_one"]
+__all__ = [
+    "CONCEPTS",
+    "AbstractConcept",
+    "Concept",
+    "Nash",
+    "Row",
+    "ZeroSum",
+    "concept",
+    "natural_concept",
+    "table_one",
+]
 
-Concept = Nash
+Concept = Nash | ZeroSum
 """The union of the concepts that a solver for N players can be asked for."""
-CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in (Nash,)}
+CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in (Nash, ZeroSum)}
 
 
 def natural_concept(answer: Any = None) -> str:

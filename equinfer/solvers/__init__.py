@@ -15,6 +15,7 @@ SOLVERS = {
     "homotopy": "equinfer.solvers.tabular.homotopy:Homotopy",
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
+    "matrix-game": "equinfer.solvers.zero_sum.matrix_game:MatrixGame",
 }
 GROUP = "equinfer.solvers"
 

@@ -1,0 +1,195 @@
+"""Zero-sum stochastic games to the end: all stage matrix games at once, and values that jump where they may."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from equinfer.certificates import refuse_unless_zero_sum
+from equinfer.contraction import expected
+from equinfer.drivers.protocol import AbstractHostSolver, Iterate
+from equinfer.solvers.zero_sum.matrix_games import solve_matrix_games
+from equinfer.tables import Tables
+from equinfer.types import Profile
+
+__all__ = ["MatrixGame"]
+
+_TINY = 1e-12
+"""Of the payoff scale: a profile whose bound on the exploitability is below is offered as an equilibrium."""
+_ROUNDING = 4e-16
+"""Of the largest stage payoff: a Bellman residual below is rounding."""
+_PATIENCE = 3
+"""Sweeps that do not bring the residual down, which only rounding can bring about."""
+_WORK_PER_CALL = 2e7
+"""Multiplications between two looks at the clock: some hundredths of a second."""
+
+
+class MatrixGame(AbstractHostSolver):
+    r"""Pollatschek and Avi-Itzhak's iteration, made safe by Shapley's.
+
+    With $Q^V(s,\cdot)=r(s,\cdot)+\gamma E[V(s')]$ the stage games at values V of player 0, and $(TV)(s)$ their values,
+    the value of the game is the fixed point of T, a contraction by $\gamma$ (Shapley 1953). A sweep solves all stage
+    games at V and tries the exact value of the policies that are optimal in them (Pollatschek and Avi-Itzhak 1969):
+    this is Newton's method for $TV=V$, and mostly ends after a few sweeps, but may cycle (van der Wal 1978). So the
+    new values are taken only if the residual $\max_s|TV-V|$ falls by $\gamma$ at least; otherwise TV is, whose
+    residual does. Every sweep therefore gains what one of Shapley's does: the iteration always converges.
+
+    One-shot games and discount 0 take one sweep; games with a finite horizon one batch of matrix games per epoch,
+    from the last one on.
+
+    Watched: `bound` on the exploitability, from what the policies of a sweep guarantee in the stage games, in units of
+    reward; `sweep` (in a finite-horizon game: epochs done); `jumped`, 1 if the policies' own value was taken.
+    """
+
+    name: ClassVar[str] = "matrix-game"
+
+    def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
+        tables = game.tables()
+        refuse_unless_zero_sum(tables)
+        batch, reward = _Batch(tables), _opposed(tables)
+        if game.horizon is not None:
+            yield from self._backward_induction(game, reward, batch)
+        elif tables.discount[0] == 0.0:
+            stage = yield from _solved(batch, reward, _info(np.inf, 0, False))
+            bound = float((stage.upper - stage.lower).max())
+            yield Iterate(stage.profile, _info(bound, 1, False), candidate=True)
+        else:
+            yield from self._policy_iteration(game, reward, batch)
+
+    def _policy_iteration(self, game: Any, reward: Float[np.ndarray, "S A B"], batch: "_Batch") -> Iterator[Iterate]:
+        discount, scale = float(np.asarray(game.discount)[0]), game.tables().payoff_scale
+        value, info = np.zeros(game.num_states), _info(np.inf, 0, False)
+        stage = yield from _solved(batch, reward, info)
+        least, stale = np.inf, 0
+        for sweep in itertools.count(1):
+            residual = stage.residual(value)
+            bound = stage.exploitability(value) / (1 - discount)
+            rounding = _ROUNDING * stage.largest
+            stale = 0 if residual < least else stale + 1
+            least = min(least, residual)
+            over = residual <= rounding or stale >= _PATIENCE
+            yield Iterate(stage.profile, info | {"bound": bound}, candidate=over or bound <= _TINY * scale)
+            if over:
+                return
+            own = game.kernel.induced(stage.profile).values(
+                expected(reward, stage.profile)[None], np.array([discount])
+            )[0]
+            trial = yield from _solved(batch, _stage_payoffs(game, reward, own), info)
+            jumped = trial.residual(own) <= max(discount * residual, rounding)
+            if jumped:
+                value, stage = own, trial
+            else:
+                value = stage.value
+                stage = yield from _solved(batch, _stage_payoffs(game, reward, value), info)
+            info = _info(np.inf, sweep, jumped)
+
+    def _backward_induction(self, game: Any, reward: Float[np.ndarray, "S A B"], batch: "_Batch") -> Iterator[Iterate]:
+        discount = float(np.asarray(game.discount)[0])
+        first, second = (np.zeros((game.horizon, *legal.shape)) for legal in game.legal)
+        for policy, legal in ((first, game.legal[0]), (second, game.legal[1])):
+            policy[:] = legal / legal.sum(axis=1, keepdims=True)
+        value, bound, table = np.zeros(game.num_states), 0.0, reward
+        info = _info(np.inf, 0, False)
+        for epoch in reversed(range(game.horizon)):
+            for _ in batch.solve(table):
+                yield Iterate((first.copy(), second.copy()), info)
+            stage = batch.stage()
+            first[epoch], second[epoch] = stage.profile
+            value = expected(table, stage.profile)
+            bound = stage.exploitability(value) + discount * bound
+            done = game.horizon - epoch
+            info = _info(bound if epoch == 0 else np.inf, done, False)
+            table = _stage_payoffs(game, reward, value) if epoch else table
+        yield Iterate((first, second), info, candidate=True)
+
+
+class _Stage(NamedTuple):
+    """What was found of the stage games: optimal policies and what they guarantee."""
+
+    profile: Profile
+    upper: Float[np.ndarray, " S"]
+    """Player 0 gets no more against the policy of player 1."""
+    lower: Float[np.ndarray, " S"]
+    """Player 0 gets no less with its own."""
+    largest: float
+    """Absolute value of a stage payoff."""
+
+    @property
+    def value(self) -> Float[np.ndarray, " S"]:
+        return self.lower + (self.upper - self.lower) / 2
+
+    def residual(self, value: Float[np.ndarray, " S"]) -> float:
+        """Of Shapley's equation, at the `value` that the stage games are made of."""
+        return float(np.abs(self.value - value).max())
+
+    def exploitability(self, value: Float[np.ndarray, " S"]) -> float:
+        r"""What both players could gain in one step, at most: with the best response to player 1's policy worth $W$,
+        $W\le V+\max_s(\mathrm{upper}-V)/(1-\gamma)$, and likewise for the other.
+        """
+        return float((self.upper - value).max() + (value - self.lower).max())
+
+
+class _Batch:
+    """Solves the matrix games of all states, a block at a time."""
+
+    def __init__(self, tables: Tables):
+        self._legal = tuple(_in_order(legal) for legal in tables.legal)
+        self._found = tuple(np.zeros(legal.shape) for legal in tables.legal)
+        self._guarantees = np.zeros((2, tables.num_states))
+        self._largest = 0.0
+        rows, columns = tables.num_actions
+        self._block = max(1, int(_WORK_PER_CALL / (2 * rows * columns * (rows + columns))))
+
+    def solve(self, table: Float[np.ndarray, "S A B"]) -> Iterator[None]:
+        """Solve the games of `table`; yields whenever the clock may be read, before the end."""
+        (rows, num_rows), (columns, num_columns) = self._legal
+        table, num_states = np.ascontiguousarray(table), len(table)
+        self._largest = float(np.abs(table).max())
+        for begin in range(0, num_states, self._block):
+            end = min(begin + self._block, num_states)
+            solve_matrix_games(table, rows, columns, num_rows, num_columns, begin, end, *self._found, *self._guarantees)
+            if end < num_states:
+                yield
+
+    def stage(self) -> _Stage:
+        """What the last `solve` found."""
+        first, second = self._found
+        upper, lower = self._guarantees
+        return _Stage((first.copy(), second.copy()), upper.copy(), lower.copy(), self._largest)
+
+
+def _solved(batch: _Batch, table: Float[np.ndarray, "S A B"], info: dict[str, float]) -> Any:
+    """The stage games of `table`, solved; a generator that returns them, and lets the clock be read on the way."""
+    for _ in batch.solve(table):
+        yield Iterate(batch.stage().profile, info)
+    return batch.stage()
+
+
+def _stage_payoffs(
+    game: Any, reward: Float[np.ndarray, "S A B"], value: Float[np.ndarray, " S"]
+) -> Float[np.ndarray, "S A B"]:
+    """$Q^V$, in the units of `reward`."""
+    return reward + np.asarray(game.kernel.expect(np.asarray(game.discount)[:1, None] * value))[0]
+
+
+def _opposed(tables: Tables) -> Float[np.ndarray, "S A B"]:
+    """What player 0 gets and player 1 pays, once the common constant is taken off: half the difference of rewards.
+
+    Legal payoffs lie around zero, so that a level, which no gain depends on, costs no digits.
+    """
+    joint = tables.legal_joint
+    reward = np.zeros(joint.shape)
+    opposed = tables.reward[0][joint] / 2 - tables.reward[1][joint] / 2
+    reward[joint] = opposed - (opposed.min() / 2 + opposed.max() / 2)
+    return reward
+
+
+def _in_order(legal: Bool[np.ndarray, "S A"]) -> tuple[Int[np.ndarray, "S A"], Int[np.ndarray, " S"]]:
+    """Actions of each state, the legal ones first, and how many those are."""
+    return np.argsort(~legal, axis=1, kind="stable"), legal.sum(axis=1)
+
+
+def _info(bound: float, sweep: int, jumped: bool) -> dict[str, float]:
+    return {"bound": float(bound), "sweep": float(sweep), "jumped": float(jumped)}
