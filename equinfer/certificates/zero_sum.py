@@ -30,11 +30,11 @@ def certify_zero_sum(tables: Tables, profile: Any) -> Certificate:
     **Returns:** `gap` is the largest sum of both players' gains over states (and epochs), `per_player` each one's
     largest gain; the rest is as in `certify_nash`, by which the gains are computed.
 
-    **Raises:** `BadInput` if the game is not of this kind (`refuse_unless_zero_sum`), or `profile` none of its profiles.
+    **Raises:** `BadInput` if the game is not of this kind (`refuse_unless_zero_sum`), or `profile` is none of it.
     """
     refuse_unless_zero_sum(tables)
     nash = certify_nash(tables, profile)
-    gap = float(sum(deviation.gain for deviation in nash.deviations).max())
+    gap = float((nash.deviations[0].gain + nash.deviations[1].gain).max())
     error = float(nash.per_player_error.sum())
     if error:  # the gains themselves are rounded when they are brought to units of reward, and added
         error = outward(error + 4 * UNIT_ROUNDOFF * gap)
@@ -53,9 +53,10 @@ def refuse_unless_zero_sum(tables: Tables) -> None:
     if tables.num_players != 2:
         raise BadInput(f"zero-sum: the game has {tables.num_players} player{'s' * (tables.num_players != 1)}, not two.")
     one, other = tables.player_labels
-    if tables.discount[0] != tables.discount[1]:
+    first_rate, second_rate = tables.discount.tolist()
+    if first_rate != second_rate:
         raise BadInput(
-            f"zero-sum: player {one} discounts by {tables.discount[0]:g} and player {other} by {tables.discount[1]:g}; with unequal "
+            f"zero-sum: player {one} discounts by {first_rate:g} and player {other} by {second_rate:g}; with unequal "
             "discounts the interests are not opposite."
         )
     places = np.argwhere(tables.legal_joint)

@@ -73,9 +73,7 @@ class MatrixGame(AbstractHostSolver):
             yield Iterate(stage.profile, info | {"bound": bound}, candidate=over or bound <= _TINY * scale)
             if over:
                 return
-            own = game.kernel.induced(stage.profile).values(
-                expected(reward, stage.profile)[None], np.array([discount])
-            )[0]
+            own = _value(game, reward, stage.profile)
             trial = yield from _solved(batch, _stage_payoffs(game, reward, own), info)
             jumped = trial.residual(own) <= max(discount * residual, rounding)
             if jumped:
@@ -97,7 +95,7 @@ class MatrixGame(AbstractHostSolver):
                 yield Iterate((first.copy(), second.copy()), info)
             stage = batch.stage()
             first[epoch], second[epoch] = stage.profile
-            value = expected(table, stage.profile)
+            value = np.asarray(expected(table, stage.profile))
             bound = stage.exploitability(value) + discount * bound
             done = game.horizon - epoch
             info = _info(bound if epoch == 0 else np.inf, done, False)
@@ -172,6 +170,12 @@ def _stage_payoffs(
 ) -> Float[np.ndarray, "S A B"]:
     """$Q^V$, in the units of `reward`."""
     return reward + np.asarray(game.kernel.expect(np.asarray(game.discount)[:1, None] * value))[0]
+
+
+def _value(game: Any, reward: Float[np.ndarray, "S A B"], profile: Profile) -> Float[np.ndarray, " S"]:
+    """What the profile is worth to player 0, in the units of `reward`."""
+    own = np.asarray(expected(reward, profile))
+    return np.asarray(game.kernel.induced(profile).values(own[None], np.asarray(game.discount)[:1]))[0]
 
 
 def _opposed(tables: Tables) -> Float[np.ndarray, "S A B"]:

@@ -62,7 +62,7 @@ def _entering(tableau, outside, bland):
 @kernel
 @no_type_check
 def _leaving(tableau, inside, column, bland):
-    """The row of the smallest ratio; of several such the first label, or else the largest pivot. -1 if there is none."""
+    """The row of the smallest ratio; of several such the first label, or else the largest pivot. -1: there is none."""
     rows, columns = tableau.shape[0] - 1, tableau.shape[1] - 1
     for least in (_PIVOT, _TOLERANCE):
         best, smallest = -1, 0.0
@@ -181,7 +181,7 @@ def _guarantees(game, first, second):
 @kernel
 @no_type_check
 def _vertex(game, bland, first, second):
-    """Both mixtures at an optimal vertex, written to `first` (m,) and `second` (n,); False if rounding broke the way."""
+    """Both mixtures at an optimal vertex, put in `first` (m,) and `second` (n,); False if rounding broke the way."""
     columns = game.shape[1]
     inside, outside, _ = _optimal_basis(game, bland)
     mixing = inside[inside < columns]
