@@ -5,8 +5,9 @@ from typing import Any
 
 import equinox as eqx
 import numpy as np
+from jaxtyping import Bool, Float
 
-__all__ = ["COMPARABLE", "in_comparable_units"]
+__all__ = ["COMPARABLE", "in_comparable_units", "in_own_units"]
 
 COMPARABLE = 2.0**10
 """Units within this factor need no care at tolerances near rounding, and matter where one temperature serves all."""
@@ -31,3 +32,17 @@ def in_comparable_units(game: Any, ratio: float) -> Any:
     room = _LARGEST_EXPONENT - np.frexp(np.abs(reward).reshape(len(reward), -1).max(axis=1))[1]
     shift = np.where(ranges > 0, np.minimum(exponents.max() - np.frexp(ranges)[1], room), 0)
     return eqx.tree_at(lambda g: g.reward, game, np.ldexp(reward, shift.reshape(-1, *[1] * (reward.ndim - 1))))
+
+
+def in_own_units(
+    reward: Float[np.ndarray, "N S *A"], joint: Bool[np.ndarray, "S *A"]
+) -> tuple[Float[np.ndarray, "N S *A"], Float[np.ndarray, " N"]]:
+    r"""Every player's rewards centred, in units of their range $\mathrm{osc}(r_i)$ over legal joint actions, and these
+    units: what is made of them is the same whatever the units and the zeros in which players count.
+
+    A player to whom nothing matters has the unit 1. Illegal joint actions earn nothing.
+    """
+    low, high = reward[:, joint].min(axis=1), reward[:, joint].max(axis=1)
+    units = np.where(high > low, high - low, 1.0)
+    each = (-1, *[1] * (reward.ndim - 1))
+    return np.where(joint, (reward - (low / 2 + high / 2).reshape(each)) / units.reshape(each), 0.0), units

@@ -1,12 +1,16 @@
 """Derivatives of regular equilibria: closed forms, differences of equilibria solved again, and what is refused."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import equinfer as eq
 from equinfer.games import catalog
+from equinfer.games.kernels import DenseKernel
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.parameters import sensitivity
 from equinfer.solvers.tabular.polish import polish
@@ -312,6 +316,106 @@ def test_units_and_shifts_of_payoffs_do_not_matter():
     np.testing.assert_allclose(1e6 * one.values, other.values, rtol=1e-6)
 
 
+def in_units(game, units, zeros=0.0):
+    """The game with the payoffs of every player multiplied, and then shifted."""
+    tables = game.tables()
+    shape = (-1, *[1] * (tables.reward.ndim - 1))
+    shifted = tables.reward * np.reshape(units, shape) + np.reshape(zeros, shape)
+    return TabularGame(shifted, tables.kernel, tables.discount, tables.horizon, legal=tables.legal)
+
+
+UNITS = st.lists(st.floats(-9, 9).map(lambda power: 10.0**power), min_size=3, max_size=3)
+ZEROS = st.lists(st.floats(-5, 5), min_size=3, max_size=3)
+
+
+def assert_equivariant(game, profile, units, zeros):
+    """Payoffs of player i times k_i: the same response of play, and k_i times that of i's values."""
+    units, zeros = np.array(units[: game.num_players]), np.array(zeros[: game.num_players])
+    scaled = in_units(game, units, units * zeros)
+    direction = np.random.default_rng(1).normal(size=game.reward.shape)
+    moved = direction * units.reshape(-1, *[1] * (direction.ndim - 1))
+    each = units.reshape(-1, *[1] * (1 if game.horizon is None else 2))
+    for parameter, same in (({"reward": direction}, {"reward": moved}), ("discount", "discount")):
+        one, other = sensitivity(game, profile, parameter), sensitivity(scaled, profile, same)
+        for mine, theirs in zip(one.profile, other.profile, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-7, atol=1e-9)
+        assert one.condition == pytest.approx(other.condition, rel=1e-6)
+        if parameter != "discount":  # the value of what is added to every reward moves with the discount
+            np.testing.assert_allclose(one.values, other.values / each, rtol=1e-7, atol=1e-9)
+    weights = [np.cos(np.arange(policy.size)).reshape(policy.shape) for policy in profile]
+    ours, theirs = (sensitivity(each, profile, "reward").vjp(weights) for each in (game, scaled))
+    np.testing.assert_allclose(ours, theirs * units.reshape(-1, *[1] * (direction.ndim - 1)), rtol=1e-7, atol=1e-9)
+
+
+@settings(derandomize=True, deadline=None, max_examples=8)
+@given(UNITS, ZEROS)
+@pytest.mark.parametrize("case", range(4))
+def test_units_of_players_do_not_matter(case, units, zeros):
+    assert_equivariant(*answer(case), units, zeros)
+
+
+@cache
+def answer(case):
+    seed, num_actions, options = [*CASES, (3, (3, 3), {"horizon": 3, "discount": [0.9, 0.7]})][case]
+    game, solution = solution_of(seed, num_actions, **options)
+    return game, solution.profile
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-7])
+def test_kinks_and_other_games_are_seen_in_any_unit(unit):
+    def build(x):
+        return bimatrix([[9e6, 0], [0, 1e6]], [[0, unit], [unit * (1 + abs(x)), 0]])
+
+    with pytest.raises(eq.BadInput, match="kink or a jump"):
+        eq.solve(build(0.0)).sensitivity((build, 0.0))
+    with pytest.raises(eq.BadInput, match="another game"):
+        eq.solve(build(0.0)).sensitivity((build, 1e-6))
+
+
+def test_lists_are_differentiated_as_tables_are():
+    game, solution = solution_of(7, (3, 3))
+    tables = game.tables()
+    successors = np.broadcast_to(np.arange(4), tables.kernel.shape)
+    listed = TabularGame(tables.reward, eq.SparseKernel(successors, tables.kernel), tables.discount)
+    sparse = replace(solution, tables=listed.tables())
+    gradient = solution.sensitivity("kernel").vjp(solution.profile, solution.values)
+    lists = sparse.sensitivity("kernel").vjp(solution.profile, solution.values)
+    np.testing.assert_array_equal(lists.successors, successors)
+    np.testing.assert_allclose(lists.probabilities, gradient, rtol=1e-9)
+    # A direction in lists that repeat a successor, pad, and lead where the kernel does not, is the table of its sums.
+    rng = np.random.default_rng(5)
+    places = rng.integers(4, size=(*tables.kernel.shape[:-1], 6))
+    changes = rng.normal(size=places.shape) * (rng.random(places.shape) < 0.7)
+    changes -= np.where(
+        changes == 0, 0, changes.sum(-1, keepdims=True) / np.maximum((changes != 0).sum(-1), 1)[..., None]
+    )
+    table = np.zeros(tables.kernel.shape)
+    for index in np.ndindex(places.shape):
+        table[(*index[:-1], places[index])] += changes[index]
+    padded = np.where(changes == 0, -1, places)
+    for each in (solution, sparse):
+        expected = each.sensitivity("kernel").jvp(table)
+        for direction in (eq.SparseKernel(padded, changes), eq.SparseKernel(padded, changes).raw(), DenseKernel(table)):
+            found = each.sensitivity("kernel").jvp(direction)
+            np.testing.assert_allclose(found.values, expected.values, rtol=1e-9)
+            np.testing.assert_array_equal(each.sensitivity({"kernel": direction}).values, found.values)
+
+
+def test_a_sparse_game_is_differentiated_without_a_table():
+    # 10,000 states: the table would take 29 GB.
+    game = eq.load("catalog:quality_ladder", levels=100)
+    solution = eq.solve(game)
+    map_ = sensitivity(game, solution.profile, "kernel")
+    weights = np.zeros_like(solution.values)
+    weights[0, 0] = 1.0
+    gradient = map_.vjp(values=weights)
+    kernel = game.tables().kernel
+    changes = kernel.probabilities * np.cos(np.arange(kernel.probabilities.size)).reshape(kernel.probabilities.shape)
+    changes -= kernel.probabilities * changes.sum(axis=-1, keepdims=True)
+    found = map_.jvp(eq.SparseKernel(kernel.successors, changes)).values[0, 0]
+    assert np.sum(gradient.probabilities * changes) == pytest.approx(found, rel=1e-9)
+
+
 def play(game, *policies):
     """A solution with this profile, as if somebody had solved for it."""
     profile = tuple(np.atleast_2d(np.asarray(policy, float)) for policy in policies)
@@ -367,13 +471,18 @@ def test_refuses_what_is_no_equilibrium():
         play(bimatrix([[9, 0], [0, 1]], [[0, 1], [1, 0]]), [0.5, 0.5], [0.2, 0.8]).sensitivity("discount")
 
 
+PENNIES = "catalog:asymmetric_matching_pennies"
+
+
 @pytest.mark.parametrize(
     ("parameter", "says"),
     [
         ("price", "unknown parameter 'price'.* known: reward, kernel, discount, prize"),
-        (("prize", 0), "prize of asymmetric_matching_pennies is one number"),
+        (("prize", 0), "prize of asymmetric_matching_pennies is one number, 9.0, and has no entry 0"),
         (("reward", (0, 0, 2, 0)), r"reward has no entry \(0, 0, 2, 0\)"),
         (("discount", 2), "discount has no entry"),
+        (("discount", True), "discount has no entry"),
+        (("reward", (False, 0, 0, 0)), "reward has no entry"),
         (("kernel", (0, 0, 0, 0)), "one probability cannot move alone"),
         ({"rewards": 0.0}, "unknown table 'rewards'; did you mean 'reward'"),
         ({}, "at least one of reward"),
@@ -383,13 +492,35 @@ def test_refuses_what_is_no_equilibrium():
         (bimatrix(np.eye(3), np.eye(3)), "the other game has reward of shape"),
         ((lambda x: bimatrix([[x, 0], [0, 1]], [[0, 1], [1, 0]]), 5.0), "another game than the one that was solved"),
         ((lambda x: bimatrix([[x, 0], [0, 1]], [[0, 1], [1, 0]]), "9"), "must be a finite number"),
+        ((lambda x: bimatrix([[x, 0], [0, 1]], [[0, 1], [1, 0]]), True), "must be a finite number; got True"),
+        ((lambda x: np.zeros(500), 9.0), "= 9 must make a TabularGame; what was made of it is an array of shape"),
+        ((lambda x: eq.load(PENNIES, prize=x) if x == 9.0 else None, 9.0), "what was made of it is None"),
+        ({"kernel": eq.SparseKernel(np.zeros((1, 2, 2, 1), int), np.ones((1, 2, 2, 1)))}, "sums to 1 in state 0"),
+        (
+            {"kernel": eq.SparseKernel(np.full((1, 2, 2, 2), 4), np.tile([1.0, -1], (1, 2, 2, 1)))},
+            "weight to 4; states",
+        ),
+        (
+            {"kernel": eq.SparseKernel(np.zeros((2, 2, 1), int), np.zeros((2, 2, 1)))},
+            r"must have shape \(1, 2, 2, 'M'\)",
+        ),
+        ({"kernel": eq.SparseKernel(np.zeros((1, 2, 2, 1), int), np.full((1, 2, 2, 1), np.nan))}, "not finite"),
         (7, "a parameter is a name"),
     ],
 )
 def test_refuses_parameters_that_mean_nothing(parameter, says):
-    solution = eq.solve("catalog:asymmetric_matching_pennies")
+    solution = eq.solve(PENNIES)
     with pytest.raises((eq.BadInput, eq.UnknownName), match=says):
         solution.sensitivity(parameter)
+
+
+@pytest.mark.parametrize("entry", [9, -1, 3, True, 0.0, "first", None])
+def test_refuses_entries_that_a_list_does_not_have(entry):
+    solution = eq.solve("catalog:congestion")
+    asked = "" if entry is None else f", and has no entry {entry!r}"
+    with pytest.raises(eq.BadInput) as caught:
+        solution.sensitivity("slopes" if entry is None else ("slopes", entry))
+    assert str(caught.value) == f"slopes of congestion is a list of 3{asked}; ask for ('slopes', k), k from 0 on."
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.arguments import shown
 from equinfer.errors import BadInput, UnknownName
 from equinfer.games import catalog
 from equinfer.games.tabular import TabularGame
@@ -85,9 +86,9 @@ def _direction(game: TabularGame, parameter: Any, origin: Origin | None) -> tupl
 
 def _unit(game: TabularGame, table: str, index: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
     """Zeros, and a one at `index`. **Raises:** `BadInput` if there is no such entry, or no such legal action."""
-    whole = isinstance(index, (tuple, list)) and all(isinstance(k, (int, np.integer)) for k in index)
-    if not whole or len(index) != len(shape) or not all(0 <= k < size for k, size in zip(index, shape, strict=True)):
-        raise BadInput(f"{table} has no entry {index!r}; its shape is {shape}.")
+    many = isinstance(index, (tuple, list)) and len(index) == len(shape)
+    if not many or not all(_is_index(k, size) for k, size in zip(index, shape, strict=True)):
+        raise BadInput(f"{table} has no entry {shown(index)}; its shape is {shape}.")
     for player, action in enumerate(index[2:]):
         if not game.legal[player][index[1], action]:
             raise BadInput(
@@ -108,9 +109,11 @@ def _of_catalogue(game: TabularGame, parameter: Any, origin: Origin | None) -> t
         raise UnknownName.among("parameter", name, (*TABLES, *smooth))
     assert origin is not None
     value = values[name]
-    if isinstance(value, tuple) != (entry is not None) or (entry is not None and entry not in range(len(value))):
-        many = f"a list of {len(value)}; ask for ({name!r}, k)" if isinstance(value, tuple) else "one number"
-        raise BadInput(f"{name} of {game.name} is {many}.")
+    if not isinstance(value, tuple) and entry is not None:
+        raise BadInput(f"{name} of {game.name} is one number, {value!r}, and has no entry {shown(entry)}.")
+    if isinstance(value, tuple) and not _is_index(entry, len(value)):
+        asked = "" if entry is None else f", and has no entry {shown(entry)}"
+        raise BadInput(f"{name} of {game.name} is a list of {len(value)}{asked}; ask for ({name!r}, k), k from 0 on.")
     at = value if entry is None else value[entry]
     if _discrete(at):
         raise BadInput(f"{name} of {game.name} is discrete ({at!r}): the equilibrium has no derivative in it.")
@@ -122,14 +125,20 @@ def _of_catalogue(game: TabularGame, parameter: Any, origin: Origin | None) -> t
     return _of_builder(game, build, at, name if entry is None else f"{name}[{entry}]")
 
 
+def _is_index(value: Any, size: int) -> bool:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    return bool(whole and 0 <= value < size)
+
+
 def _discrete(value: Any) -> bool:
     """A whole number or a flag, or a list of them; the catalogue reads numbers that can vary smoothly as floats."""
     return not all(isinstance(each, float) for each in (value if isinstance(value, tuple) else (value,)))
 
 
 def _of_builder(game: TabularGame, build: Build, at: Any, name: str) -> tuple[Direction, str, float]:
-    if not isinstance(at, (int, float, np.number)) or not np.isfinite(at):
-        raise BadInput(f"{name}: the value at which to differentiate must be a finite number; got {at!r}.")
+    real = isinstance(at, (int, float, np.integer, np.floating)) and not isinstance(at, bool)
+    if not real or not np.isfinite(at):
+        raise BadInput(f"{name}: the value at which to differentiate must be a finite number; got {shown(at)}.")
     direction, step = differenced(game, build, float(at), name)
     return direction, name, step
 
@@ -145,7 +154,7 @@ def differenced(game: TabularGame, build: Build, at: float, name: str) -> tuple[
     """
     step = (at + STEP * (abs(at) or 1.0)) - at
     centre = build(at)
-    refuse_unless_alike(game, centre)
+    _refuse_unless_like(game, centre, name, at)
     if not _same_tables(game, centre):
         raise BadInput(f"{name} = {at:g} makes another game than the one that was solved.")
     try:
@@ -153,18 +162,27 @@ def differenced(game: TabularGame, build: Build, at: float, name: str) -> tuple[
     except BadInput as error:
         raise BadInput(f"{name} = {at:g} is at an end of its range, where it has no derivative: {error}") from None
     for other in (below, less, more, above):
-        refuse_unless_alike(game, other)
+        _refuse_unless_like(game, other, name, at)
 
     def direction(value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
         low, left, here, right, high = (stage_payoffs(each, value) for each in (below, less, centre, more, above))
-        _refuse_kink(high - 2 * here + low, right - 2 * here + left, np.abs(here).max(), f"{name} = {at:g}")
+        for player in range(game.num_players):
+            whole, half = (up[player] - 2 * here[player] + down[player] for up, down in ((high, low), (right, left)))
+            _refuse_kink(whole, half, float(np.abs(here[player]).max()), f"{name} = {at:g}")
         return (8 * (right - left) - (high - low)) / (6 * step)
 
     return direction, step
 
 
+def _refuse_unless_like(game: TabularGame, built: Any, name: str, at: float) -> None:
+    """**Raises:** `BadInput` if what was built at `at` or close to it is no game, or of another shape than `game`."""
+    if not isinstance(built, TabularGame):
+        raise BadInput(f"{name} = {at:g} must make a TabularGame; what was made of it is {shown(built)}.")
+    refuse_unless_alike(game, built)
+
+
 def _refuse_kink(whole: np.ndarray, half: np.ndarray, size: float, where: str) -> None:
-    """Second differences at h and h/2 have the ratio 4 where tables are smooth, 2 at a kink and 1 at a jump."""
+    """A player's second differences at h and h/2 have the ratio 4 where tables are smooth, 2 at a kink, 1 at a jump."""
     rounding = 64 * float(np.finfo(float).eps) * size
     if np.abs(whole - 4 * half).max() > 0.2 * np.abs(whole).max() + rounding:
         raise BadInput(f"the game has a kink or a jump at {where}, and no derivative there.")
@@ -173,4 +191,5 @@ def _refuse_kink(whole: np.ndarray, half: np.ndarray, size: float, where: str) -
 def _same_tables(one: TabularGame, other: TabularGame) -> bool:
     probe = np.random.default_rng(0).random((one.num_players, one.num_states))
     tables, others = stage_payoffs(one, probe), stage_payoffs(other, probe)
-    return bool(np.allclose(tables, others, rtol=1e-12, atol=1e-12 * float(np.abs(tables).max())))
+    sizes = np.abs(tables).max(axis=tuple(range(1, tables.ndim)), keepdims=True)  # of every player
+    return bool((np.abs(tables - others) <= 1e-12 * (sizes + np.abs(others))).all())

@@ -6,8 +6,11 @@ action by $\dot Q^i(s,a^i)+\gamma_iE[\dot V_i(s')\mid s,a^i]$, averaged over the
 action of the support stays worth the same: with $F(\pi)$ the differences of worth on the support,
 $\dot\pi=-(\partial F/\partial\pi)^{-1}\dot F$ (implicit function theorem). That needs an equilibrium that is *regular*:
 actions off the support are strictly worse, those on it have positive probability, and the Jacobian can be inverted.
+
+Inside, every player's payoffs are centred and in units of their own range, so that no tolerance knows of units.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -17,9 +20,13 @@ from scipy.linalg import get_lapack_funcs
 
 from equinfer.contraction import product_law
 from equinfer.errors import BadInput
+from equinfer.games.kernels import AbstractKernel
+from equinfer.games.units import in_own_units
 from equinfer.solvers.tabular.factors import AbstractFactors
 from equinfer.solvers.tabular.polish import Values, difference_jacobian, exact_values, indifferences, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
+from equinfer.tables import joint_mask
+from equinfer.types import Legal
 
 __all__ = ["Naming", "RegularEquilibrium"]
 
@@ -43,6 +50,8 @@ class RegularEquilibrium:
     """A regular equilibrium of a discounted game with its linearised equations, factored."""
 
     game: ScaledGame
+    units: Float[np.ndarray, " N"]
+    """Each player's unit of reward in `game`."""
     policy: Float[np.ndarray, "S n"]
     values: Values
     pairs: Float[np.ndarray, "S n n"]
@@ -50,18 +59,30 @@ class RegularEquilibrium:
     support: tuple[Int[np.ndarray, " k"], Int[np.ndarray, " k"], Int[np.ndarray, " k"]]
     """States, actions and reference actions of the indifference equations, which are also the unknowns."""
     row_sizes: Float[np.ndarray, " k"]
-    """By which the rows of the Jacobian were divided, so that its condition is blind to the units of payoffs."""
+    """By which the rows of the Jacobian were divided, so that small slopes weigh as much as large ones."""
     factors: Float[np.ndarray, "k k"]
     pivots: Int[np.ndarray, " k"]
     condition: float
     """Condition number of the Jacobian with rows of one size, in the 1-norm; 1 if nobody mixes."""
 
     @classmethod
-    def of(cls, game: ScaledGame, policy: Float[np.ndarray, "S n"], naming: Naming) -> "RegularEquilibrium":
-        """The equilibrium on the support of `policy`, a flat profile close to it.
+    def of(
+        cls,
+        reward: Float[np.ndarray, "N S *A"],
+        kernel: AbstractKernel,
+        discount: Float[np.ndarray, " N"],
+        legal: Legal,
+        policy: Float[np.ndarray, "S n"],
+        naming: Naming,
+    ) -> "RegularEquilibrium":
+        """The equilibrium of a discounted game on the support of `policy`, a flat profile close to it.
 
-        **Raises:** `BadInput` with the reason, if there is none within rounding or it is not regular.
+        **Raises:** `BadInput` with the reason, if there is none within rounding, it is not regular, or its Jacobian
+        would not fit in memory.
         """
+        normed, units = in_own_units(reward, joint_mask([np.asarray(mask) for mask in legal]))
+        game = ScaledGame.of_arrays(normed, kernel, discount, legal)
+        _refuse_unless_it_fits(game, policy)
         found = polish(game, policy, policy > LEAST_PROBABILITY)
         if found is None or np.abs(found.policy - policy).max() > FARTHEST:
             raise BadInput(
@@ -69,7 +90,8 @@ class RegularEquilibrium:
                 "solver (stage-nash, homotopy) first."
             )
         policy, values = found.policy, exact_values(game, found.policy)
-        _refuse_ties(game, policy, values, naming)
+        units = units * game.unit
+        _refuse_ties(game, policy, values, units, naming)
         support = indifferences(game, policy, policy > 0)
         jacobian = difference_jacobian(game, policy, values, *support)
         row_sizes = np.abs(jacobian).max(axis=1, initial=0.0)
@@ -78,12 +100,12 @@ class RegularEquilibrium:
         if not condition < WORST_CONDITION:
             _refuse_singular(jacobian, condition, support, naming)
         pairs = game.pair_values(policy, game.action_tables(values.value))
-        return cls(game, policy, values, pairs, support, row_sizes, factors, pivots, condition)
+        return cls(game, units, policy, values, pairs, support, row_sizes, factors, pivots, condition)
 
     def jvp(self, tables: Float[np.ndarray, "N S *A"]) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"]]:
         r"""The derivative of the profile and of the values in the direction $\dot Q$, in units of reward."""
         game, (state, action, base) = self.game, self.support
-        direct = game.action_values(self.policy, tables / game.unit)
+        direct = game.action_values(self.policy, tables / self._unit_of_tables)
         value = self._evaluated(direct)
         worth = direct + self.values.moves.times(value)
         moves = -self._solved(worth[state, action] - worth[state, base])
@@ -91,12 +113,12 @@ class RegularEquilibrium:
         np.add.at(policy, (state, action), moves)
         np.add.at(policy, (state, base), -moves)
         value += self._evaluated((self.pairs @ policy[:, :, None])[:, :, 0])
-        return policy, game.unit * value
+        return policy, self.units * value
 
     def vjp(self, policy: Float[np.ndarray, "S n"], value: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "N S *A"]:
         r"""The transpose of `jvp`: the gradient in $Q$ of a function with these gradients in the profile and values."""
         game, (state, action, base) = self.game, self.support
-        value = game.unit * value
+        value = self.units * value
         visits = self._visited(value)
         policy = policy + (np.swapaxes(self.pairs, 1, 2) @ (self.policy * visits[:, game.owner])[:, :, None])[:, :, 0]
         moves = -self._solved(policy[state, action] - policy[state, base], transposed=True)
@@ -107,7 +129,11 @@ class RegularEquilibrium:
         direct = worth + self.policy * self._visited(value + followed)[:, game.owner]
         own, profile = game.split(direct), game.split(self.policy)
         laws = [product_law((*profile[:i], own[i], *profile[i + 1 :])) for i in range(game.num_players)]
-        return np.stack(laws) / game.unit
+        return np.stack(laws) / self._unit_of_tables
+
+    @property
+    def _unit_of_tables(self) -> Float[np.ndarray, "N 1 *A"]:
+        return self.units.reshape(-1, *[1] * (self.game.reward.ndim - 1))
 
     def _evaluated(self, gains: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S N"]:
         """What a change of the worth of actions, once, is to the values: its discounted sum over the chain."""
@@ -132,7 +158,27 @@ class RegularEquilibrium:
         return _getrs(self.factors, self.pivots, right / self.row_sizes)[0]
 
 
-def _refuse_ties(game: ScaledGame, policy: Float[np.ndarray, "S n"], values: Values, naming: Naming) -> None:
+def _refuse_unless_it_fits(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> None:
+    """**Raises:** `BadInput` with the estimate, if the Jacobian would not fit in half of this machine's memory."""
+    played = game.totals((policy > LEAST_PROBABILITY).astype(float))
+    mixing, touched = int(np.maximum(played - 1, 0).sum()), int((played > 1).any(axis=1).sum())
+    # The Jacobian, its factors and what it is built from; visits of the states of which it speaks, from everywhere.
+    needed = 8 * (4 * mixing**2 + game.num_players * game.num_states * touched)
+    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > available // 2:
+        raise BadInput(
+            f"the equilibrium has {mixing} mixing probabilities in {touched} of {game.num_states} states; its Jacobian "
+            f"needs about {needed / 2**30:.3g} GiB, this machine has {available / 2**30:.3g} GiB."
+        )
+
+
+def _refuse_ties(
+    game: ScaledGame,
+    policy: Float[np.ndarray, "S n"],
+    values: Values,
+    units: Float[np.ndarray, " N"],
+    naming: Naming,
+) -> None:
     """Refuse an equilibrium in which an action enters or leaves a support at the least change of the game.
 
     **Raises:** `BadInput` that names the player, the state and the action.
@@ -141,9 +187,10 @@ def _refuse_ties(game: ScaledGame, policy: Float[np.ndarray, "S n"], values: Val
     s, column = _place_of_least(margin)
     if margin[s, column] <= LEAST_MARGIN * _size_of(values):
         where, action = naming(s, column)
+        short = max(margin[s, column], 0.0) * units[game.owner[column]]
         raise BadInput(
             f"not regular: {where} does not play {action}, which is worth as much as what it plays (within "
-            f"{max(margin[s, column], 0.0) * game.unit:.1g}); the smallest change of the game can bring it in."
+            f"{short:.1g}); the smallest change of the game can bring it in."
         )
     played = np.where(policy > 0, policy, np.inf)
     s, column = _place_of_least(played)
@@ -170,7 +217,7 @@ def _refuse_singular(
 
 
 def _size_of(values: Values) -> float:
-    """Of action values in the unit of the scaled game, in which rewards have a range of one."""
+    """Of action values in players' own units, in which rewards have a range of one."""
     return 1.0 + float(np.abs(values.value).max())
 
 

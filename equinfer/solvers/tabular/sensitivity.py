@@ -6,7 +6,7 @@ change of these tables, (N, S, A_1, ..., A_N). A discounted game is one epoch th
 horizon is backward induction, one one-shot game per epoch and state, whose continuation moves as well.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,12 +15,12 @@ from numpy.typing import ArrayLike
 
 from equinfer.contraction import expected
 from equinfer.errors import BadInput
-from equinfer.games.kernels import DenseKernel
+from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel
 from equinfer.games.tabular import TabularGame
 from equinfer.solvers.tabular.induced_game import exact_value
 from equinfer.solvers.tabular.regular import RegularEquilibrium
-from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
+from equinfer.tables import SuccessorLists
 from equinfer.types import Profile
 
 __all__ = [
@@ -73,15 +73,17 @@ class LinearisedEquilibrium:
         """**Raises:** `BadInput` if the equilibrium is not regular, or `profile` none of this game's."""
         flat = np.concatenate(_as_profile(game, profile), axis=-1)
         if game.horizon is None:
-            whole = RegularEquilibrium.of(ScaledGame.of(game), flat, _naming(game))
+            tables, discount = np.asarray(game.reward), np.asarray(game.discount)
+            whole = RegularEquilibrium.of(tables, game.kernel, discount, game.legal, flat, _naming(game))
             return cls(game, (whole,), (exact_value(game, whole.game.split(whole.policy)),))
-        value, epochs, following = np.zeros((game.num_players, game.num_states)), [], []
+        nothing, epochs, following = np.zeros(game.num_players), [], []
+        value = np.zeros((game.num_players, game.num_states))
         for t in reversed(range(game.horizon)):
             tables = stage_payoffs(game, value)
-            stages = ScaledGame.of_arrays(tables, game.kernel, np.zeros(game.num_players), game.legal)
-            epochs.append(RegularEquilibrium.of(stages, flat[t], _naming(game, t)))
+            stages = RegularEquilibrium.of(tables, game.kernel, nothing, game.legal, flat[t], _naming(game, t))
+            epochs.append(stages)
             following.append(value)
-            policies = stages.split(epochs[-1].policy)
+            policies = stages.game.split(stages.policy)
             value = np.stack([expected(table, policies) for table in tables])
         return cls(game, tuple(reversed(epochs)), tuple(reversed(following)))
 
@@ -157,35 +159,56 @@ class RewardMap:
 
 @dataclass(frozen=True, eq=False)
 class KernelMap:
-    """The derivative of an equilibrium in the kernel, as a linear map."""
+    """The derivative of an equilibrium in the kernel, as a linear map. Of a game that is kept as lists of successors,
+    nothing of the size S x S is formed.
+    """
 
     equilibrium: LinearisedEquilibrium
 
-    def jvp(self, direction: ArrayLike) -> Sensitivity:
-        """The derivative in a direction shaped like the kernel, (S, A_1, ..., A_N, S), whose rows sum to zero."""
+    def jvp(self, direction: KernelLike) -> Sensitivity:
+        """The derivative in a direction: changes of the probabilities, which sum to zero under each joint action. A
+        table (S, A_1, ..., A_N, S), or lists, `SparseKernel(successors, changes)`, whose successors may be new ones.
+        """
         return self.equilibrium.jvp(along(self.equilibrium.game, kernel=direction), "kernel")
 
     def vjp(
         self, profile: Sequence[ArrayLike] | None = None, values: ArrayLike | None = None
-    ) -> Float[np.ndarray, "S *A S"]:
-        """The gradient in the kernel; only its differences within a row have a meaning, rows must sum to one."""
-        game = self.equilibrium.game
-        discount = np.asarray(game.discount)[:, None]
-        gradient = np.zeros((game.num_states, *game.num_actions, game.num_states))
-        for tables, following in zip(self.equilibrium.vjp(profile, values), self.equilibrium.following, strict=True):
-            gradient += np.tensordot(tables, discount * following, axes=(0, 0))
-        return gradient
+    ) -> Float[np.ndarray, "S *A S"] | SuccessorLists:
+        """The gradient in the kernel, in the form of `game.tables().kernel`: a table, or for lists the derivatives in
+        the probabilities of the successors that are listed, in their place.
+
+        Only its differences under one joint action have a meaning, since probabilities sum to one.
+        """
+        kernel = self.equilibrium.game.kernel
+        gradients = self.equilibrium.vjp(profile, values)
+        if isinstance(kernel, SparseKernel):
+            successors = np.asarray(kernel.successors)
+            total = np.zeros(successors.shape)
+            for tables, worths in zip(gradients, self._worths_ahead(), strict=True):
+                for table, worth in zip(tables, worths, strict=True):
+                    total += table[..., None] * worth[successors]
+            return SuccessorLists(successors, total)
+        total = np.zeros((*gradients[0].shape[1:], kernel.num_states))
+        for tables, worths in zip(gradients, self._worths_ahead(), strict=True):
+            total += np.tensordot(tables, worths, axes=(0, 0))
+        return total
+
+    def _worths_ahead(self) -> Iterator[Float[np.ndarray, "N S"]]:
+        """Discounted values that follow each epoch."""
+        discount = np.asarray(self.equilibrium.game.discount)[:, None]
+        return (discount * following for following in self.equilibrium.following)
 
 
 def along(
     game: TabularGame,
     reward: ArrayLike | None = None,
-    kernel: ArrayLike | None = None,
+    kernel: KernelLike | None = None,
     discount: float | int | ArrayLike | None = None,
 ) -> Direction:
     """The direction of these changes of the tables of `game`; what is left out stays.
 
-    **Raises:** `BadInput` for a wrong shape, a number that is not finite, or a row of the kernel not summing to zero.
+    **Raises:** `BadInput` for a wrong shape, a number that is not finite, a successor that is no state, or changes of
+    the kernel that do not sum to zero under a joint action.
     """
     shape = (game.num_players, game.num_states, *game.num_actions)
     discounts, parts = np.asarray(game.discount)[:, None], []
@@ -193,9 +216,7 @@ def along(
         change = _shaped("the direction of the reward", reward, shape)
         parts.append(lambda value: change)
     if kernel is not None:
-        rows = _shaped("the direction of the kernel", kernel, (*shape[1:], game.num_states))
-        _refuse_unbalanced(game, rows)
-        moved = DenseKernel(rows)
+        moved = _kernel_change(game, kernel)
         parts.append(lambda value: moved.expect(discounts * value))
     if discount is not None:
         if np.ndim(discount) == 0:
@@ -264,7 +285,27 @@ def _shaped(what: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     return array
 
 
-def _refuse_unbalanced(game: TabularGame, change: Float[np.ndarray, "S *A S"]) -> None:
+def _kernel_change(game: TabularGame, change: KernelLike) -> AbstractKernel:
+    """Changes of probabilities as a kernel, of which expectations can be taken."""
+    what, rows = "the direction of the kernel", (game.num_states, *game.num_actions)
+    if not isinstance(change, (SparseKernel, SuccessorLists)):
+        table = change.probabilities if isinstance(change, DenseKernel) else change
+        table = _shaped(what, table, (*rows, game.num_states))
+        _refuse_unbalanced(game, table)
+        return DenseKernel(table)
+    lists = SparseKernel(change.successors, change.probabilities)
+    successors = np.asarray(lists.successors)
+    if successors.shape[:-1] != rows:
+        raise BadInput(f"{what} must have shape {(*rows, 'M')}; got {successors.shape}.")
+    changes = _shaped(what, lists.probabilities, successors.shape)
+    _refuse_unbalanced(game, changes)
+    outside = (changes != 0) & ((successors < 0) | (successors >= game.num_states))
+    if outside.any():
+        raise BadInput(f"{what} moves weight to {successors[outside][0]}; states run from 0 to {game.num_states - 1}.")
+    return SparseKernel(np.where(changes == 0, 0, successors), changes)
+
+
+def _refuse_unbalanced(game: TabularGame, change: Float[np.ndarray, "S *A M"]) -> None:
     sums = change.sum(axis=-1)
     off = np.abs(sums) > 1e-8 * np.maximum(np.abs(change).sum(axis=-1), 1e-300)
     if off.any():
