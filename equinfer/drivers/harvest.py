@@ -1,6 +1,7 @@
 """Drives a solver that is asked for all the equilibria it can find, not for the first."""
 
 import time
+from collections import Counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,8 @@ class Found(NamedTuple):
     certificate: Certificate
     seconds: float
     """Since the run began."""
+    order: tuple[int, int] = (0, 0)
+    """Which search found it, and at which of its iterates."""
 
 
 class Harvest(NamedTuple):
@@ -40,25 +43,31 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
     """Run `solver` to its end, and keep every candidate that is certified within `eps`, small beside each player's own
     stakes, and not there yet.
 
-    Of two candidates closer than `SAME` the one with the smaller gap is kept. `task.start` is not used. The task's
-    `watch` is told, beside what the solver watches, how many were `found`.
+    Of two candidates closer than `SAME` the one with the smaller gap is kept; of two whose gaps are rounding, that of
+    the earlier search, by its number, which solvers that make several at once watch as `search`: what is handed back,
+    in the order of searches, does not depend on which of them was faster. `task.start` is not used. The task's `watch`
+    is told, beside what the solver watches, how many were `found`.
     """
     began = time.perf_counter()
     found: list[Found] = []
     info: dict[str, float] = {}
+    iterates: Counter[int] = Counter()
 
     def look(iterate: Iterate) -> Status | None:
         nonlocal info
         info = iterate.info
+        search = int(info.get("search", 0))
+        iterates[search] += 1
         if iterate.candidate:
             profile = tuple(np.asarray(policy, np.float64) for policy in iterate.answer)
-            _take_in(found, profile, task, eps, began)
+            _take_in(found, profile, (search, iterates[search]), task, eps, began)
         elapsed = time.perf_counter() - began
         if task.watch is not None:
             task.watch({**iterate.info, "found": float(len(found)), "seconds": elapsed})
         return Status.out_of_time if task.seconds is not None and elapsed >= task.seconds else None
 
     ended = run_through(solver, game, task.seed, look)
+    found.sort(key=lambda one: one.order)
     return Harvest(tuple(found), ended, info, time.perf_counter() - began)
 
 
@@ -67,12 +76,21 @@ def distance(one: Profile, other: Profile) -> float:
     return max(float(np.abs(np.asarray(a) - np.asarray(b)).max()) for a, b in zip(one, other, strict=True))
 
 
-def _take_in(found: list[Found], profile: Profile, task: Task, eps: float, began: float) -> None:
+def _take_in(
+    found: list[Found], profile: Profile, order: tuple[int, int], task: Task, eps: float, began: float
+) -> None:
     near = next((place for place, known in enumerate(found) if distance(known.profile, profile) <= SAME), None)
-    if near is not None and found[near].certificate.gap <= found[near].certificate.numerical_error:
+    if near is not None and _rank(found[near].certificate, found[near].order) < (0.0, order):
         return
     certificate = task.judge(profile)
-    if near is None and certificate.holds(eps) and not certificate.warnings(eps):
-        found.append(Found(profile, certificate, time.perf_counter() - began))
-    elif near is not None and certificate.gap < found[near].certificate.gap:
-        found[near] = found[near]._replace(profile=profile, certificate=certificate)
+    if not certificate.holds(eps) or certificate.warnings(eps):
+        return
+    one = Found(profile, certificate, time.perf_counter() - began, order)
+    if near is None:
+        found.append(one)
+    elif _rank(certificate, order) < _rank(found[near].certificate, found[near].order):
+        found[near] = one._replace(seconds=found[near].seconds)
+
+
+def _rank(certificate: Certificate, order: tuple[int, int]) -> tuple[float, tuple[int, int]]:
+    return (certificate.gap if certificate.gap > certificate.numerical_error else 0.0), order

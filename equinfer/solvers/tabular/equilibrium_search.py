@@ -1,5 +1,6 @@
-"""As many equilibria as can be found: supports, stage selections and magnets, tried one after another."""
+"""As many equilibria as can be found: supports, stage selections and magnets; in large games several at a time."""
 
+import contextlib
 import itertools
 import math
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from jaxtyping import Bool, Float
 from equinfer.contraction import expected
 from equinfer.drivers.harvest import SAME, distance
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
+from equinfer.drivers.side_by_side import cores, side_by_side
 from equinfer.games.units import COMPARABLE
 from equinfer.solvers.tabular.homotopy import Homotopy
 from equinfer.solvers.tabular.lemke_howson import LemkeHowson
@@ -39,6 +41,12 @@ _TRACEABLE = 3_000
 _TRIES = 12
 """Such attempts in one search."""
 _LONGEST_PATH = 1500
+_THREADED = 600
+"""State-action pairs from which on searches run side by side in threads. In smaller games Python itself takes most of
+the time, which only one thread can have at a time: two then took up to twice as long as one."""
+_WINDOW = 8
+"""Searches that may be under way at once. A search knows what those that came so many before it have found, and nothing
+of later ones: what it does depends neither on timing nor on the number of threads."""
 
 
 class EquilibriumSearch(AbstractHostSolver):
@@ -63,43 +71,78 @@ class EquilibriumSearch(AbstractHostSolver):
     searches: int = 48
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
-        random = np.random.default_rng(seed)
-        known: list[Profile] = []
-        for number, search in enumerate(self._searches(game, random, known)):
-            try:
-                for iterate in search:
-                    if iterate.candidate and all(distance(iterate.answer, other) > SAME for other in known):
-                        known.append(iterate.answer)
-                    yield Iterate(iterate.answer, {"search": float(number)}, iterate.candidate)
-            except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
-                continue  # one search that fails numerically is one search less
+        known, last = _Known(), game.uniform_profile()
+        workers = min(cores(), _WINDOW) if _pairs(game) >= _THREADED else 1
+        searches = map(_if_it_works, self._searches(game, seed, known))
+        for number, iterate in side_by_side(searches, workers=workers, window=_WINDOW):
+            if iterate is not None:
+                last = iterate.answer
+                if iterate.candidate:
+                    known.note(number, iterate.answer)
+            candidate = iterate is not None and iterate.candidate
+            yield Iterate(last, {"search": float(number)}, candidate)
 
-    def _searches(self, game: Any, random: np.random.Generator, known: list[Profile]) -> Iterator[Iterator[Iterate]]:
+    def _searches(self, game: Any, seed: int, known: "_Known") -> Iterator[Iterator[Iterate]]:
         supports = math.prod(2**size - 1 for size in game.num_actions)
+        number = 0
         if game.is_one_shot and game.num_states == 1:
-            if supports <= _MOST_SUPPORTS:
-                yield _on_all_supports(game, random)
-                for _ in range(_REPEATS):
-                    if len(known) % 2 == 0:  # a regular game has an odd number: something was missed
-                        yield _on_all_supports(game, random)
+            if supports <= _MOST_SUPPORTS:  # such games are small, and their searches made one after another
+                for _ in range(1 + _REPEATS):
+                    if len(known.before(number)) % 2 == 0:  # a regular game has an odd number: something was missed
+                        yield _on_all_supports(game, np.random.default_rng([seed, number]))
+                        number += 1
             if game.num_players == 2:
                 for label in range(sum(int(np.sum(mask)) for mask in game.legal)):
                     yield LemkeHowson(initial_label=label).iterates(game, seed=0)
-        size = game.num_states * sum(game.num_actions) * (game.horizon or 1)
-        kinds = ["stages", *(["path"] if size <= _TRACEABLE else [])]
-        if size <= _SMALL and (game.horizon is None or supports <= _MOST_SUPPORTS // 100):
+                    number += 1
+        kinds = ["stages", *(["path"] if _pairs(game) <= _TRACEABLE else [])]
+        if _pairs(game) <= _SMALL and (game.horizon is None or supports <= _MOST_SUPPORTS // 100):
             kinds.append("supports")
-        for kind, _ in zip(itertools.cycle(kinds), range(self.searches), strict=False):
-            drawn = int(random.integers(2**31))
+        begun = number
+        for number, kind in zip(range(begun, begun + self.searches), itertools.cycle(kinds), strict=False):
+            random = np.random.default_rng([seed, number])
             if kind == "stages":
-                yield StageNash(shuffled=True, restarts=0).iterates(game, seed=drawn)
+                yield StageNash(shuffled=True, restarts=0).iterates(game, seed=int(random.integers(2**31)))
             elif kind == "path":
                 magnet = _random_profile(game, random)
-                yield Homotopy(magnet=magnet, restarts=0, max_steps=_LONGEST_PATH).iterates(game, seed=drawn)
+                yield Homotopy(magnet=magnet, restarts=0, max_steps=_LONGEST_PATH).iterates(game, seed=0)
             elif game.horizon is None:
-                yield _on_random_supports(game, random, known)
+                yield _on_random_supports(game, random, known.before(number - _WINDOW + 1))
             else:
                 yield itertools.chain.from_iterable(_backward(game, random) for _ in range(_TRIES))
+
+
+def _pairs(game: Any) -> int:
+    """State-action pairs, of all epochs."""
+    return game.num_states * sum(game.num_actions) * (game.horizon or 1)
+
+
+def _if_it_works(search: Iterator[Iterate]) -> Iterator[Iterate]:
+    """One search that fails numerically is one search less."""
+    with contextlib.suppress(np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
+        yield from search
+
+
+class _Known:
+    """The equilibria that the searches have found so far, each once, in the order of the searches."""
+
+    def __init__(self) -> None:
+        self._of: dict[int, list[Profile]] = {}
+        self._distinct: list[Profile] = []
+        self._counted = 0
+
+    def note(self, search: int, profile: Profile) -> None:
+        """That search number `search` found `profile`."""
+        self._of.setdefault(search, []).append(profile)
+
+    def before(self, search: int) -> list[Profile]:
+        """What searches of lower numbers found, all of which have ended."""
+        for number in range(self._counted, search):
+            for profile in self._of.pop(number, []):
+                if all(distance(profile, other) > SAME for other in self._distinct):
+                    self._distinct.append(profile)
+        self._counted = max(self._counted, search)
+        return self._distinct[:]
 
 
 class _StageGame:
