@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from equinfer.games.kernels import SparseKernel
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
+    from equinfer.potential import PotentialDefect
+    from equinfer.potential_games import potential_defect
     from equinfer.records import Certificate, Solution, Status
 
 __version__ = "0.1.0"
@@ -24,6 +26,7 @@ _HOME = {
     "certify": "equinfer.api",
     "load": "equinfer.api",
     "load_solution": "equinfer.api",
+    "potential_defect": "equinfer.potential_games",
     "save": "equinfer.api",
     "solve": "equinfer.api",
     "solve_all": "equinfer.many",
@@ -38,6 +41,7 @@ _HOME = {
     "Sweep": "equinfer.families",
     "SparseKernel": "equinfer.games.kernels",
     "TabularGame": "equinfer.games.tabular",
+    "PotentialDefect": "equinfer.potential",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
     "Status": "equinfer.records",
@@ -50,6 +54,7 @@ __all__ = [
     "Equilibria",
     "EquinferError",
     "MissingExtra",
+    "PotentialDefect",
     "Solution",
     "SparseKernel",
     "Status",
@@ -60,6 +65,7 @@ __all__ = [
     "certify",
     "load",
     "load_solution",
+    "potential_defect",
     "save",
     "solve",
     "solve_all",
