@@ -1,6 +1,5 @@
 """Zero-sum stochastic games to the end: all stage matrix games at once, and values that jump where they may."""
 
-import itertools
 from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
@@ -8,10 +7,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.certificates import refuse_unless_zero_sum
-from equinfer.contraction import expected
+from equinfer.contraction import expected, expected_own
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.solvers.zero_sum.matrix_games import solve_matrix_games
-from equinfer.tables import Tables
+from equinfer.tables import SuccessorLists, Tables
 from equinfer.types import Profile
 
 __all__ = ["MatrixGame"]
@@ -20,21 +19,25 @@ _TINY = 1e-12
 """Of the payoff scale: a profile whose bound on the exploitability is below is offered as an equilibrium."""
 _ROUNDING = 4e-16
 """Of the largest stage payoff: a Bellman residual below is rounding."""
+_NEAR_ROUNDING = 1e-12
+"""The same, below which only rounding keeps a residual from falling."""
 _PATIENCE = 3
-"""Sweeps that do not bring the residual down, which only rounding can bring about."""
-_WORK_PER_CALL = 2e7
-"""Multiplications between two looks at the clock: some hundredths of a second."""
+"""Sweeps for which it may do so."""
+_WORK_PER_CALL = 1e8
+"""Multiplications between two looks at the clock, those of the kernel included: about a tenth of a second."""
 
 
 class MatrixGame(AbstractHostSolver):
-    r"""Pollatschek and Avi-Itzhak's iteration, made safe by Shapley's.
+    r"""Pollatschek and Avi-Itzhak's iteration, made safe by Shapley's and by Hoffman and Karp's.
 
     With $Q^V(s,\cdot)=r(s,\cdot)+\gamma E[V(s')]$ the stage games at values V of player 0, and $(TV)(s)$ their values,
     the value of the game is the fixed point of T, a contraction by $\gamma$ (Shapley 1953). A sweep solves all stage
     games at V and tries the exact value of the policies that are optimal in them (Pollatschek and Avi-Itzhak 1969):
-    this is Newton's method for $TV=V$, and mostly ends after a few sweeps, but may cycle (van der Wal 1978). So the
-    new values are taken only if the residual $\max_s|TV-V|$ falls by $\gamma$ at least; otherwise TV is, whose
-    residual does. Every sweep therefore gains what one of Shapley's does: the iteration always converges.
+    Newton's method for $TV=V$, which mostly ends after a few sweeps, but may cycle (van der Wal 1978). So the new
+    values are taken only if the residual $\max_s|TV-V|$ is at most $\gamma$ times the smallest so far. Otherwise TV is,
+    whose residual is. While this goes on for more than `patience` sweeps, V becomes instead what player 0 can get
+    against the other's policy (Hoffman and Karp 1966): from there on such values fall to that of the game no slower
+    than by $\gamma$ a sweep, and mostly in a few, whatever $\gamma$ is. The iteration therefore always converges.
 
     One-shot games and discount 0 take one sweep; games with a finite horizon one batch of matrix games per epoch,
     from the last one on.
@@ -44,6 +47,11 @@ class MatrixGame(AbstractHostSolver):
     """
 
     name: ClassVar[str] = "matrix-game"
+
+    patience: int = 8
+    """Shapley's steps in a row before those of Hoffman and Karp."""
+    sweeps: int = 100_000
+    """At most."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         tables = game.tables()
@@ -62,24 +70,26 @@ class MatrixGame(AbstractHostSolver):
         discount, scale = float(np.asarray(game.discount)[0]), game.tables().payoff_scale
         value, info = np.zeros(game.num_states), _info(np.inf, 0, False)
         stage = yield from _solved(batch, reward, info)
-        least, stale = np.inf, 0
-        for sweep in itertools.count(1):
-            residual = stage.residual(value)
-            bound = stage.exploitability(value) / (1 - discount)
-            rounding = _ROUNDING * stage.largest
-            stale = 0 if residual < least else stale + 1
+        least, stale, refused = np.inf, 0, 0
+        for sweep in range(1, self.sweeps + 1):
+            residual, rounding = stage.residual(value), _ROUNDING * stage.largest
+            stale = stale + 1 if least <= residual <= _NEAR_ROUNDING * stage.largest else 0
             least = min(least, residual)
-            over = residual <= rounding or stale >= _PATIENCE
+            over = residual <= rounding or stale >= _PATIENCE or sweep == self.sweeps
+            bound = stage.exploitability(value) / (1 - discount)
             yield Iterate(stage.profile, info | {"bound": bound}, candidate=over or bound <= _TINY * scale)
             if over:
                 return
-            own = _value(game, reward, stage.profile)
-            trial = yield from _solved(batch, _stage_payoffs(game, reward, own), info)
-            jumped = trial.residual(own) <= max(discount * residual, rounding)
+            ahead = _value(game, reward, stage.profile)
+            trial = yield from _solved(batch, _stage_payoffs(game, reward, ahead), info)
+            jumped = trial.residual(ahead) <= max(discount * least, rounding)
             if jumped:
-                value, stage = own, trial
+                value, stage, refused = ahead, trial, 0
             else:
+                refused += 1
                 value = stage.value
+                if refused > self.patience:
+                    value = yield from _responded(game, reward, stage.profile, ahead, info)
                 stage = yield from _solved(batch, _stage_payoffs(game, reward, value), info)
             info = _info(np.inf, sweep, jumped)
 
@@ -138,17 +148,24 @@ class _Batch:
         self._guarantees = np.zeros((2, tables.num_states))
         self._largest = 0.0
         rows, columns = tables.num_actions
-        self._block = max(1, int(_WORK_PER_CALL / (2 * rows * columns * (rows + columns))))
+        kernel = tables.kernel.successors if isinstance(tables.kernel, SuccessorLists) else tables.kernel
+        terms = kernel.shape[-1]
+        self._block = max(1, int(_WORK_PER_CALL / (rows * columns * (2 * (rows + columns) + terms))))
+        self._left = self._block
 
     def solve(self, table: Float[np.ndarray, "S A B"]) -> Iterator[None]:
-        """Solve the games of `table`; yields whenever the clock may be read, before the end."""
+        """Solve the games of `table`; yields whenever the clock may be read, and not each time it is called."""
         (rows, num_rows), (columns, num_columns) = self._legal
         table, num_states = np.ascontiguousarray(table), len(table)
         self._largest = float(np.abs(table).max())
-        for begin in range(0, num_states, self._block):
-            end = min(begin + self._block, num_states)
+        begin = 0
+        while begin < num_states:
+            end = min(begin + self._left, num_states)
             solve_matrix_games(table, rows, columns, num_rows, num_columns, begin, end, *self._found, *self._guarantees)
-            if end < num_states:
+            self._left -= end - begin
+            begin = end
+            if self._left == 0:
+                self._left = self._block
                 yield
 
     def stage(self) -> _Stage:
@@ -163,6 +180,32 @@ def _solved(batch: _Batch, table: Float[np.ndarray, "S A B"], info: dict[str, fl
     for _ in batch.solve(table):
         yield Iterate(batch.stage().profile, info)
     return batch.stage()
+
+
+def _responded(
+    game: Any,
+    reward: Float[np.ndarray, "S A B"],
+    profile: Profile,
+    value: Float[np.ndarray, " S"],
+    info: dict[str, float],
+) -> Any:
+    """What player 0 can get against the policy of player 1, by policy iteration from the `value` of the profile; a
+    generator that returns it.
+    """
+    first, second = profile
+    states = np.arange(len(first))
+    while True:
+        table = _stage_payoffs(game, reward, value)
+        own = np.where(game.legal[0], expected_own(table, profile, 0), -np.inf)
+        actions = own.argmax(axis=1)
+        pure = np.zeros(first.shape)
+        pure[states, actions] = 1.0
+        better = np.maximum(value, _value(game, reward, (pure, second)))
+        gain = (better - value).max()
+        value = better
+        if gain <= _ROUNDING * np.abs(table).max():
+            return value
+        yield Iterate(profile, info)
 
 
 def _stage_payoffs(
