@@ -69,9 +69,10 @@ def refuse_unless_zero_sum(tables: Tables) -> None:
     worst = int(off.argmax())
     if off[worst] <= _ROUNDINGS * UNIT_ROUNDOFF * max(np.abs(first).max(), np.abs(second).max()):
         return
+    here, there = (_said(tables, places[cell], 2 * float(sums[cell])) for cell in (worst, middle))
     raise BadInput(
-        f"zero-sum: the payoffs of players {one} and {other} must have one sum everywhere; they sum to "
-        f"{_said(tables, places[worst], 2 * sums[worst])}, and to {_said(tables, places[middle], 2 * sums[middle])}."
+        f"zero-sum: the payoffs of players {one} and {other} must have one sum everywhere; they sum to {here}, and to "
+        f"{there}."
     )
 
 
