@@ -1,10 +1,13 @@
 """Table 1, one row per file. A new concept is one file and one line here."""
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from equinfer.answer import Joint, PublicPlay
+from equinfer.concepts.coarse_correlated import CoarseCorrelated
+from equinfer.concepts.correlated import Correlated
 from equinfer.concepts.nash import Nash
 from equinfer.concepts.protocol import AbstractConcept
+from equinfer.concepts.public_correlated import PublicCorrelated
 from equinfer.concepts.zero_sum import ZeroSum
 from equinfer.errors import BadInput, UnknownName
 from equinfer.opponents import OPPONENTS, AbstractOpponentModel
@@ -13,8 +16,11 @@ from equinfer.policies import POLICIES, AbstractPolicyFamily
 __all__ = [
     "CONCEPTS",
     "AbstractConcept",
+    "CoarseCorrelated",
     "Concept",
+    "Correlated",
     "Nash",
+    "PublicCorrelated",
     "Row",
     "ZeroSum",
     "concept",
@@ -22,9 +28,9 @@ __all__ = [
     "table_one",
 ]
 
-Concept = Nash | ZeroSum
+Concept = Nash | ZeroSum | PublicCorrelated | Correlated | CoarseCorrelated
 """The union of the concepts that a solver for N players can be asked for."""
-CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in (Nash, ZeroSum)}
+CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in get_args(Concept)}
 
 
 def natural_concept(answer: Any = None) -> str:

@@ -63,7 +63,9 @@ class Incumbent:
         return Outcome(answer, certificate, ended, trace, self.elapsed, choice)
 
 
-def _rank(certificate: Certificate, choice: Choice | None) -> tuple[bool, float]:
+def _rank(certificate: Certificate, choice: Choice | None) -> tuple[bool, float, float]:
     # A player with little at stake may lose all of it within the rounding of the others' gaps.
     settled = certificate.settled(ROUNDING_LEVEL if choice is None else CHOICE_LEVEL)
-    return not settled, certificate.gap if choice is None or not settled else -choice.value
+    # To as many digits as the gap leaves them; of two that are worth as much, the smaller gap decides.
+    worth = 0.0 if choice is None or not settled else -float(f"{choice.value:.10g}")
+    return not settled, worth, certificate.gap

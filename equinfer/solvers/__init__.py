@@ -15,7 +15,10 @@ SOLVERS = {
     "homotopy": "equinfer.solvers.tabular.homotopy:Homotopy",
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
+    "public-signals": "equinfer.solvers.correlated.public_signals:PublicSignals",
     "matrix-game": "equinfer.solvers.zero_sum.matrix_game:MatrixGame",
+    "lp": "equinfer.solvers.correlated.lp:LinearProgramme",
+    "vce": "equinfer.solvers.correlated.vce:VariationalCorrelated",
 }
 GROUP = "equinfer.solvers"
 

@@ -1,0 +1,83 @@
+"""Public signals: mixtures of Nash equilibria, one-shot; more than that where continuations are mixed."""
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.solvers.correlated.mixtures import best_mixture
+
+
+def welfare(solution, game):
+    values = solution.values[:, 0] if solution.values.ndim == 3 else solution.values
+    return float((values @ np.asarray(game.initial)).sum())
+
+
+def test_chicken_is_worth_no_more_than_its_best_nash_equilibrium():
+    """Theorem F: the hull of Nash equilibria, 28/3 at best; private recommendations reach 10.5."""
+    solution = eq.solve("catalog:chicken", "public-correlated")
+    assert solution.certified and solution.concept == "public-correlated"
+    assert solution.objective_value == pytest.approx(28 / 3, abs=1e-12)
+    assert not solution.objective_certified
+
+
+def test_equally_good_equilibria_are_mixed_evenly():
+    game = eq.load("catalog:battle_of_the_sexes")
+    solution = eq.solve(game, "public-correlated")
+    np.testing.assert_allclose(solution.signal, [[0.5, 0.5]])
+    assert solution.values[0] == pytest.approx(solution.values[1])
+    assert eq.certify(game, {"signal": solution.signal, "profile": solution.profile}).gap <= 1e-14
+
+
+def test_a_public_coin_reaches_more_than_mixtures_of_markov_equilibria():
+    """Theorem F: nobody enters the battle for (3, 1) or (1, 3), both enter it for the coin's (2, 2)."""
+    game = eq.load("catalog:public_signal")
+    solution = eq.solve(game, "public-correlated")
+    assert solution.certified and solution.route == "backward induction"
+    np.testing.assert_allclose(solution.values[:, 0, 0], 2.0, atol=1e-12)
+    assert welfare(solution, game) > max(welfare(nash, game) for nash in eq.solve_all(game)) + 0.19
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_discounted_games_are_never_worth_less_than_the_nash_equilibrium_it_starts_from(seed):
+    game = eq.load("catalog:random", seed=seed, players=2, states=4, actions=3)
+    solution = eq.solve(game, "public-correlated", signals=3)
+    assert solution.certified
+    assert solution.signal.shape == (4, 3)
+    assert solution.objective_value >= welfare(eq.solve(game), game) - 1e-9
+    assert solution.objective_value == pytest.approx(welfare(solution, game), abs=1e-9)
+
+
+def test_three_players_and_weights():
+    payoffs = np.random.default_rng(3).random((3, 2, 2, 2))
+    game = eq.TabularGame.from_payoffs(payoffs)
+    best = eq.solve(game, "public-correlated", objective=[1.0, 0.0, 0.0])
+    assert best.certified
+    assert best.values[0, 0] >= max(nash.values[0, 0] for nash in eq.solve_all(game)) - 1e-9
+
+
+def test_it_is_saved_read_and_judged_again(tmp_path):
+    game = eq.load("catalog:public_signal")
+    solution = eq.solve(game, "public-correlated")
+    solution.save(tmp_path / "solution.npz")
+    read = eq.load_solution(tmp_path / "solution.npz", game=game)
+    assert read.certified and not read.recorded
+    assert (read.signal == solution.signal).all() and read.route == solution.route
+
+
+def test_the_most_random_mixture_of_two_pure_equilibria_is_even():
+    laws = np.array([np.diag([1.0, 0.0]), np.diag([0.0, 1.0])])
+    weights, chosen = best_mixture(np.array([[3.0, 1.0], [1.0, 3.0]]), laws, None, 2)
+    assert chosen == [0, 1]
+    np.testing.assert_allclose(weights, 0.5)
+
+
+def test_of_many_equally_good_equilibria_those_are_kept_that_treat_the_players_alike():
+    values = np.array([[3.0, 1.0], [2.5, 1.5], [1.0, 3.0], [0.0, 0.0]])
+    weights, chosen = best_mixture(values, np.ones((4, 2, 2)) / 4, np.ones(2), 2)
+    assert sorted(chosen) == [0, 2]
+    np.testing.assert_allclose(weights @ values[chosen], 2.0)
+
+
+def test_signals_must_be_at_least_one():
+    with pytest.raises(eq.BadInput, match="signals must be at least 1"):
+        eq.solve("catalog:chicken", "public-correlated", signals=0)
