@@ -24,7 +24,7 @@ from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.tables import Tables
-from equinfer.targets import Target, game_of, load, save
+from equinfer.targets import Target, game_of, game_to_solve, load, save
 
 __all__ = ["certify", "load", "load_solution", "recorded", "save", "solve"]
 
@@ -58,7 +58,7 @@ def solve(
     """
     began = clock.perf_counter()
     row = concept_row(concept or natural_concept())
-    game = game_of(game)
+    game = game_to_solve(game)
     tables = game.tables()
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     if time is not None:

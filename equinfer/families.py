@@ -112,7 +112,7 @@ class Equilibria(_Solutions):
         """The object that `equinfer solve --all --json` prints; `equilibria` has one object of `solve --json` each."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "game": self.game._asdict(),
+            "game": self.game.to_json(),
             "concept": self.concept,
             "solver": self.solver,
             "status": self.status.value,
@@ -148,9 +148,9 @@ class Equilibria(_Solutions):
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Where a branch of equilibria ends.
+    """Where a branch of equilibria ends: between `low` and `high` no equilibrium was found close to the last one.
 
-    From `low` to `high` (in the order of the sweep) no equilibrium was found close to the last one.
+    `low` is the smaller of the two, in whichever direction the sweep went.
     """
 
     low: float
@@ -168,7 +168,10 @@ class Waypoint(NamedTuple):
     value: float
     """Of the parameter."""
     branch: int
-    solution: Solution
+    profile: tuple[Float[np.ndarray, "..."], ...]
+    """Arrays ([H,] S, A_i)."""
+    start_values: Float[np.ndarray, " N"]
+    """Each player's value at the start, averaged over the initial states."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,6 +198,17 @@ class Sweep(_Solutions):
         """Every one of them is."""
         return bool(self.solutions) and all(solution.certified for solution in self.solutions)
 
+    @property
+    def game(self) -> GameLabels | None:
+        """The game of the first value, and where it is from, but for the parameter that moves; None without values."""
+        if not self.solutions:
+            return None
+        first = self.solutions[0].game
+        if first.origin is None:
+            return first
+        fixed = tuple(each for each in first.origin.parameters if each[0] != self.parameter)
+        return first._replace(origin=first.origin._replace(parameters=fixed))
+
     def __repr__(self) -> str:
         return f"<Sweep of {self.parameter}: {self.message}>"
 
@@ -202,6 +216,7 @@ class Sweep(_Solutions):
         """The object that `equinfer sweep --json` prints; `solutions` holds one object of `solve --json` each."""
         return {
             "schema_version": SCHEMA_VERSION,
+            "game": None if self.game is None else self.game.to_json(),
             "parameter": self.parameter,
             "values": self.parameter_values.tolist(),
             "status": self.status.value,

@@ -14,6 +14,8 @@ import numpy as np
 from equinfer.api import default_eps
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.certificates.nash import certify_nash
+from equinfer.concepts import Nash
+from equinfer.concepts import concept as concept_row
 from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
 from equinfer.drivers.protocol import Judge, Task, Watch
 from equinfer.errors import BadInput, UnknownName
@@ -25,10 +27,10 @@ from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
 from equinfer.solvers.tabular.response_stability import stability
 from equinfer.solvers.tabular.support import SupportEnumeration
 from equinfer.tables import Tables
-from equinfer.targets import game_of
+from equinfer.targets import game_to_solve
 from equinfer.types import Profile
 
-__all__ = ["judged", "solve_all"]
+__all__ = ["judged", "refuse_unless_nash", "solve_all"]
 
 _LARGEST_ENUMERATION = 13
 """Actions of both players up to which all supports of a two-player one-shot game are examined: at most a minute."""
@@ -62,9 +64,8 @@ def solve_all(
     **Raises:** `UnknownName` for another concept than `nash`; `BadInput` for wrong values.
     """
     began = clock.perf_counter()
-    if concept not in (None, "nash"):
-        raise UnknownName.among("concept of solve_all", str(concept), ("nash",))
-    game = game_of(game)
+    refuse_unless_nash(concept, "solve_all")
+    game = game_to_solve(game)
     tables = game.tables()
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     time = None if time is None else nonnegative("time", time)
@@ -102,6 +103,12 @@ def solve_all(
         message=_message(harvested, len(merged), len(set(components)), complete, degenerate),
         seconds={"total": total, "solve": harvested.seconds},
     )
+
+
+def refuse_unless_nash(concept: str | None, what: str) -> None:
+    """**Raises:** `UnknownName` for a concept that does not exist, or whose equilibria `what` does not find."""
+    if concept is not None and concept_row(concept).name != Nash.name:
+        raise UnknownName(f"{what} finds {Nash.name} equilibria only; got concept {concept!r}.")
 
 
 def judged(
@@ -211,7 +218,7 @@ def _components(size: int, joined: Sequence[tuple[int, int]]) -> tuple[int, ...]
 
 def _message(harvested: Harvest, number: int, components: int, complete: bool, degenerate: bool | None) -> str:
     count = f"{number} found"
-    together = "" if components == number else f", on {components} components"
+    together = "" if components == number else f", on {components} component{'s' if components > 1 else ''}"
     if harvested.ended is Status.out_of_time:
         return f"{count}{together} until time ran out; not proven to be all."
     if harvested.ended is Status.interrupted:

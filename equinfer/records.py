@@ -59,6 +59,12 @@ class GameLabels(NamedTuple):
     def of(cls, tables: Tables) -> "GameLabels":
         return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels, tables.origin)
 
+    def to_json(self) -> dict[str, Any]:
+        """The object `game` of everything that is written as JSON."""
+        origin = self.origin
+        where = None if origin is None else {"target": origin.target, "parameters": dict(origin.parameters)}
+        return plain({**self._asdict(), "origin": where})
+
 
 @dataclass(frozen=True, eq=False)
 class Solution:
@@ -163,14 +169,7 @@ class Solution:
         """The object that `equinfer solve --json` prints: plain lists and numbers, `None` for what is not a number."""
         record = {
             "schema_version": SCHEMA_VERSION,
-            "game": {
-                "name": self.game.name,
-                "players": self.game.players,
-                "states": self.game.states,
-                "actions": self.game.actions,
-                "origin": self.game.origin
-                and {"target": self.game.origin.target, "parameters": dict(self.game.origin.parameters)},
-            },
+            "game": self.game.to_json(),
             "concept": self.concept,
             "solver": self.solver,
             "status": self.status.value,

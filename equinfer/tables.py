@@ -1,7 +1,6 @@
 """The raw tables of a finite game, in NumPy: what `game.tables()` returns, certificates judge and reports draw."""
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.errors import BadInput
+from equinfer.memory import Footprint, foresee, in_words, installed
 
 __all__ = [
     "MOST_PLAYERS",
@@ -153,7 +153,8 @@ def discounted_length(discount: Float[np.ndarray, " N"], horizon: int | None) ->
 def refuse_unless_it_fits(
     num_players: int, num_states: int, num_actions: tuple[int, ...], what: str, successors: int | None = None
 ) -> None:
-    """Refuse a game before its joint table is allocated, if it would not fit in half of this machine's memory.
+    """Refuse a game before its joint table is allocated, if it would not fit in half of this machine's memory; tell
+    those who asked for it what it will take (`memory.foreseen_by`).
 
     **Arguments:** `successors`, the length of the lists of a sparse kernel, whose entries take 12 bytes; without it
     the kernel is dense.
@@ -164,14 +165,13 @@ def refuse_unless_it_fits(
         raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
     needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available // 2:
+    if needed > installed() // 2:
         kernel = "transition table" if successors is None else f"lists of {successors} successors"
         raise BadInput(
             f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
-            f"{needed / 2**30:.3g} GiB for the reward table and the {kernel}; "
-            f"this machine has {available / 2**30:.3g} GiB."
+            f"{in_words(needed)} for the reward table and the {kernel}; this machine has {in_words(installed())}."
         )
+    foresee(Footprint.of_game(what, num_states, needed))
 
 
 def refuse_unless_epochs_fit(horizon: int, num_players: int, num_states: int, num_actions: tuple[int, ...]) -> None:
@@ -181,10 +181,9 @@ def refuse_unless_epochs_fit(horizon: int, num_players: int, num_states: int, nu
     """
     # Per epoch and state: a profile and its best responses; values, gains and what is needed on the way.
     needed = 8 * horizon * num_states * (2 * sum(num_actions) + 6 * num_players)
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available // 2:
+    if needed > installed() // 2:
         raise BadInput(
             f"horizon {horizon}: policies and values of {num_states} states in every epoch need about "
-            f"{needed / 2**30:.3g} GiB; this machine has {available / 2**30:.3g} GiB. "
+            f"{in_words(needed)}; this machine has {in_words(installed())}. "
             "Leave `horizon` out for an infinite one, with a discount below 1."
         )

@@ -8,8 +8,9 @@ from typing import Any
 from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
 from equinfer.games.tabular import TabularGame
+from equinfer.memory import Footprint, foresee, foreseen_by
 
-__all__ = ["Target", "game_of", "load", "save"]
+__all__ = ["Target", "game_of", "game_to_solve", "load", "save"]
 
 Target = str | os.PathLike[str]
 
@@ -30,6 +31,7 @@ def load(target: Target, **parameters: Any) -> TabularGame:
         return _made(source, name, parameters)
     if not Path(target).exists():
         _refuse_a_bare_name(str(target))
+        raise BadInput(f"{target}: no such file.")
     from equinfer.games.files import read_game
 
     return read_game(Path(target), **parameters)
@@ -45,6 +47,19 @@ def save(game: TabularGame, path: Target) -> None:
 def game_of(game: Any) -> TabularGame:
     """The game itself, or what `load` makes of a target."""
     return game if isinstance(game, TabularGame) else load(game)
+
+
+def game_to_solve(game: TabularGame | Target, **parameters: Any) -> TabularGame:
+    """The game itself, or what `load` makes of a target, if there is the memory to solve it as well.
+
+    **Raises:** `BadInput` with the estimate if there is not: before the tables are made, wherever their sizes are known
+    before; and what `load` raises.
+    """
+    with foreseen_by(Footprint.refuse_unless_it_fits):
+        made = game if isinstance(game, TabularGame) else load(game, **parameters)
+        kernel = made.kernel.raw()
+        foresee(Footprint.of_game(made.name, made.num_states, made.reward.nbytes + kernel.nbytes))
+    return made
 
 
 def _shortly(value: Any) -> str:

@@ -58,7 +58,7 @@ def test_solve_json_is_one_object_and_nothing_else(capsys):
 
 def test_the_memory_of_a_large_game_is_announced_before_work(capsys):
     assert run(["solve", "catalog:quality_ladder", "--set", "levels=100", "--time", "0", "--json"]) == 3
-    assert capsys.readouterr().err.startswith("quality_ladder: 10000 states, tables of 8.58 MiB; solving takes about")
+    assert capsys.readouterr().err.startswith("quality_ladder: 10000 states, tables of 9.61 MiB; solving takes about")
 
 
 def test_parameters_of_the_game_and_options_of_the_solver(capsys):

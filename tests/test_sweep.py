@@ -38,8 +38,8 @@ def test_the_end_of_a_branch_is_bracketed_and_the_sweep_goes_on_from_another():
     # Meeting at the first place is an equilibrium down to a bonus of 0; there it meets the mixture, and both vanish.
     swept = eq.sweep(coordination, "bonus", np.linspace(1, -1, 5), precision=1e-5)
     (fold,) = swept.folds
-    assert fold.low >= 0 > fold.high
-    assert fold.low - fold.high <= 1e-5
+    assert fold.low < 0 <= fold.high
+    assert fold.high - fold.low <= 1e-5
     assert fold.distance == 1
     assert fold.kind == "fold"
     assert swept.branches == (0, 0, 0, 1, 1)
@@ -48,7 +48,7 @@ def test_the_end_of_a_branch_is_bracketed_and_the_sweep_goes_on_from_another():
     passed = [point.value for point in swept.waypoints]
     assert passed == sorted(passed, reverse=True)
     assert set(swept.parameter_values.tolist()) <= set(passed)
-    assert {(fold.low, 0), (fold.high, 1)} <= {(point.value, point.branch) for point in swept.waypoints}
+    assert {(fold.high, 0), (fold.low, 1)} <= {(point.value, point.branch) for point in swept.waypoints}
 
 
 def test_a_switch_ends_where_somebody_else_becomes_indifferent():
@@ -60,7 +60,7 @@ def test_a_switch_ends_where_somebody_else_becomes_indifferent():
     values = np.array([1.0, 0.5, -0.5, -1.0])
     swept = eq.sweep(game, "x", values)
     (fold,) = swept.folds
-    assert fold.low >= 0 > fold.high
+    assert fold.low < 0 <= fold.high
     assert fold.kind == "switch"
     assert fold.distance == pytest.approx(0.5, abs=1e-9)
     np.testing.assert_allclose([one.profile[0][0, 1] for one in swept], [0, 0, 0.5, 0.5], atol=1e-14)
@@ -88,9 +88,10 @@ def test_two_mixed_equilibria_of_three_players_meet_and_vanish():
     swept = eq.sweep(saddle_node, "x", values, start=[[0.8, 0.2]] * 3, precision=1e-5)
     np.testing.assert_allclose([one.profile[0][0, 0] for one in swept[:2]], 0.5 + np.sqrt(values[:2]), atol=1e-9)
     (fold,) = swept.folds
-    assert 0 < fold.low - fold.high <= 1e-5
+    assert fold.kind == "fold"
+    assert 0 < fold.high - fold.low <= 1e-5
     # Within the rounding of the payoffs' gains an equilibrium still is one a little beyond the fold.
-    assert -1e-5 <= fold.high <= fold.low <= 1e-5
+    assert -1e-5 <= fold.low < fold.high <= 1e-5
     assert swept.branches == (0, 0, 1)
     assert swept.certified
 
@@ -135,7 +136,7 @@ def test_time_and_interruptions_keep_what_was_reached():
     assert len(short) == len(short.parameter_values) == 1
 
     def interrupt(row):
-        if row["value"] == 2.0:
+        if row.get("value") == 2.0:
             raise KeyboardInterrupt
 
     cut = eq.sweep(coordination, "bonus", [1.0, 2.0, 3.0], watch=interrupt)

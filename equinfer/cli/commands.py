@@ -5,12 +5,12 @@ Nothing heavy is imported before a command runs: `--help` is as quick as the int
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
 import equinfer
-from equinfer.cli.usage import ABOVE_EPS, INTERRUPTED, UsageError
+from equinfer.cli.usage import UsageError, verdict_code
 from equinfer.cli.words import LOAD_ITSELF, assignments
 
 app = App(
@@ -93,18 +93,19 @@ def solve(
         Print one JSON object instead of the summary.
     """
     from equinfer.cli import display, output, progress
+    from equinfer.targets import game_to_solve
 
+    if every and solver != "auto":
+        raise UsageError("--all chooses its own solvers: leave --solver out.")
     folder = output.prepared(out, force) if out else None
-    game = _loaded(target, settings)
+    with progress.memory_announced():
+        game = game_to_solve(target, **_parameters(settings))
     if every:
-        if solver != "auto":
-            raise UsageError("--all chooses its own solvers: leave --solver out.")
         from equinfer.cli import families
 
         return families.solve_all(
             game, concept, eps=eps, time=time, seed=seed, options=options, folder=folder, as_json=as_json
         )
-    display.announce_size(game)
     with progress.shown(f"solving {game.name}") as watch:
         solution = equinfer.solve(
             game,
@@ -122,7 +123,7 @@ def solve(
         display.print_solution(solution)
     if folder:
         folder.write(solution)
-    return _exit_code(solution)
+    return verdict_code(solution.certified, solution.status.value == "interrupted")
 
 
 @app.command
@@ -170,7 +171,7 @@ def certify(
         display.print_json(display.certificate_record(tables, certificate, eps))
     else:
         display.print_certificate(tables, certificate, eps)
-    return 0 if certificate.holds(eps) else ABOVE_EPS
+    return verdict_code(certificate.holds(eps))
 
 
 @app.command
@@ -179,6 +180,7 @@ def sweep(
     /,
     *,
     settings: Settings = None,
+    concept: str | None = None,
     eps: float | None = None,
     time: float | None = None,
     seed: Seed = 0,
@@ -189,7 +191,8 @@ def sweep(
 ) -> int:
     """Follow an equilibrium along a parameter of the game, and report the folds where it jumps.
 
-    Exits with 0 if every value's answer is certified, 3 if one is not or time ran out, and 130 if it was interrupted.
+    Exits with 0 if every value's answer is certified, 3 if one is not or not all values were reached, and 130 if it was
+    interrupted.
 
     Parameters
     ----------
@@ -197,6 +200,8 @@ def sweep(
         A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
     settings
         Parameters of the game, as name=value, and one as name=from:to:number, such as cost=1:3:9.
+    concept
+        The kind of equilibrium [nash].
     eps
         The gap up to which an answer counts, in units of reward [1e-8 of each game's payoff scale].
     time
@@ -216,7 +221,7 @@ def sweep(
 
     folder = output.prepared(out, force) if out else None
     return families.sweep(
-        target, settings, eps=eps, time=time, seed=seed, precision=precision, folder=folder, as_json=as_json
+        target, settings, concept, eps=eps, time=time, seed=seed, precision=precision, folder=folder, as_json=as_json
     )
 
 
@@ -289,10 +294,8 @@ def doctor() -> int:
 
 
 def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
-    return equinfer.load(target, **assignments(settings, "--set", reserved=LOAD_ITSELF))
+    return equinfer.load(target, **_parameters(settings))
 
 
-def _exit_code(solution: "equinfer.Solution") -> int:
-    if solution.status.value == "interrupted":
-        return INTERRUPTED
-    return 0 if solution.certified else ABOVE_EPS
+def _parameters(settings: list[str] | None) -> dict[str, Any]:
+    return assignments(settings, "--set", reserved=LOAD_ITSELF)

@@ -13,12 +13,12 @@ from rich.text import Text
 
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
+from equinfer.memory import in_words
 from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Tables
 from equinfer.writing import json_text
 
 __all__ = [
-    "announce_size",
     "certificate_record",
     "clean",
     "hue",
@@ -35,15 +35,11 @@ __all__ = [
 ]
 
 GAME = ("name", "players", "states", "actions")
-"""What is said of a game in JSON."""
+"""What makes two games of JSON the same."""
 ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
 ACTIONS = 5
 """Actions of one mixed action that a summary spells out."""
-_LARGE = 2**23
-"""Bytes of tables from which the memory that solving takes is announced."""
-_COPIES, _FIXED = 4, 100 * 2**20
-"""What solving takes beside the tables, in their size and in bytes: measured on ladders and random games."""
 
 
 def print_json(record: Mapping[str, Any]) -> None:
@@ -104,7 +100,7 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
     labels = GameLabels.of(tables)
     return {
         "schema_version": 1,
-        "game": {key: getattr(labels, key) for key in GAME},
+        "game": labels.to_json(),
         "concept": certificate.concept,
         "certified": certificate.holds(eps),
         "gap": certificate.gap,
@@ -122,33 +118,17 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
     }
 
 
-def announce_size(game: TabularGame) -> None:
-    """Say on stderr, before a large game is solved, about what memory that takes beside."""
-    nbytes = _nbytes(game.tables())
-    if nbytes >= _LARGE:
-        print(
-            f"{clean(game.name)}: {game.num_states} states, tables of {_bytes(nbytes)}; solving takes about "
-            f"{_bytes(_COPIES * nbytes + _FIXED)}",
-            file=sys.stderr,
-            flush=True,
-        )
-
-
-def _nbytes(tables: Tables) -> int:
-    return tables.reward.nbytes + tables.kernel.nbytes
-
-
 def print_info(game: TabularGame) -> None:
     """Sizes, structure, doubts."""
     console, tables = on_stdout(), game.tables()
-    nbytes = _nbytes(tables)
+    nbytes = tables.reward.nbytes + tables.kernel.nbytes
     found = structure.findings(tables) or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
     facts = [
         ("game", sizes(GameLabels.of(tables), tables)),
         ("players", ", ".join(map(clean, tables.player_labels))),
         ("rewards", f"from {reward.min():g} to {reward.max():g}; payoff scale {tables.payoff_scale:g}"),
-        ("tables", f"{math.prod(tables.num_actions) * tables.num_states} joint rows, {_bytes(nbytes)}"),
+        ("tables", f"{math.prod(tables.num_actions) * tables.num_states} joint rows, {in_words(nbytes)}"),
         *(("structure", phrase) for phrase in found),
         *(("doubt", sentence) for sentence in structure.doubts(tables)),
     ]
@@ -335,14 +315,6 @@ def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
 
 def _number(number: float | None) -> str:
     return "-" if number is None else f"{number:.6g}"
-
-
-def _bytes(size: float | int) -> str:
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.3g} {unit}"
-        size /= 1024
-    return f"{size:.3g} GiB"
 
 
 def clean(label: str) -> str:

@@ -1,5 +1,6 @@
 """`solve --all` and `sweep`: many answers at once, on stdout and in a folder."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from equinfer.cli import output, progress
 from equinfer.cli.display import clean, hue, mixed, on_stdout, print_facts, print_json, sizes
-from equinfer.cli.usage import ABOVE_EPS, INTERRUPTED, UsageError
+from equinfer.cli.usage import UsageError, verdict_code
 from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
 from equinfer.families import Equilibria, Sweep, start_values
@@ -57,14 +58,13 @@ def solve_all(
                 "report.html": found.report,
             }
         )
-    if found.status is Status.interrupted:
-        return INTERRUPTED
-    return 0 if any(solution.certified for solution in found) else ABOVE_EPS
+    return verdict_code(any(solution.certified for solution in found), found.status is Status.interrupted)
 
 
 def sweep(
     target: str,
     settings: Sequence[str] | None,
+    concept: str | None,
     *,
     eps: float | None,
     time: float | None,
@@ -78,9 +78,18 @@ def sweep(
 
     parameter, text, others = split_settings(settings)
     values = values_of_range(parameter, text)
-    with progress.shown(f"sweeping {parameter}") as watch:
+    with progress.memory_announced(), progress.shown(f"sweeping {parameter}") as watch:
         swept = continuation.sweep(
-            target, parameter, values, eps=eps, time=time, seed=seed, precision=precision, watch=watch, **others
+            target,
+            parameter,
+            values,
+            concept=concept,
+            eps=eps,
+            time=time,
+            seed=seed,
+            precision=precision,
+            watch=watch,
+            **others,
         )
     if as_json:
         print_json(swept.to_json())
@@ -90,9 +99,7 @@ def sweep(
         folder.write_files(
             {"sweep.csv": swept.save_csv, "result.json": partial(_write_json, swept), "report.html": swept.report}
         )
-    if swept.status is Status.interrupted:
-        return INTERRUPTED
-    return 0 if swept.certified and len(swept) == len(values) else ABOVE_EPS
+    return verdict_code(swept.certified and len(swept) == len(values), swept.status is Status.interrupted)
 
 
 def split_settings(settings: Sequence[str] | None) -> tuple[str, str, dict[str, Any]]:
@@ -112,19 +119,21 @@ def split_settings(settings: Sequence[str] | None) -> tuple[str, str, dict[str, 
 def values_of_range(parameter: str, text: str) -> np.ndarray:
     """The values of from:to:number, evenly spaced, both ends included.
 
-    **Raises:** `BadInput` if it is something else.
+    **Raises:** `BadInput` if it is something else, or there are more than fit in memory.
     """
+    from equinfer.continuation import evenly_spaced
+
     try:
         low, high, number = text.split(":")
-        ends = float(low), float(high)
-        if np.isfinite(ends).all() and ends[0] != ends[1] and int(number) >= 2:
-            return np.linspace(*ends, int(number))
+        ends, count = (float(low), float(high)), int(number)
     except ValueError:
-        pass
-    raise BadInput(
-        f"{parameter}={text} is no range: it must be from:to:number, two different numbers and how many values there "
-        "are, at least 2, such as 1:3:9."
-    )
+        ends, count = (math.nan, math.nan), 0
+    if not math.isfinite(ends[0] - ends[1]) or ends[0] == ends[1] or count < 2:
+        raise BadInput(
+            f"{parameter}={text} is no range: it must be from:to:number, two different numbers and how many values "
+            "there are, at least 2, such as 1:3:9."
+        )
+    return evenly_spaced(parameter, *ends, count)
 
 
 def _print_equilibria(found: Equilibria) -> None:

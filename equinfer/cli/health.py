@@ -16,6 +16,7 @@ import equinfer
 from equinfer import games, solvers
 from equinfer.cli.display import on_stdout
 from equinfer.games import catalog
+from equinfer.memory import in_words, installed
 from equinfer.plugins import described, working_plugins
 
 __all__ = ["run"]
@@ -35,13 +36,12 @@ def run() -> int:
     import jax
 
     console = on_stdout()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     facts = [
         ("equinfer", equinfer.__version__),
         ("python", f"{platform.python_version()} on {platform.system()} {platform.machine()}"),
         *((name, _version(name)) for name in CORE),
         ("devices", ", ".join(str(device) for device in jax.devices())),
-        ("machine", f"{os.cpu_count()} processors, {memory:.3g} GiB of memory"),
+        ("machine", f"{os.cpu_count()} processors, {in_words(installed())} of memory"),
     ]
     for extra, module in EXTRAS.items():
         present = importlib.util.find_spec(module) is not None

@@ -5,14 +5,33 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from rich.console import Console
 
-__all__ = ["shown"]
+from equinfer.cli.display import clean
+from equinfer.memory import Footprint, foreseen_by
+
+__all__ = ["memory_announced", "shown"]
 
 FIRST_LINE = 2.0
 """Seconds before the first line where stderr is a file or a pipe; each next one takes twice as long."""
+
+LARGE = 2**23
+"""Bytes of tables from which the memory that solving takes is announced."""
+
+
+def memory_announced() -> AbstractContextManager[None]:
+    """Inside the block, what large games take is said on stderr, each larger one before its tables are made."""
+    largest = LARGE
+
+    def hear(footprint: Footprint) -> None:
+        nonlocal largest
+        if footprint.kept >= largest and footprint.fits:
+            largest = footprint.kept + 1
+            print(clean(footprint.sentence), file=sys.stderr, flush=True)
+
+    return foreseen_by(hear)
 
 
 @contextmanager

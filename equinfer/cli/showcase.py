@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import equinfer
 from equinfer.cli import display, output, progress
-from equinfer.records import Solution
+from equinfer.cli.usage import verdict_code
+from equinfer.records import Solution, Status
 from equinfer.report.page import IndexEntry, write_index
 
 __all__ = ["SHOWN", "run"]
@@ -31,7 +32,10 @@ SHOWN = (
 
 
 def run(out: Path, force: bool) -> int:
-    """Solve them, print summaries, write `out`/index.html and a folder for each; 0 if every answer is certified."""
+    """Solve them, print summaries, write `out`/index.html and a folder for each; 0 if every answer is certified.
+
+    Ctrl-C ends it after the game that it interrupts.
+    """
     folder = output.prepared(out, force)
     console = display.on_stdout()
     solutions: dict[Shown, Solution] = {}
@@ -43,10 +47,13 @@ def run(out: Path, force: bool) -> int:
                 solutions[shown] = equinfer.solve(target, watch=watch)
             display.print_solution(solutions[shown])
             console.print()
+            if solutions[shown].status is Status.interrupted:
+                break
     with progress.shown("drawing the reports"):
         folder.write_files(_writers(solutions))
     console.print(f"Reports: {out / 'index.html'}", soft_wrap=True)
-    return 0 if all(solution.certified for solution in solutions.values()) else 3
+    interrupted = any(solution.status is Status.interrupted for solution in solutions.values())
+    return verdict_code(all(solution.certified for solution in solutions.values()), interrupted)
 
 
 def _writers(solutions: dict[Shown, Solution]) -> dict[str, Callable[[Path], None]]:

@@ -48,9 +48,7 @@ def write_sweep(sweep: Sweep, path: str | os.PathLike[str]) -> None:
 
 def value_picture(sweep: Sweep) -> go.Figure:
     """Every player's value at the start against the parameter."""
-    values = (
-        np.stack([start_values(point.solution) for point in sweep.waypoints]) if sweep.waypoints else np.zeros((0, 0))
-    )
+    values = np.stack([point.start_values for point in sweep.waypoints]) if sweep.waypoints else np.zeros((0, 0))
     traces = []
     for player in range(values.shape[1]):
         name = player_name(sweep[0].game.players[player])
@@ -65,14 +63,14 @@ def value_picture(sweep: Sweep) -> go.Figure:
 def probability_picture(sweep: Sweep) -> go.Figure | None:
     """The probabilities that move most, a panel per player; None if the games of the sweep differ in shape."""
     points = sweep.waypoints
-    if len({tuple(policy.shape for policy in point.solution.profile) for point in points}) != 1:
+    if len({tuple(policy.shape for policy in point.profile) for point in points}) != 1:
         return None
     labels = sweep[0].game
     players = range(min(len(labels.players), MOST_PLAYERS))
     names = [player_name(labels.players[player]) for player in players]
     result = make_subplots(rows=1, cols=len(names), shared_yaxes=True, horizontal_spacing=0.03, column_titles=names)
     for player in players:
-        lines = np.stack([point.solution.profile[player] for point in points])
+        lines = np.stack([point.profile[player] for point in points])
         lines = lines.reshape(len(points), -1)
         moves = np.ptp(lines, axis=0)
         order = np.argsort(-moves, kind="stable")

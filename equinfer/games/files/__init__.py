@@ -43,6 +43,8 @@ def read_game(path: str | os.PathLike[str], **parameters: Any) -> TabularGame:
     known = [name for name in inspect.signature(reader).parameters if name != "path"]
     for name in parameters:
         if name not in known:
+            if not known:
+                raise UnknownName(f"{path}: a {path.suffix.lower()} file has no parameters; got {name!r}.")
             raise UnknownName.among(f"parameter of a {path.suffix.lower()} file", name, known)
     return reader(path, **parameters)
 

@@ -56,15 +56,18 @@ def beyond_switch(game: Any, profile: Profile) -> Profile | None:
     The segment ends when the switch is complete, or when an action of somebody else becomes a best response; from there
     both mix. Either is solved for by Newton's method.
 
-    **Returns:** the equilibrium beyond, of this game, in which the better action already is one; None if there is none,
-    or the game has a finite horizon.
+    **Returns:** the equilibrium beyond, of this game, in which the better action already is one; None if nobody has
+    such an action, there is no such equilibrium, or the game has a finite horizon.
     """
     if game.horizon is not None:
         return None
     scaled = ScaledGame.of(game)
     flat = np.concatenate([np.asarray(policy) for policy in profile], axis=1)
     idle = scaled.legal & (flat == 0)
-    state, action = np.unravel_index(np.argmax(np.where(idle, _gains(scaled, flat), -np.inf)), flat.shape)
+    gains = np.where(idle, _gains(scaled, flat), -np.inf)
+    if not gains.max() > 0:
+        return None
+    state, action = np.unravel_index(np.argmax(gains), flat.shape)
     own = scaled.columns[int(scaled.owner[action])]
     switched = flat.copy()
     switched[state, own] = 0.0
