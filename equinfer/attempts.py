@@ -37,6 +37,8 @@ def attempts_at(
             raise UnknownName(f"options {', '.join(options)}: a solver object carries its own; set them there.")
         return [_of_this_kind(row, solver)]
     classes = [_of_this_kind(row, solver_class(name)) for name in (names if solver == "auto" else (solver,))]
+    if solver == "auto":
+        classes = [kind for kind in classes if issubclass(kind, AbstractSolver) or kind.suits(options)]
     known = {kind: _options(kind, row) for kind in classes}
     for name in options:
         if not any(name in names for names in known.values()):
@@ -105,7 +107,7 @@ def _of_this_kind(row: AbstractConcept, solver: Any) -> Any:
 
 def _options(kind: type[Solver], row: AbstractConcept) -> set[str]:
     names = _fields(kind)
-    if "concept" in names:
+    if "concept" in names and issubclass(kind, AbstractSolver):
         names |= _fields(type(row))
     return names - {"concept"}
 

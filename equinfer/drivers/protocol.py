@@ -134,5 +134,10 @@ class AbstractHostSolver(eqx.Module):
     unit_ratio: ClassVar[float] = math.inf
     """How far apart the players' payoff scales may be before they are brought to one; infinity: the game as it is."""
 
+    @classmethod
+    def suits(cls, options: Mapping[str, Any]) -> bool:
+        """False if what these options ask for is beyond the solver: `auto` then passes it by."""
+        return True
+
     @abc.abstractmethod
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]: ...

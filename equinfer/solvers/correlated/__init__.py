@@ -1,0 +1,1 @@
+"""Laws over joint actions that nobody gains from disobeying, the best one by an objective."""
