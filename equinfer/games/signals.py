@@ -14,7 +14,7 @@ __all__ = ["play_of", "with_public_signal"]
 
 
 def with_public_signal(game: TabularGame, signal: ArrayLike) -> TabularGame:
-    r"""The game on states $(s,\omega)$, with $\tilde P(s',\omega'\mid s,\omega,a)=P(s'\mid s,a)\,\sigma(\omega'\mid s')$.
+    r"""The game on states $(s,\omega)$, whose kernel is $P(s'\mid s,a)\,\sigma(\omega'\mid s')$ whatever $\omega$ was.
 
     **Arguments:** `signal`, the law $\sigma(\omega\mid s)$, (S, W) or (W,). States stand in the order (s, w).
 

@@ -15,7 +15,8 @@ def welfare(solution, game):
 def test_chicken_is_worth_no_more_than_its_best_nash_equilibrium():
     """Theorem F: the hull of Nash equilibria, 28/3 at best; private recommendations reach 10.5."""
     solution = eq.solve("catalog:chicken", "public-correlated")
-    assert solution.certified and solution.concept == "public-correlated"
+    assert solution.certified
+    assert solution.concept == "public-correlated"
     assert solution.objective_value == pytest.approx(28 / 3, abs=1e-12)
     assert not solution.objective_certified
 
@@ -32,7 +33,8 @@ def test_a_public_coin_reaches_more_than_mixtures_of_markov_equilibria():
     """Theorem F: nobody enters the battle for (3, 1) or (1, 3), both enter it for the coin's (2, 2)."""
     game = eq.load("catalog:public_signal")
     solution = eq.solve(game, "public-correlated")
-    assert solution.certified and solution.route == "backward induction"
+    assert solution.certified
+    assert solution.route == "backward induction"
     np.testing.assert_allclose(solution.values[:, 0, 0], 2.0, atol=1e-12)
     assert welfare(solution, game) > max(welfare(nash, game) for nash in eq.solve_all(game)) + 0.19
 
@@ -42,8 +44,10 @@ def test_discounted_games_are_never_worth_less_than_the_nash_equilibrium_it_star
     game = eq.load("catalog:random", seed=seed, players=2, states=4, actions=3)
     solution = eq.solve(game, "public-correlated", signals=3)
     assert solution.certified
-    assert solution.signal.shape == (4, 3)
+    assert solution.objective_value is not None
+    assert solution.signal is not None
     assert solution.objective_value >= welfare(eq.solve(game), game) - 1e-9
+    assert solution.signal.shape == (4, 3)
     assert solution.objective_value == pytest.approx(welfare(solution, game), abs=1e-9)
 
 
@@ -60,8 +64,10 @@ def test_it_is_saved_read_and_judged_again(tmp_path):
     solution = eq.solve(game, "public-correlated")
     solution.save(tmp_path / "solution.npz")
     read = eq.load_solution(tmp_path / "solution.npz", game=game)
-    assert read.certified and not read.recorded
-    assert (read.signal == solution.signal).all() and read.route == solution.route
+    assert read.certified
+    assert not read.recorded
+    assert (read.signal == solution.signal).all()
+    assert read.route == solution.route
 
 
 def test_the_most_random_mixture_of_two_pure_equilibria_is_even():
