@@ -26,6 +26,6 @@ def potential_defect(game: TabularGame | Target, *, cycles: int | None = None, s
     >>> pot.defect, pot.kind
     (0.0, 'exact')
     """
-    if cycles is not None and (isinstance(cycles, bool) or not isinstance(cycles, int) or cycles < 2):
+    if cycles is not None and (isinstance(cycles, bool) or cycles < 2):
         raise BadInput(f"cycles must be a whole number, at least 2; got {cycles!r}.")
     return judged(game_of(game).tables(), cycles=cycles, seed=checked_seed(seed))

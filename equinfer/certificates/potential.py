@@ -37,6 +37,8 @@ __all__ = ["potential_defect"]
 _SEARCH_EFFORT = 2e9
 """Multiplications for the random cycles of one pair of players, about."""
 _FEWEST_CYCLES, _MOST_CYCLES = 20, 2000
+_IMPROVED = 3
+"""How many of the random cycles of either kind are improved locally, for one pair."""
 _MOST_BYTES = 2**30
 
 
@@ -170,7 +172,7 @@ def _lower_bound(tables: Tables, game: RawGame, active: list[int], cycles: int |
             duel = _duel(game, kernel, (i, j), play)
             number = _number(duel, cycles, len(casts))
             tried += 2 * max(1, number // 2)
-            found = search(duel, generator, number)
+            found = search(duel, generator, number, max(1, _IMPROVED // len(casts)))
             if best is None or found.sum > best[0].sum:
                 best = found, (i, j), play
     assert best is not None

@@ -14,8 +14,6 @@ from scipy import optimize, special
 
 __all__ = ["Duel", "Found", "Square", "deterministic", "search", "stochastic"]
 
-_IMPROVED = 3
-"""How many cycles of either kind are improved."""
 _EFFORT = 2e10
 """Multiplications that improving them takes, about."""
 _BLOCK = 2**22
@@ -78,19 +76,21 @@ def stochastic(
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-def search(duel: Duel, generator: np.random.Generator, cycles: int) -> Found:
-    """The best of `cycles` random squares, half of them pure, and of those that were improved from there."""
+def search(duel: Duel, generator: np.random.Generator, cycles: int, improved: int) -> Found:
+    """The best of `cycles` random squares, half of them pure, after the best `improved` of either half were improved."""
     best: list[tuple[float, Square]] = []
     for draw in (deterministic, stochastic):
-        best += _best_of(duel, generator, draw, max(1, cycles // 2))
+        best += _best_of(duel, generator, draw, max(1, cycles // 2), improved)
     steps = int(np.clip(_EFFORT / (2.5 * duel.cost * len(best)), 5, 80))
-    improved = [candidate for _, square in best for candidate in _improved(duel, square, steps)]
-    found = [*best, *((_sum_of(duel, square), square) for square in improved)]
+    ascended = [candidate for _, square in best for candidate in _ascended(duel, square, steps)]
+    found = [*best, *((float(np.abs(_sums_of(duel, square)).max()), square) for square in ascended)]
     value, square = max(found, key=lambda entry: entry[0])
     return Found(square, value)
 
 
-def _best_of(duel: Duel, generator: np.random.Generator, draw: Draw, cycles: int) -> list[tuple[float, Square]]:
+def _best_of(
+    duel: Duel, generator: np.random.Generator, draw: Draw, cycles: int, kept: int
+) -> list[tuple[float, Square]]:
     states, joint = duel.kernel.shape[:2]
     each = 4 * states * (max(states, joint) if duel.horizon is None else joint * (1 + duel.horizon))
     together = max(1, _BLOCK // each)
@@ -101,9 +101,9 @@ def _best_of(duel: Duel, generator: np.random.Generator, draw: Draw, cycles: int
         x, further = draw(generator, mine, lead), draw(generator, mine, lead)
         y, away = draw(generator, theirs, lead), draw(generator, theirs, lead)
         sums = np.abs(_sums_of(duel, (x, further, y, away))).reshape(lead[0], -1).max(axis=1)
-        for k in np.argsort(-sums)[:_IMPROVED]:
+        for k in np.argsort(-sums)[:kept]:
             best.append((float(sums[k]), (x[k], further[k], y[k], away[k])))
-        best = sorted(best, key=lambda entry: -entry[0])[:_IMPROVED]
+        best = sorted(best, key=lambda entry: -entry[0])[:kept]
     return best
 
 
@@ -111,10 +111,6 @@ def _sums_of(duel: Duel, square: Square) -> Float[np.ndarray, "..."]:
     """The sum of the four-cycle from every state (and epoch) on: (*batch, [H,] S)."""
     laws = np.stack([_law(square[a], square[b]) for a, b in _CORNERS])
     return np.tensordot(_SIGNS, _worth(duel, laws), axes=1)
-
-
-def _sum_of(duel: Duel, square: Square) -> float:
-    return float(np.abs(_sums_of(duel, square)).max())
 
 
 def _law(x: Float[np.ndarray, "... A"], y: Float[np.ndarray, "... B"]) -> Float[np.ndarray, "... AB"]:
@@ -183,7 +179,7 @@ def _slopes(duel: Duel, laws: Float[np.ndarray, "4 *H S AB"], state: int) -> tup
     return worth, slopes
 
 
-def _improved(duel: Duel, square: Square, steps: int) -> Sequence[Square]:
+def _ascended(duel: Duel, square: Square, steps: int) -> Sequence[Square]:
     """What L-BFGS makes of a square from its worst state on, and the pure square nearest to that."""
     sums = _sums_of(duel, square)
     epoch0 = sums if duel.horizon is None else sums[0]
