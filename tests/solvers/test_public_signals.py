@@ -24,6 +24,7 @@ def test_chicken_is_worth_no_more_than_its_best_nash_equilibrium():
 def test_equally_good_equilibria_are_mixed_evenly():
     game = eq.load("catalog:battle_of_the_sexes")
     solution = eq.solve(game, "public-correlated")
+    assert solution.signal is not None
     np.testing.assert_allclose(solution.signal, [[0.5, 0.5]])
     assert solution.values[0] == pytest.approx(solution.values[1])
     assert eq.certify(game, {"signal": solution.signal, "profile": solution.profile}).gap <= 1e-14
