@@ -4,23 +4,23 @@ import contextlib
 import itertools
 import math
 import time as clock
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from equinfer.api import default_eps
+from equinfer.api import default_eps, recorded
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.certificates.nash import certify_nash
 from equinfer.concepts import Nash
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.harvest import SAME, Found, Harvest, harvest
-from equinfer.drivers.protocol import Judge, Task, Watch
+from equinfer.drivers.harvest import SAME, Found, harvest
+from equinfer.drivers.protocol import Judge, Outcome, Task, Watch
+from equinfer.drivers.side_by_side import cores, side_by_side
 from equinfer.errors import BadInput, UnknownName
 from equinfer.families import Equilibria, Stability, register_page
-from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status
 from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
@@ -36,6 +36,10 @@ _LARGEST_ENUMERATION = 13
 """Actions of both players up to which all supports of a two-player one-shot game are examined: at most a minute."""
 _MOST_PAIRS = 2_000
 """Pairs of equilibria between which points are certified, to see whether they lie on one continuum."""
+_SEARCHING = 0.8
+"""Part of the time that the search may take; the rest is for stability and components."""
+_THREADED = 600
+"""State-action pairs from which on stability is computed side by side in threads, see `equilibrium_search`."""
 _SHARES = (0.37, 0.21, 0.8)
 """Where between two equilibria: nowhere that symmetry would put a third one."""
 
@@ -76,14 +80,16 @@ def solve_all(
         raise BadInput(f"searches must be a whole number, not negative; got {shown(searches)}.")
     solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=searches)
     judge = partial(certify_nash, tables)
-    task = Task(judge, game.uniform_profile(), checked_seed(seed), time, watch)
+    patience = _Patience(began, time)
+    search_time = None if time is None else _SEARCHING * time
+    task = Task(judge, game.uniform_profile(), checked_seed(seed), search_time, watch)
     with jax.enable_x64(True):
         harvested = harvest(solver, game, task, eps=eps)
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
-        merged = found if enumerable else _without_interiors(found, judge, eps)
-        in_time = partial(_in_time, math.inf if time is None else began + time)
-        stabilities = _stabilities(game, merged, in_time)
-    components = _shared_mixtures(merged) if enumerable or not in_time() else _segments(merged, judge, eps)
+        merged = found if enumerable else _without_interiors(found, judge, eps, patience)
+        stabilities = _stabilities(game, merged, patience)
+    components = _shared_mixtures(merged) if enumerable else _segments(merged, judge, eps, patience)
+    ended = Status.interrupted if patience.interrupted else harvested.ended
     finished = harvested.ended is Status.above_eps
     degenerate = bool(harvested.info.get("degenerate")) if enumerable else None
     complete = enumerable and finished and not degenerate and len(merged) % 2 == 1
@@ -99,8 +105,8 @@ def solve_all(
         components=components,
         complete=complete,
         degenerate=degenerate,
-        status=Status.certified if finished and merged else harvested.ended,
-        message=_message(harvested, len(merged), len(set(components)), complete, degenerate),
+        status=ended if patience.interrupted or not (finished and merged) else Status.certified,
+        message=_message(ended, len(merged), len(set(components)), complete, degenerate),
         seconds={"total": total, "solve": harvested.seconds},
     )
 
@@ -121,20 +127,28 @@ def judged(
     seconds: float,
 ) -> Solution:
     """The record of a certified profile that some search or continuation came to after `seconds`."""
-    return Solution(
-        game=GameLabels.of(tables),
-        concept="nash",
-        solver=solver,
-        profile=tuple(np.asarray(policy, np.float64) for policy in profile),
-        values=certificate.values,
-        certificate=certificate,
-        eps=eps,
-        status=Status.certified if certificate.holds(eps) else Status.above_eps,
-        payoff_scale=tables.payoff_scale,
-        seconds={"total": seconds, "solve": seconds},
-        tables=tables,
-        behaviour=None if game.extensive is None else behaviour(game.extensive, profile),
-    )
+    profile = tuple(np.asarray(policy, np.float64) for policy in profile)
+    outcome = Outcome(profile, certificate, Status.above_eps, {}, seconds)
+    return recorded(Nash(), game, tables, outcome, solver, eps, {"total": seconds, "solve": seconds})
+
+
+class _Patience:
+    """Whether there is time for more: until the deadline, and until Ctrl-C, which is held in `keeping`."""
+
+    def __init__(self, began: float, seconds: float | None):
+        self._until = math.inf if seconds is None else began + seconds
+        self.interrupted = False
+
+    def __call__(self) -> bool:
+        return not self.interrupted and clock.perf_counter() < self._until
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Ctrl-C ends the block, and is remembered: what there is so far is kept."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.interrupted = True
 
 
 def _is_enumerable(game: TabularGame) -> bool:
@@ -143,20 +157,25 @@ def _is_enumerable(game: TabularGame) -> bool:
     return all(int(np.sum(mask)) <= _LARGEST_ENUMERATION for mask in game.legal)
 
 
-def _stabilities(game: TabularGame, found: Sequence[Found], in_time: Callable[[], bool]) -> list[Stability]:
+def _stabilities(game: TabularGame, found: Sequence[Found], patience: _Patience) -> list[Stability]:
     """Of each; undetermined for what is left when time is up, or Ctrl-C comes."""
     verdicts = [Stability(None)] * len(found)
-    with contextlib.suppress(KeyboardInterrupt):
-        for k, one in enumerate(found):
-            if not in_time():
+    workers = cores() if game.horizon is None and game.num_states * sum(game.num_actions) >= _THREADED else 1
+    each = (_stability(game, one.profile, patience) for one in found)
+    with patience.keeping():
+        for number, verdict in side_by_side(each, workers=workers, window=max(1, len(found))):
+            verdicts[number] = verdict or verdicts[number]
+            if not patience():
                 break
-            with contextlib.suppress(np.linalg.LinAlgError, FloatingPointError):
-                verdicts[k] = stability(game, one.profile)
     return verdicts
 
 
-def _in_time(deadline: float) -> bool:
-    return clock.perf_counter() < deadline
+def _stability(game: TabularGame, profile: Profile, patience: _Patience) -> Iterator[Stability]:
+    verdict = Stability(None)
+    with contextlib.suppress(np.linalg.LinAlgError, FloatingPointError):
+        if patience():
+            verdict = stability(game, profile, patience)
+    yield verdict
 
 
 def _welfare(tables: Tables, one: Found) -> float:
@@ -164,16 +183,20 @@ def _welfare(tables: Tables, one: Found) -> float:
     return float(((values[:, 0] if values.ndim == 3 else values) @ tables.initial).sum())
 
 
-def _without_interiors(found: Sequence[Found], judge: Judge, eps: float) -> list[Found]:
-    """Without those that lie on a continuum, on the same supports as one that is kept: one point stands for it."""
-    kept: list[Found] = []
+def _without_interiors(found: Sequence[Found], judge: Judge, eps: float, patience: _Patience) -> list[Found]:
+    """Without those that lie on a continuum, on the same supports as one that is kept: one point stands for it. What is
+    left when time is up is kept.
+    """
+    interior: set[int] = set()
     supports: dict[bytes, list[Found]] = {}
-    for one in found:
-        alike = supports.setdefault(b"".join((policy > 0).tobytes() for policy in one.profile), [])
-        if not any(_on_one_segment(one, other, judge, eps) for other in alike):
-            alike.append(one)
-            kept.append(one)
-    return kept
+    with patience.keeping():
+        for place, one in enumerate(found):
+            alike = supports.setdefault(b"".join((policy > 0).tobytes() for policy in one.profile), [])
+            if any(patience() and _on_one_segment(one, other, judge, eps) for other in alike):
+                interior.add(place)
+            else:
+                alike.append(one)
+    return [one for place, one in enumerate(found) if place not in interior]
 
 
 def _on_one_segment(one: Found, other: Found, judge: Judge, eps: float) -> bool:
@@ -184,14 +207,21 @@ def _on_one_segment(one: Found, other: Found, judge: Judge, eps: float) -> bool:
     )
 
 
-def _segments(found: Sequence[Found], judge: Judge, eps: float) -> tuple[int, ...]:
-    """Components of equilibria that are joined by segments of certified points. Where there are too many pairs, only
-    those of which a single player's policy differs are tried.
+def _segments(found: Sequence[Found], judge: Judge, eps: float, patience: _Patience) -> tuple[int, ...]:
+    """Components of equilibria that are joined by segments of certified points, as many as there is time for. Where
+    there are too many pairs, only those of which a single player's policy differs are tried.
     """
     pairs = list(itertools.combinations(range(len(found)), 2))
     if len(pairs) > _MOST_PAIRS:
         pairs = [(i, j) for i, j in pairs if _players_apart(found[i], found[j]) == 1][:_MOST_PAIRS]
-    return _components(len(found), [(i, j) for i, j in pairs if _on_one_segment(found[i], found[j], judge, eps)])
+    joined: list[tuple[int, int]] = []
+    with patience.keeping():
+        for i, j in pairs:
+            if not patience():
+                break
+            if _on_one_segment(found[i], found[j], judge, eps):
+                joined.append((i, j))
+    return _components(len(found), joined)
 
 
 def _players_apart(one: Found, other: Found) -> int:
@@ -216,12 +246,12 @@ def _components(size: int, joined: Sequence[tuple[int, int]]) -> tuple[int, ...]
     return tuple(order[each] for each in label)
 
 
-def _message(harvested: Harvest, number: int, components: int, complete: bool, degenerate: bool | None) -> str:
+def _message(ended: Status, number: int, components: int, complete: bool, degenerate: bool | None) -> str:
     count = f"{number} found"
     together = "" if components == number else f", on {components} component{'s' if components > 1 else ''}"
-    if harvested.ended is Status.out_of_time:
+    if ended is Status.out_of_time:
         return f"{count}{together} until time ran out; not proven to be all."
-    if harvested.ended is Status.interrupted:
+    if ended is Status.interrupted:
         return f"{count}{together} until it was interrupted; not proven to be all."
     if complete:
         return f"{count}: all equilibria of this game, which is nondegenerate."

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from scipy.linalg import get_lapack_funcs
 from scipy.sparse.csgraph import connected_components
 
-__all__ = ["AbstractFactors", "DenseFactors", "SingularSystemError", "SparseFactors"]
+__all__ = ["AbstractFactors", "DenseFactors", "SingularSystemError", "SparseFactors", "UnitFactors"]
 
 _getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
@@ -45,6 +45,16 @@ class DenseFactors(AbstractFactors):
 
     def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
         return _getrs(self._factors, self._pivots, right, trans=0 if transposed else 1)[0]
+
+
+class UnitFactors(AbstractFactors):
+    """Of the unit matrix."""
+
+    sign = 1.0
+
+    def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
+        del transposed
+        return right.copy()
 
 
 class SparseFactors(AbstractFactors):

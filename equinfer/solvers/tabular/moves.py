@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 from scipy import sparse
 
 from equinfer.games.chains import csr
-from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SparseFactors
+from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SparseFactors, UnitFactors
 
 __all__ = ["AbstractMoves", "DenseMoves", "SparseMoves", "no_moves"]
 
@@ -100,6 +100,8 @@ class SparseMoves(AbstractMoves):
         return np.concatenate(parts, axis=1)
 
     def resolvent(self, player: int, policy: Float[np.ndarray, "S n"]) -> AbstractFactors:
+        if not self.matrices[player].nnz:
+            return UnitFactors()
         weights = policy[:, None, self.columns[player]]
         place = np.arange(weights.size, dtype=np.int32).reshape(weights.shape)
         chain = csr(place, weights, weights.size) @ self.matrices[player]

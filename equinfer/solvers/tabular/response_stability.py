@@ -5,6 +5,7 @@ that include its entropy bonus. A player's own logits do not move its values at 
 what remains is the others' play in the same state, and through the values in every other one.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,8 +39,14 @@ _CLOSE = 1e-7
 _LONGEST_STEP = 2.0
 
 
-def stability(game: Any, profile: Profile) -> Stability:
+def _always() -> bool:
+    return True
+
+
+def stability(game: Any, profile: Profile, in_time: Callable[[], bool] = _always) -> Stability:
     """Whether (★) comes back to the equilibrium `profile`; `Stability` says what that means precisely.
+
+    It is undetermined as soon as `in_time`, which is asked at every step of Newton's method, says no.
 
     With a finite horizon the response is block triangular in the epochs, so that its eigenvalues are those of the stage
     games of every epoch, at the equilibrium's values.
@@ -49,7 +56,9 @@ def stability(game: Any, profile: Profile) -> Stability:
         return Stability(None)
     rates: list[float] = []
     for temperature in TEMPERATURES:
-        eigenvalues = _SoftGame(scaled, flat, temperature).eigenvalues()
+        eigenvalues = _SoftGame(scaled, flat, temperature).eigenvalues(in_time)
+        if not in_time():
+            return Stability(None)
         if eigenvalues is None:
             rates.clear()
             continue
@@ -105,8 +114,8 @@ class _SoftGame:
         played = np.log(np.where(flat > 0, flat, 1.0))
         self._logits = np.where(flat > 0, played, -regret / temperature)
 
-    def eigenvalues(self) -> Complex[np.ndarray, " k"] | None:
-        """Of the response, at the soft equilibrium beside; None if Newton's method finds none there."""
+    def eigenvalues(self, in_time: Callable[[], bool]) -> Complex[np.ndarray, " k"] | None:
+        """Of the response, at the soft equilibrium beside; None if Newton's method finds none there in time."""
         if len(self._state) > _LARGEST:
             return None
         logits, previous, best, stale = self._logits, np.inf, np.inf, 0
@@ -114,7 +123,7 @@ class _SoftGame:
             here = self._evaluate(logits)
             size = float(np.abs(here.error * here.policy[self._state, self._action]).max())
             best, stale = (size, 0) if size < best else (best, stale + 1)
-            if stale > _PATIENCE:
+            if stale > _PATIENCE or not in_time():
                 return None
             jacobian = self._response(here)
             if size <= _ROUNDING or (size < _CLOSE and size > previous / 4):
