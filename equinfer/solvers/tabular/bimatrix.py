@@ -36,6 +36,8 @@ the next sweep quick. A game with more pairs of supports of one size than this g
 
 _PIVOTS_PER_LABEL = (10, 1_000)
 """Lemke-Howson paths mostly have a few pivots per label; a long one is left for a shorter one of another label."""
+_PIVOTING_WORK = 3e8
+"""Multiplications that all paths of a game may take together, beyond the first: some tenths of a second."""
 
 PATH_ENDED, PATH_LOST = -1, -2
 
@@ -288,27 +290,33 @@ def basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
 @no_type_check
 def lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy):
     """The equilibrium at the end of the path that drops the label `dropped`; False if `budget` pivots do not reach it,
-    or rounding broke the path.
+    or rounding broke the path. Also returns how many pivots were done.
     """
     rows = len(row_payoff)
     first, second, first_basis, second_basis = lemke_howson_tableaux(row_payoff, column_payoff)
     side = 0 if dropped < rows else 1
-    entering, _, _ = follow_labels(first, second, first_basis, second_basis, dropped, dropped, side, budget)
-    return entering == PATH_ENDED and basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
+    entering, _, done = follow_labels(first, second, first_basis, second_basis, dropped, dropped, side, budget)
+    found = entering == PATH_ENDED and basic_solution(row_payoff, column_payoff, first_basis, second_basis, policy)
+    return found, done
 
 
 @kernel
 @no_type_check
 def pivoted_equilibrium(payoffs, sizes, tolerance, row_payoff, column_payoff, policy):
-    """An equilibrium by Lemke-Howson, label by label, short paths first; False if rounding broke all of them."""
+    """An equilibrium by Lemke-Howson, label by label, short paths first; False if rounding broke all of them, or they
+    are too long.
+    """
     labels = sizes[0] + sizes[1]
+    left = max(_PIVOTS_PER_LABEL[0] * labels, int(_PIVOTING_WORK / (max(sizes[0], sizes[1]) * (labels + 1))))
     for attempt in range(2 * labels):
         patience, dropped = divmod(attempt, labels)
-        budget = _PIVOTS_PER_LABEL[patience] * labels
-        if lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy) and is_equilibrium(
-            payoffs, sizes, policy, tolerance
-        ):
+        budget = min(_PIVOTS_PER_LABEL[patience] * labels, left)
+        found, done = lemke_howson_equilibrium(row_payoff, column_payoff, dropped, budget, policy)
+        if found and is_equilibrium(payoffs, sizes, policy, tolerance):
             return True
+        left -= done
+        if left <= 0:
+            break
     return False
 
 

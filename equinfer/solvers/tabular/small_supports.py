@@ -15,6 +15,11 @@ from equinfer.solvers.tabular.stage_games import kernel, polish
 
 __all__ = ["three_mix", "two_mix"]
 
+_POLISHING_WORK = 1e8
+"""Multiplications that Newton's method may take on all supports of a game together: some tenths of a second."""
+_NEWTON_STEPS = 4
+"""That most supports take."""
+
 
 @kernel
 @no_type_check
@@ -165,11 +170,13 @@ def indifferent_triples(forms, roots):
 @kernel
 @no_type_check
 def three_mix(payoffs, sizes, strides, tolerance, policy):
-    """The first equilibrium in which three players mix over two actions each, written to `policy`; False if none.
+    """The first equilibrium in which three players mix over two actions each, written to `policy`; False if none, or
+    if too many supports come close.
 
     Newton's method on the support takes the rounding of the quadratic off, and says whether it is one.
     """
     players, joint = payoffs.shape
+    left = 1 + int(_POLISHING_WORK / (_NEWTON_STEPS * 3 * players * joint))
     forms, roots = np.empty((3, 4)), np.empty((2, 3))
     items, counts = np.zeros(policy.shape, np.int64), np.empty(players, np.int64)
     for i in range(players):
@@ -203,4 +210,7 @@ def three_mix(payoffs, sizes, strides, tolerance, policy):
                                         items[m, 1], counts[m] = seconds[n], 2
                                     if polish(payoffs, sizes, policy, items, counts, tolerance):
                                         return True
+                                    left -= 1
+                                    if left == 0:
+                                        return False
     return False

@@ -71,10 +71,11 @@ def normalise(payoffs, tolerance):
             low = min(low, payoffs[i, cell])
             high = max(high, payoffs[i, cell])
         noise, spread = ROUNDING * max(abs(low), abs(high)), high - low
-        unit = 1.0 / spread if spread > noise else 0.0
-        tolerance[i] = TOLERANCE + noise * unit
+        differs = spread > noise
+        tolerance[i] = TOLERANCE + (noise / spread if differs else 0.0)
         for cell in range(payoffs.shape[1]):
-            payoffs[i, cell] = (payoffs[i, cell] - low) * unit
+            # A quotient, since the reciprocal of a subnormal spread is infinite.
+            payoffs[i, cell] = (payoffs[i, cell] - low) / spread if differs else 0.0
 
 
 @kernel
