@@ -4,10 +4,11 @@ import math
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["checked_seed", "nonnegative", "shown"]
+__all__ = ["checked_seed", "nonnegative", "nonnegative_each", "shown"]
 
 _LONGEST = 80
 """Characters of a value that a message repeats."""
@@ -30,6 +31,22 @@ def nonnegative(name: str, value: Any) -> float:
     if not number or not math.isfinite(value) or value < 0:
         raise BadInput(f"{name} must be a finite number, at least 0; got {shown(value)}.")
     return float(value)
+
+
+def nonnegative_each(name: str, value: Any, count: int) -> Float[np.ndarray, " count"]:
+    """`value`, one such number for each of `count` games, or one for all. **Raises:** `BadInput` like `nonnegative`."""
+    try:
+        numbers = np.asarray(value)
+    except ValueError:  # ragged
+        numbers = np.empty((0, 0))
+    if numbers.ndim == 0:
+        return np.full(count, nonnegative(name, numbers.item()))
+    if numbers.shape != (count,) or numbers.dtype.kind not in "iuf":
+        raise BadInput(f"{name} must be a number, or one for each of {count} games; got {shown(value)}.")
+    off = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
+    if len(off):
+        nonnegative(f"{name} of game {off[0]}", numbers[off[0]])
+    return numbers.astype(np.float64)
 
 
 def checked_seed(seed: Any) -> int:

@@ -2,25 +2,30 @@
 
 import time as clock
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from equinfer.api import ENOUGH, solve
-from equinfer.arguments import checked_seed, shown
+from equinfer.api import solve
+from equinfer.arguments import checked_seed, nonnegative, nonnegative_each, shown
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
 from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, UnknownName
 from equinfer.games.batch import checked_games
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.solvers.tabular.many_games import NashOfEach
 
 __all__ = ["solve_batch"]
+
+_ENOUGH = 1e-10
+"""Of a player's payoff scale: games in which a player has a larger gap are solved once more by themselves."""
+_SECONDS_EACH = 5.0
+"""Of wall clock that such a game may take, so that one does not hold up ten thousand."""
 
 
 class _Concept(NamedTuple):
@@ -55,43 +60,53 @@ def solve_batch(
     `time` in seconds of wall clock for all games together; `seed`.
 
     **Returns:** a `BatchSolution`: `.profiles`, one array (B, A_i) per player, `.gaps` and `.certified` (B,),
-    `.statuses` and `.messages` game by game. Games that were not solved are marked, and have the best profile found.
+    `.statuses` and `.messages` game by game. Games that were not solved are marked, and have the best profile found:
+    one game may cost the batch some seconds at most, whatever it is like.
 
     **Raises:** `BadInput` for payoffs that are no batch of games, with the game and the player; for a batch that would
-    not fit in memory, before anything is allocated; for a concept that does not exist.
+    not fit in memory, before anything is allocated; for wrong values of the others. `UnknownName` for a concept that
+    does not exist.
     """
     began = clock.perf_counter()
-    if concept not in _CONCEPTS:
-        raise BadInput(f"solve_batch knows no concept {concept!r}; there is: {', '.join(_CONCEPTS)}.")
-    row, games = _CONCEPTS[concept], checked_games(payoffs)
-    given = None if eps is None else _nonnegative("eps", eps, games.shape[:1])
-    seconds = None if time is None else float(_nonnegative("time", time, ()))
+    row, games = _known(concept), checked_games(payoffs)
+    given = None if eps is None else nonnegative_each("eps", eps, len(games))
+    seconds = None if time is None else nonnegative("time", time)
     search = row.search(games, checked_seed(seed))
     ended = run(search, seconds)
     answers = search.answers()
     certificate = row.judge(games, answers)
-    statuses = np.full(len(games), ended, object)
-    enough = np.maximum(ENOUGH * certificate.scales, certificate.numerical_errors)
-    left = np.flatnonzero(certificate.gaps > enough)
+    statuses, reasons = np.full(len(games), ended, object), {}
+    left = np.flatnonzero(~certificate.settled(_ENOUGH))
     if len(left) and ended is Status.above_eps:
-        one_by_one = _OneByOne(concept, row.one_by_one, seed, None if seconds is None else began + seconds)
-        for game, gap in zip(left.tolist(), certificate.gaps[left].tolist(), strict=True):
-            statuses[game] = one_by_one.improve(answers, game, gap, float(enough[game]), games[game])
+        one_by_one = _OneByOne(concept, row, seed, None if seconds is None else began + seconds, reasons)
+        for game in left.tolist():
+            statuses[game] = one_by_one.improve(answers, game, games[game : game + 1])
         certificate = row.judge(games, answers)
     solution = BatchSolution(
         concept=concept,
         profiles=answers.profiles,
         joints=answers.joints,
         values=certificate.values,
+        per_player=certificate.per_player,
         gaps=certificate.gaps,
         numerical_errors=certificate.numerical_errors,
+        payoff_scales=certificate.spreads,
         eps=1e-8 * certificate.scales if given is None else given,
         statuses=statuses,
         seconds=clock.perf_counter() - began,
+        reasons=reasons,
     )
     statuses[~solution.certified & (statuses == Status.certified)] = Status.above_eps  # it was, at another eps
     statuses[solution.certified] = Status.certified
     return solution
+
+
+def _known(concept: Any) -> _Concept:
+    if not isinstance(concept, str):
+        raise BadInput(f"concept must be a name; got {shown(concept)}.")
+    if concept not in _CONCEPTS:
+        raise UnknownName.among("concept of solve_batch", concept, _CONCEPTS)
+    return _CONCEPTS[concept]
 
 
 @dataclass
@@ -99,42 +114,60 @@ class _OneByOne:
     """The exact solvers, game by game, for what a search over all games left."""
 
     concept: str
-    solvers: Sequence[str]
+    row: _Concept
     seed: int
     deadline: float | None
     """On the wall clock, for all games together."""
+    reasons: dict[int, str] = field(default_factory=dict)
+    """Filled with what is to be said of a game beside its status."""
     interrupted: bool = False
 
-    def improve(
-        self, answers: Answers, game: int, gap: float, enough: float, payoffs: Float[np.ndarray, "N *A"]
-    ) -> Status:
-        """Put something better than `gap` in place if there is; returns how that ended."""
-        ended = Status.stalled
-        for solver in self.solvers:
-            left = None if self.deadline is None else self.deadline - clock.perf_counter()
-            if self.interrupted or gap <= enough:
+    def improve(self, answers: Answers, game: int, payoffs: Float[np.ndarray, "1 N *A"]) -> Status:
+        """Put something better in place than the answer to a game has, if it is found; returns how that ended."""
+        if self.interrupted:
+            return Status.interrupted
+        if self.deadline is not None and clock.perf_counter() >= self.deadline:
+            return Status.out_of_time
+        until = clock.perf_counter() + _SECONDS_EACH
+        until = until if self.deadline is None else min(until, self.deadline)
+        best, ended = self._rank(payoffs, answers.only(game)), Status.stalled
+        for others, solver in zip(reversed(range(len(self.row.one_by_one))), self.row.one_by_one, strict=True):
+            seconds = (until - clock.perf_counter()) / (2 if others else 1)
+            if seconds <= 0 or not best[0]:
                 break
-            if left is not None and left <= 0:
-                return Status.out_of_time
             try:
-                solution = solve(TabularGame.from_payoffs(payoffs), self.concept, solver, time=left, seed=self.seed)
+                solution = solve(_multiplied_up(payoffs[0]), self.concept, solver, time=seconds, seed=self.seed)
             except BadInput:  # a solver that does not take games like this one
                 continue
             ended = solution.status
-            self.interrupted = ended is Status.interrupted
-            if solution.gap < gap:
+            rank = self._rank(payoffs, Answers(solution.profile))
+            if rank < best:
                 answers.adopt(game, solution.profile)
-                gap = solution.gap
-        return Status.interrupted if self.interrupted else ended
+                best = rank
+            if ended is Status.interrupted:
+                self.interrupted = True
+                return ended
+        if ended is Status.out_of_time and until != self.deadline:
+            self.reasons[game] = (
+                f"No equilibrium was found in the {_SECONDS_EACH:g} s that one game may take here: hand it to `solve`, "
+                "which may take longer."
+            )
+            return Status.stalled
+        return ended
+
+    def _rank(self, payoffs: Float[np.ndarray, "1 N *A"], answers: Answers) -> tuple[bool, float]:
+        """Solved for every player comes before any gap of the others."""
+        certificate = self.row.judge(payoffs, answers)
+        return not certificate.settled(_ENOUGH)[0], float(certificate.gaps[0])
 
 
-def _nonnegative(name: str, value: Any, shape: tuple[int, ...]) -> Float[np.ndarray, "..."]:
-    """`value` as an array of `shape`, which one number fills."""
-    try:
-        array = np.broadcast_to(np.asarray(value, np.float64), shape).copy()
-    except (TypeError, ValueError):
-        array = np.array(np.nan)
-    if not (np.isfinite(array).all() and (array >= 0).all()):
-        entries = "a number" if shape == () else f"a number, or one for each of {shape[0]} games,"
-        raise BadInput(f"{name} must be {entries} at least 0; got {shown(value)}.")
-    return array
+def _multiplied_up(payoffs: Float[np.ndarray, "N *A"]) -> TabularGame:
+    """A game with the same equilibria: each player's payoffs times a power of two, so that their spread is no less
+    than about one, and nothing is rounded.
+    """
+    flat = payoffs.reshape(len(payoffs), -1)
+    spreads = flat.max(axis=1) - flat.min(axis=1)
+    largest = np.abs(flat).max(axis=1)
+    room = 1000 - np.frexp(largest)[1]
+    shift = np.where(spreads > 0, np.clip(-np.frexp(spreads)[1], 0, np.maximum(room, 0)), 0)
+    return TabularGame.from_payoffs(np.ldexp(payoffs, shift.reshape(-1, *[1] * (payoffs.ndim - 1))))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
-__all__ = ["Certificate", "Deviation", "freeze"]
+__all__ = ["Certificate", "Deviation", "falls_short", "freeze", "shortfalls"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,17 +71,40 @@ class Certificate:
         """
         if self.payoff_scales is None or not self.holds(eps):
             return ()
-        widest = float(self.payoff_scales.max())
-        allowed = self.payoff_scales * max(1e-8, eps / widest if widest else 0.0)
-        return tuple(
-            f"The gap of player {i if players is None else players[i]} is {self.per_player[i]:.3g}, and its own payoff "
-            f"scale only {self.payoff_scales[i]:.3g}: eps = {eps:.3g} is small beside the widest scale, {widest:.3g}."
-            for i in np.flatnonzero(self.per_player > allowed).tolist()
-        )
+        short = falls_short(self.per_player, self.payoff_scales, np.float64(eps))
+        return shortfalls(short, self.per_player, self.payoff_scales, eps, players)
 
     def deviation(self, player: int) -> Deviation:
         """The best deviation of `player`: `.policy`, and `.gain` per state."""
         return self.deviations[player]
+
+
+def falls_short(
+    gaps: Float[np.ndarray, "*B N"], scales: Float[np.ndarray, "*B N"], eps: Float[np.ndarray | np.float64, "*B"]
+) -> Bool[np.ndarray, "*B N"]:
+    """Where the gap of a player, though within `eps`, is not small beside what it has at stake itself.
+
+    Small is `eps` beside the largest stakes, and at least 1e-8.
+    """
+    widest = scales.max(axis=-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        level = np.divide(eps, widest, out=np.zeros_like(widest), where=widest > 0)
+        return gaps > scales * np.maximum(1e-8, level)[..., None]
+
+
+def shortfalls(
+    short: Bool[np.ndarray, " N"],
+    gaps: Float[np.ndarray, " N"],
+    scales: Float[np.ndarray, " N"],
+    eps: float,
+    players: Sequence[str] | None = None,
+) -> tuple[str, ...]:
+    """A sentence for each player of one game who falls `short`."""
+    return tuple(
+        f"The gap of player {i if players is None else players[i]} is {gaps[i]:.3g}, and its own payoff scale only "
+        f"{scales[i]:.3g}: eps = {eps:.3g} is small beside the widest scale, {scales.max():.3g}."
+        for i in np.flatnonzero(short).tolist()
+    )
 
 
 def freeze(record: Any, *names: str) -> None:

@@ -1,11 +1,14 @@
 """Many one-shot games in one call."""
 
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from batched_games import exact_gains, random_games
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -22,32 +25,11 @@ DILEMMA = np.array([[[3.0, 0.0], [5.0, 1.0]], [[3.0, 5.0], [0.0, 1.0]]])
 BIASED_PENNIES = np.array([[[9.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
 
 
-def random_games(shape, count, seed=0):
-    return np.random.default_rng(seed).normal(size=(count, len(shape), *shape))
-
-
-def exact_gap(payoff, profile):
-    """In rational numbers, of the profile with rows divided by their exact sums."""
-    mixtures = [[Fraction(float(p)) for p in policy] for policy in profile]
-    mixtures = [[p / sum(mixture) for p in mixture] for mixture in mixtures]
-    gap = Fraction(0)
-    for player, table in enumerate(payoff):
-        own = [Fraction(0)] * table.shape[player]
-        for cell in np.ndindex(table.shape):
-            weight = Fraction(1)
-            for other, action in enumerate(cell):
-                if other != player:
-                    weight *= mixtures[other][action]
-            own[cell[player]] += weight * Fraction(float(table[cell]))
-        gap = max(gap, max(own) - sum(p * value for p, value in zip(mixtures[player], own, strict=True)))
-    return gap
-
-
 def assert_nothing_false(many, payoffs):
     """Every verdict "certified" holds in exact arithmetic, and everything else is marked."""
     for b, payoff in enumerate(payoffs):
         if many.certified[b]:
-            gap = exact_gap(payoff, [policy[b] for policy in many.profiles])
+            gap = max(exact_gains(payoff, [policy[b] for policy in many.profiles]))
             # The sum gap + error is rounded once when it is compared with eps.
             assert gap <= Fraction(float(many.eps[b])) * (1 + Fraction(1, 2**50))
         assert (many.statuses[b] is eq.Status.certified) == many.certified[b]
@@ -172,7 +154,7 @@ class Nothing(AbstractBatchSearch):
     def __init__(self, payoffs, seed):
         self._shape = payoffs.shape
 
-    def solve(self):
+    def solve(self) -> Iterator[None]:
         yield from ()
 
     def answers(self):
@@ -232,11 +214,33 @@ def test_ctrl_c_hands_back_what_there_is(monkeypatch):
     assert many.statuses.tolist() == [eq.Status.interrupted, eq.Status.certified]
 
 
+def cyclic(size):
+    """Generalised rock, paper, scissors: for odd sizes the only equilibrium is uniform play."""
+    ahead = (np.arange(size)[:, None] - np.arange(size)) % size
+    win = np.where(ahead == 0, 0.0, np.where(ahead <= size // 2, 1.0, -1.0))
+    return np.stack([win, -win])
+
+
+def test_one_nasty_game_does_not_hold_up_the_others(monkeypatch):
+    # Support enumeration would have to look at millions of supports before it comes to the full one.
+    with_search(monkeypatch, Nothing, ("support",))
+    monkeypatch.setattr(batches, "_SECONDS_EACH", 0.5)
+    skewed = cyclic(13) * np.linspace(1, 2, 13)[:, None] * np.linspace(1, 3, 13)
+    dominant = np.stack([np.tile(np.arange(13.0)[:, None], 13), np.tile(np.arange(13.0), (13, 1))])
+    eq.solve(eq.TabularGame.from_payoffs(dominant), solver="support")  # compiled
+    many = solve_batch(np.stack([skewed, dominant, skewed]))
+    assert many.statuses.tolist() == [eq.Status.stalled, eq.Status.certified, eq.Status.stalled]
+    assert "0.5 s that one game may take" in many.messages[0]
+    assert many.messages[1] == eq.Status.certified.message
+    assert many.seconds < 20
+
+
 def test_eps_decides_the_verdict_only():
     payoffs = np.stack([PENNIES, BIASED_PENNIES])
     many = solve_batch(payoffs, eps=0)
     assert not many.certified.any()
     assert many.statuses.tolist() == [eq.Status.above_eps] * 2
+    assert "float64 cannot prove more" in many.messages[0]
     np.testing.assert_array_equal(many.profiles[1], solve_batch(payoffs).profiles[1])
     np.testing.assert_array_equal(solve_batch(payoffs, eps=[0, 1e-9]).certified, [False, True])
 
@@ -261,6 +265,61 @@ def test_payoffs_of_different_games_may_be_as_far_apart_as_float64_allows():
     many = solve_batch(np.stack([8e307 * PENNIES, 5e307 * (PENNIES - 1), 1e-300 * PENNIES]))
     assert many.certified.all()
     np.testing.assert_allclose(np.stack(many.profiles), 0.5, atol=1e-14)
+
+
+@pytest.mark.parametrize("exponent", [-1072, -1060, -1030, -900, 900])
+@pytest.mark.parametrize("shape", [(3, 3), (2, 2, 2), (6, 7), (2, 3, 4)], ids=str)
+def test_a_power_of_two_changes_no_answer_not_even_into_subnormal_numbers(shape, exponent):
+    # Small whole numbers, so that nothing is rounded at either end.
+    payoffs = np.random.default_rng(10).integers(-2, 3, size=(60, len(shape), *shape)).astype(float)
+    many, other = solve_batch(payoffs), solve_batch(np.ldexp(payoffs, exponent))
+    assert other.seconds < 20  # each is solved as quickly as an ordinary game, not handed to slow solvers
+    for policy, same in zip(many.profiles, other.profiles, strict=True):
+        np.testing.assert_array_equal(policy, same)
+    assert other.certified.all() == (exponent > -1040)  # below, 1e-8 of the payoffs is no number
+    assert_nothing_false(other, np.ldexp(payoffs, exponent))
+    for message in other.messages:
+        assert message == eq.Status.certified.message or "float64 cannot prove more" in message
+
+
+def test_players_of_one_game_may_count_in_very_different_units():
+    payoffs = random_games((3, 3), 500, seed=11) * np.array([1e6, 1e-6])[:, None, None]
+    many = solve_batch(payoffs)
+    assert many.certified.all()
+    # Each player's gap is small beside its own stakes, so that there is nothing to warn of.
+    assert np.all(many.per_player <= 1e-12 * many.payoff_scales)
+    assert not many.warnings
+    assert not many.small_stakes.any()
+
+
+def test_a_gap_that_is_small_only_beside_the_stakes_of_others_is_warned_of(monkeypatch):
+    with_search(monkeypatch, Nothing, ())
+    payoffs = np.stack([np.stack([PENNIES[0], 1e-9 * DILEMMA[1]]), PENNIES, np.stack([1e3 * PENNIES[0], DILEMMA[1]])])
+    many = solve_batch(payoffs, eps=[1e-8, 1e-8, 1e-8])
+    one = eq.certify(eq.TabularGame.from_payoffs(payoffs[0]), [policy[0] for policy in many.profiles])
+    assert many.certified.tolist() == [True, True, False]
+    assert many.warnings == {0: one.warnings(1e-8)} != {0: ()}
+    assert many.small_stakes.tolist() == [[False, True], [False, False], [False, False]]
+    assert "1 with a warning" in repr(many)
+
+
+@pytest.mark.parametrize("shape", [(1,), (1, 1), (1, 1, 1, 1), (1, 20), (20, 1), (1, 2, 9), (4, 1, 3)], ids=str)
+def test_players_without_a_choice(shape):
+    payoffs = random_games(shape, 50, seed=12)
+    many = solve_batch(payoffs)
+    assert many.certified.all()
+    assert_nothing_false(many, payoffs)
+    if max(shape) == np.prod(shape):  # one player has a choice, or none
+        assert not many.gaps.any()
+
+
+@pytest.mark.parametrize("as_given", [np.asfortranarray, lambda p: p[::2], lambda p: p.astype(np.float32), list])
+def test_the_answers_do_not_depend_on_how_payoffs_are_stored(as_given):
+    payoffs = np.random.default_rng(13).integers(-9, 9, size=(40, 2, 3, 4))
+    given = as_given(payoffs)
+    many, plain = solve_batch(given), solve_batch(np.array(given, np.float64))
+    for policy, same in zip(many.profiles, plain.profiles, strict=True):
+        np.testing.assert_array_equal(policy, same)
 
 
 def spoilt(value, player=1, cell=(0, 1)):
@@ -297,15 +356,33 @@ def test_bad_payoffs_are_refused_in_one_sentence(payoffs, says):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"concept": "correlated"}, "no concept 'correlated'; there is: nash"),
-        ({"eps": -1}, "eps must be a number, or one for each of 1 games, at least 0; got -1"),
-        ({"eps": [1, 2]}, "eps"),
-        ({"time": np.nan}, "time must be a number at least 0"),
+        ({"eps": -1}, "eps must be a finite number, at least 0; got -1"),
+        ({"eps": True}, "eps must be a finite number, at least 0; got True"),
+        ({"eps": "1"}, "eps must be a finite number, at least 0; got '1'"),
+        ({"eps": [1, 2]}, "eps must be a number, or one for each of 1 games; got [1, 2]"),
+        ({"eps": [[1], [1, 2]]}, "eps must be a number, or one for each of 1 games"),
+        ({"eps": [True]}, "eps must be a number, or one for each of 1 games"),
+        ({"eps": [np.nan]}, "eps of game 0 must be a finite number, at least 0; got nan"),
+        ({"time": np.nan}, "time must be a finite number, at least 0; got nan"),
+        ({"time": True}, "time must be a finite number, at least 0; got True"),
+        ({"seed": -1}, "seed must be a whole number"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, says):
-    with pytest.raises(eq.BadInput, match=says):
+    with pytest.raises(eq.BadInput, match=re.escape(says)):
         solve_batch(PENNIES[None], **arguments)
+
+
+def test_a_concept_that_is_no_name_is_refused():
+    # Behind the signature, since type checks are on here.
+    with pytest.raises(eq.BadInput, match=r"concept must be a name; got \['nash'\]"):
+        batches._known(["nash"])
+
+
+def test_an_unknown_concept_is_an_unknown_name():
+    with pytest.raises(eq.UnknownName, match="unknown concept of solve_batch 'nahs'; did you mean 'nash'") as refusal:
+        solve_batch(PENNIES[None], "nahs")
+    assert refusal.value.exit_code == 2
 
 
 def test_the_name_alone_loads_no_jax():

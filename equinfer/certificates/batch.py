@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, averaging_roundings, gamma, outward
@@ -26,8 +26,8 @@ class BatchCertificate(NamedTuple):
 
     per_player: Float[np.ndarray, "B N"]
     """Largest gain of each player who deviates alone."""
-    numerical_errors: Float[np.ndarray, " B"]
-    """Bound on the rounding error of the gap."""
+    per_player_errors: Float[np.ndarray, "B N"]
+    """Bounds on the rounding errors of these."""
     values: Float[np.ndarray, "B N"]
     """Expected payoffs of the profiles."""
     spreads: Float[np.ndarray, "B N"]
@@ -38,9 +38,18 @@ class BatchCertificate(NamedTuple):
         return self.per_player.max(axis=1)
 
     @property
+    def numerical_errors(self) -> Float[np.ndarray, " B"]:
+        """Bound on the rounding error of each gap."""
+        return self.per_player_errors.max(axis=1)
+
+    @property
     def scales(self) -> Float[np.ndarray, " B"]:
         r"""Payoff scale of each game, $\max_i\mathrm{osc}(r_i)$."""
         return self.spreads.max(axis=1)
+
+    def settled(self, level: float) -> Bool[np.ndarray, " B"]:
+        """Where every player's gap is rounding, or at most `level` of what that player has at stake."""
+        return np.all(self.per_player <= np.maximum(self.per_player_errors, level * self.spreads), axis=1)
 
 
 def certify_batch(
@@ -57,7 +66,7 @@ def certify_batch(
     if len(profiles) != players:
         raise BadInput(f"the profiles are of {len(profiles)} players; the games have {players}.")
     policies = [_checked(policy, (games, num_actions[player]), player) for player, policy in enumerate(profiles)]
-    certificate = BatchCertificate(np.empty((games, players)), np.empty(games), *np.empty((2, games, players)))
+    certificate = BatchCertificate(*np.empty((4, games, players)))
     for part in _blocks(games, players * math.prod(num_actions)):
         # The axis of the games last: every operation below then runs along it.
         tables = np.ascontiguousarray(np.moveaxis(payoffs[part], 0, -1))
@@ -70,13 +79,12 @@ def _judge(
     payoffs: Float[np.ndarray, "N *A b"],
     policies: Sequence[Float[np.ndarray, "_ b"]],
     gains: Float[np.ndarray, "N b"],
-    bounds: Float[np.ndarray, " b"],
+    bounds: Float[np.ndarray, "N b"],
     values: Float[np.ndarray, "N b"],
     spreads: Float[np.ndarray, "N b"],
 ) -> None:
     """Fill the fields of the certificate, for some of the games."""
     relative = outward(gamma(averaging_roundings(payoffs.shape[1:-1]) + 8))
-    bounds[:] = 0.0
     with np.errstate(under="ignore"):
         for player, policy in enumerate(policies):
             table, size, centre, spreads[player] = _centred(payoffs[player])
@@ -88,8 +96,7 @@ def _judge(
             error = 2 * (relative * terms + UNDERFLOW) + UNIT_ROUNDOFF * gain
             gains[player] = unit * gain
             values[player] = unit * of_profile + centre
-            bounds[:] = np.maximum(bounds, unit * error)
-        bounds[:] = np.where(spreads.max(axis=0) > 0, np.nextafter(outward(1.0) * bounds, np.inf), 0.0)
+            bounds[player] = np.where(unit > 0, np.nextafter(outward(1.0) * (unit * error), np.inf), 0.0)
 
 
 def _centred(

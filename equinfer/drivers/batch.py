@@ -20,6 +20,11 @@ class Answers(NamedTuple):
     profiles: tuple[Float[np.ndarray, "B _"], ...]
     joints: Float[np.ndarray, "B *A"] | None = None
 
+    def only(self, game: int) -> "Answers":
+        """The answer to one game, as a batch of one."""
+        joints = None if self.joints is None else self.joints[game : game + 1]
+        return Answers(tuple(policy[game : game + 1] for policy in self.profiles), joints)
+
     def adopt(self, game: int, profile: Sequence[Float[np.ndarray, "1 _"]]) -> None:
         """Put a profile of one game, (1, A_i) per player, in place."""
         for policies, policy in zip(self.profiles, profile, strict=True):

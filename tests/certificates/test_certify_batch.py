@@ -4,6 +4,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from batched_games import exact_gains, random_games, random_profiles
 
 from equinfer.certificates import certify_nash
 from equinfer.certificates.batch import certify_batch
@@ -14,21 +15,14 @@ SHAPES = [(3,), (1, 4), (3, 2), (2, 3, 4), (2, 2, 2, 3)]
 GAMES = 20
 
 
-def random_batch(rng, shape):
+def random_batch(shape, seed):
     """Games whose players think in very different units, and profiles with zeros."""
-    unit = 10.0 ** rng.integers(-4, 7, size=(GAMES, len(shape), *[1] * len(shape)))
-    level = 10.0 ** rng.integers(-4, 7, size=unit.shape)
-    profiles = []
-    for size in shape:
-        policy = rng.random((GAMES, size)) * (rng.random((GAMES, size)) < 0.7)
-        policy[:, 0] += 0.1
-        profiles.append(policy / policy.sum(axis=1, keepdims=True))
-    return unit * rng.normal(size=(GAMES, len(shape), *shape)) + level, tuple(profiles)
+    return random_games(shape, GAMES, seed, units=True), random_profiles(shape, GAMES, seed + 1)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_game_by_game_it_is_the_certificate_of_one_game(shape):
-    payoffs, profiles = random_batch(np.random.default_rng(len(shape)), shape)
+    payoffs, profiles = random_batch(shape, len(shape))
     many = certify_batch(payoffs, profiles)
     for b, payoff in enumerate(payoffs):
         one = certify_nash(TabularGame.from_payoffs(payoff).tables(), [policy[b] for policy in profiles])
@@ -36,33 +30,19 @@ def test_game_by_game_it_is_the_certificate_of_one_game(shape):
         assert abs(many.gaps[b] - one.gap) <= rounding
         np.testing.assert_allclose(many.per_player[b], one.per_player, rtol=0, atol=rounding)
         np.testing.assert_allclose(many.values[b], one.values[:, 0], rtol=1e-13)
-        assert many.numerical_errors[b] == pytest.approx(one.numerical_error, rel=1e-9)
-
-
-def exact_gap(payoff, profile):
-    """In rational numbers: of the game and of the profile with rows divided by their exact sums."""
-    mixtures = [[Fraction(float(p)) for p in policy] for policy in profile]
-    mixtures = [[p / sum(mixture) for p in mixture] for mixture in mixtures]
-    gap = Fraction(0)
-    for player, table in enumerate(payoff):
-        own = [Fraction(0)] * table.shape[player]
-        for cell in np.ndindex(table.shape):
-            weight = Fraction(1)
-            for other, action in enumerate(cell):
-                if other != player:
-                    weight *= mixtures[other][action]
-            own[cell[player]] += weight * Fraction(float(table[cell]))
-        gap = max(gap, max(own) - sum(p * value for p, value in zip(mixtures[player], own, strict=True)))
-    return gap
+        np.testing.assert_allclose(many.per_player_errors[b], one.per_player_error, rtol=1e-9)
+        assert many.settled(1e-10)[b] == one.settled(1e-10)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_the_exact_gap_is_within_the_rounding_bound(shape):
-    payoffs, profiles = random_batch(np.random.default_rng(10 + len(shape)), shape)
+def test_the_exact_gains_are_within_the_rounding_bound(shape):
+    payoffs, profiles = random_batch(shape, 10 + len(shape))
     many = certify_batch(payoffs, profiles)
     for b, payoff in enumerate(payoffs):
-        off = abs(exact_gap(payoff, [policy[b] for policy in profiles]) - Fraction(float(many.gaps[b])))
-        assert off <= Fraction(float(many.numerical_errors[b]))
+        gains = exact_gains(payoff, [policy[b] for policy in profiles])
+        for gain, found, error in zip(gains, many.per_player[b], many.per_player_errors[b], strict=True):
+            assert abs(gain - Fraction(float(found))) <= Fraction(float(error))
+        assert abs(max(gains) - Fraction(float(many.gaps[b]))) <= Fraction(float(many.numerical_errors[b]))
     assert np.all(many.numerical_errors <= 1e-13 * (many.gaps + np.ptp(payoffs.reshape(GAMES, -1), axis=1)))
 
 
@@ -103,3 +83,15 @@ def test_profiles_of_other_shapes_are_refused():
         certify_batch(np.zeros((4, 2, 2, 2)), [np.full((4, 3), 1 / 3)] * 2)
     with pytest.raises(BadInput, match="1 players; the games have 2"):
         certify_batch(np.zeros((4, 2, 2, 2)), [np.full((4, 2), 0.5)])
+
+
+def test_a_player_who_has_little_at_stake_is_not_settled_by_what_others_have():
+    # Both lose half of what they have at stake; only the first one's loss counts in the gap.
+    pennies = np.array([[1.0, -1.0], [-1.0, 1.0]])
+    payoffs = np.stack([1e6 * pennies, -1e-6 * pennies])[None]
+    played, pure = np.full((1, 2), 0.5), np.array([[1.0, 0.0]])
+    many = certify_batch(payoffs, [pure, played])
+    np.testing.assert_array_equal(many.per_player, [[0.0, 1e-6]])
+    assert many.gaps[0] <= 1e-10 * many.scales[0]
+    assert not many.settled(1e-10)[0]
+    assert certify_batch(payoffs, [played, played]).settled(1e-10)[0]

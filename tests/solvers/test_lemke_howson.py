@@ -30,14 +30,14 @@ def test_first_pivots_by_hand():
     for label in (0, 1):
         last = last_iterate(game, label)
         assert last.info["pivots"] == 2
-        for policy in last.profile:
+        for policy in last.answer:
             np.testing.assert_array_equal(policy[0], np.eye(2)[label])
 
 
 @pytest.mark.parametrize("label", range(6))
 def test_every_label_leads_to_the_only_equilibrium(label):
     for name in ("rock_paper_scissors", "shapley"):
-        for policy in last_iterate(catalog.load(name), label).profile:
+        for policy in last_iterate(catalog.load(name), label).answer:
             np.testing.assert_allclose(policy, np.full((1, 3), 1 / 3), rtol=0, atol=1e-15)
 
 
@@ -48,7 +48,7 @@ def test_every_path_of_every_game_ends_at_an_equilibrium(seed, rows, columns, ex
     payoffs = rng.integers(0, 2, (2, rows, columns)) if degenerate else rng.normal(size=(2, rows, columns))
     game = TabularGame.from_payoffs(payoffs * 10.0**exponent)
     for label in range(rows + columns):
-        assert relative_gap(game, last_iterate(game, label).profile) <= 1e-13
+        assert relative_gap(game, last_iterate(game, label).answer) <= 1e-13
 
 
 def test_a_game_on_which_careless_pivoting_cycles():
@@ -60,19 +60,19 @@ def test_a_game_on_which_careless_pivoting_cycles():
         payoffs[:, :, 1] = payoffs[:, :, 6]
         game = TabularGame.from_payoffs(payoffs)
         for label in range(16):
-            assert relative_gap(game, last_iterate(game, label).profile) <= 1e-13
+            assert relative_gap(game, last_iterate(game, label).answer) <= 1e-13
 
 
 def test_constant_payoffs():
     game = TabularGame.from_payoffs(np.full((2, 3, 4), 7.0))
-    for policy in last_iterate(game).profile:
+    for policy in last_iterate(game).answer:
         assert policy.sum() == 1
 
 
 def test_illegal_actions_are_never_played():
     game = catalog.load("rock_paper_scissors")
     only = TabularGame(game.reward, np.ones((1, 3, 3, 1)), discount=0.0, legal=[[[True, True, False]], [[True] * 3]])
-    mine, theirs = last_iterate(only).profile
+    mine, theirs = last_iterate(only).answer
     # Of (x, 1-x) player 1's paper earns x and scissors 1-2x: equal at 1/3. Of (0, q, 1-q) player 0's rock earns 1-2q
     # and paper q-1: equal at 2/3.
     np.testing.assert_allclose(mine, [[1 / 3, 2 / 3, 0]], rtol=0, atol=1e-15)
@@ -84,7 +84,7 @@ def test_large_games_are_exact():
     # Seed 200's paths take from 23 to 39,417 pivots; the default races several labels.
     for seed in (200, 201):
         game = TabularGame.from_payoffs(np.random.default_rng(seed).random((2, 200, 200)))
-        assert relative_gap(game, last_iterate(game, seed=seed).profile) <= 1e-14
+        assert relative_gap(game, last_iterate(game, seed=seed).answer) <= 1e-14
 
 
 def test_a_long_path_lets_the_driver_look_at_the_clock():
@@ -116,6 +116,6 @@ def test_quantecon_takes_the_same_paths():
         players = game_theory.Player(payoffs[0]), game_theory.Player(payoffs[1].T)
         for label in range(11):
             theirs = game_theory.lemke_howson(game_theory.NormalFormGame(players), init_pivot=label)
-            ours = last_iterate(TabularGame.from_payoffs(payoffs), label).profile
+            ours = last_iterate(TabularGame.from_payoffs(payoffs), label).answer
             for one, two in zip(ours, theirs, strict=True):
                 np.testing.assert_allclose(one[0], two, atol=1e-10)
