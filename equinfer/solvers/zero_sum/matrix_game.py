@@ -23,6 +23,8 @@ _NEAR_ROUNDING = 1e-12
 """The same, below which only rounding keeps a residual from falling."""
 _PATIENCE = 3
 """Sweeps for which it may do so."""
+_STEPS = 3
+"""Of Shapley's where a jump was refused: the next one is then more often a good one, and they cost less."""
 _WORK_PER_CALL = 1e8
 """Multiplications between two looks at the clock, those of the kernel included: about a tenth of a second."""
 
@@ -31,12 +33,12 @@ class MatrixGame(AbstractHostSolver):
     r"""Pollatschek and Avi-Itzhak's iteration, made safe by Shapley's and by Hoffman and Karp's.
 
     With $Q^V(s,\cdot)=r(s,\cdot)+\gamma E[V(s')]$ the stage games at values V of player 0, and $(TV)(s)$ their values,
-    the value of the game is the fixed point of T, a contraction by $\gamma$ (Shapley 1953). A sweep solves all stage
-    games at V and tries the exact value of the policies that are optimal in them (Pollatschek and Avi-Itzhak 1969):
-    Newton's method for $TV=V$, which mostly ends after a few sweeps, but may cycle (van der Wal 1978). So the new
-    values are taken only if the residual $\max_s|TV-V|$ is at most $\gamma$ times the smallest so far. Otherwise TV is,
-    whose residual is. While this goes on for more than `patience` sweeps, V becomes instead what player 0 can get
-    against the other's policy (Hoffman and Karp 1966): from there on such values fall to that of the game no slower
+    the value of the game is the fixed point of T, a contraction by $\gamma$ (Shapley 1953). A sweep takes policies that
+    are optimal in the stage games at V and jumps to their exact value (Pollatschek and Avi-Itzhak 1969). This is
+    Newton's method for $TV=V$, which mostly ends after a few sweeps but may cycle (van der Wal 1978). So a jump counts
+    only if it brings the residual $\max_s|TV-V|$ to at most $\gamma$ times the smallest so far; otherwise a few of
+    Shapley's steps from V to TV are made, which do. If `patience` jumps in a row are refused, V becomes instead what
+    player 0 can get against the other's policy (Hoffman and Karp 1966): such values fall to that of the game no slower
     than by $\gamma$ a sweep, and mostly in a few, whatever $\gamma$ is. The iteration therefore always converges.
 
     One-shot games and discount 0 take one sweep; games with a finite horizon one batch of matrix games per epoch,
@@ -49,7 +51,7 @@ class MatrixGame(AbstractHostSolver):
     name: ClassVar[str] = "matrix-game"
 
     patience: int = 8
-    """Shapley's steps in a row before those of Hoffman and Karp."""
+    """Jumps refused in a row, after which Hoffman and Karp's steps take the place of Shapley's."""
     sweeps: int = 100_000
     """At most."""
 
@@ -87,10 +89,13 @@ class MatrixGame(AbstractHostSolver):
                 value, stage, refused = ahead, trial, 0
             else:
                 refused += 1
-                value = stage.value
                 if refused > self.patience:
                     value = yield from _responded(game, reward, stage.profile, ahead, info)
-                stage = yield from _solved(batch, _stage_payoffs(game, reward, value), info)
+                    stage = yield from _solved(batch, _stage_payoffs(game, reward, value), info)
+                else:
+                    for _ in range(_STEPS):
+                        value = stage.value
+                        stage = yield from _solved(batch, _stage_payoffs(game, reward, value), info)
             info = _info(np.inf, sweep, jumped)
 
     def _backward_induction(self, game: Any, reward: Float[np.ndarray, "S A B"], batch: "_Batch") -> Iterator[Iterate]:
