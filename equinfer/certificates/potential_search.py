@@ -77,7 +77,7 @@ def stochastic(
 
 
 def search(duel: Duel, generator: np.random.Generator, cycles: int, improved: int) -> Found:
-    """The best of `cycles` random squares, half of them pure, after the best `improved` of either half were improved."""
+    """The best of `cycles` random squares, half of them pure, once the best `improved` of either half are improved."""
     best: list[tuple[float, Square]] = []
     for draw in (deterministic, stochastic):
         best += _best_of(duel, generator, draw, max(1, cycles // 2), improved)
