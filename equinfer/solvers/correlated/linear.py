@@ -1,0 +1,31 @@
+"""Linear algebra of many small systems at once."""
+
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["refined_solver", "times", "transposed"]
+
+
+def refined_solver(matrix: Float[np.ndarray, "S n n"], ridge: float) -> Callable[[np.ndarray], np.ndarray]:
+    """Solves with `matrix`, refined once; `ridge` of its largest entry keeps what is nearly singular from being so."""
+    size = matrix.shape[1]
+    matrix = np.where(np.isfinite(matrix).all(axis=(1, 2), keepdims=True), matrix, np.eye(size))
+    if ridge:
+        matrix = matrix + ridge * np.abs(matrix).max(axis=(1, 2))[:, None, None] * np.eye(size)
+    inverse = np.linalg.inv(matrix)
+
+    def solve(right: np.ndarray) -> np.ndarray:
+        found = times(inverse, right)
+        return found + times(inverse, right - times(matrix, found))
+
+    return solve
+
+
+def times(matrix: Float[np.ndarray, "S K J"], vector: Float[np.ndarray, "S J"]) -> Float[np.ndarray, "S K"]:
+    return (matrix @ vector[..., None])[..., 0]
+
+
+def transposed(matrix: Float[np.ndarray, "S K J"], vector: Float[np.ndarray, "S K"]) -> Float[np.ndarray, "S J"]:
+    return (vector[:, None, :] @ matrix)[:, 0]
