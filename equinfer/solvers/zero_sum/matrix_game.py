@@ -100,9 +100,7 @@ class MatrixGame(AbstractHostSolver):
 
     def _backward_induction(self, game: Any, reward: Float[np.ndarray, "S A B"], batch: "_Batch") -> Iterator[Iterate]:
         discount = float(np.asarray(game.discount)[0])
-        first, second = (np.zeros((game.horizon, *legal.shape)) for legal in game.legal)
-        for policy, legal in ((first, game.legal[0]), (second, game.legal[1])):
-            policy[:] = legal / legal.sum(axis=1, keepdims=True)
+        first, second = (np.repeat(policy[None], game.horizon, axis=0) for policy in batch.stage().profile)
         value, bound, table = np.zeros(game.num_states), 0.0, reward
         info = _info(np.inf, 0, False)
         for epoch in reversed(range(game.horizon)):
@@ -149,7 +147,7 @@ class _Batch:
 
     def __init__(self, tables: Tables):
         self._legal = tuple(_in_order(legal) for legal in tables.legal)
-        self._found = tuple(np.zeros(legal.shape) for legal in tables.legal)
+        self._found = tuple(legal / legal.sum(axis=1, keepdims=True) for legal in tables.legal)
         self._guarantees = np.zeros((2, tables.num_states))
         self._largest = 0.0
         rows, columns = tables.num_actions
