@@ -40,6 +40,8 @@ _SEARCHING = 0.8
 """Part of the time that the search may take; the rest is for stability and components."""
 _THREADED = 600
 """State-action pairs from which on stability is computed side by side in threads, see `equilibrium_search`."""
+_AFTER_CTRL_C = 1.0
+"""Seconds for stability and components after Ctrl-C has ended the search."""
 _SHARES = (0.37, 0.21, 0.8)
 """Where between two equilibria: nowhere that symmetry would put a third one."""
 
@@ -85,6 +87,8 @@ def solve_all(
     task = Task(judge, game.uniform_profile(), checked_seed(seed), search_time, watch)
     with jax.enable_x64(True):
         harvested = harvest(solver, game, task, eps=eps)
+        if harvested.ended is Status.interrupted:
+            patience.hurry(_AFTER_CTRL_C)
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
         merged = found if enumerable else _without_interiors(found, judge, eps, patience)
         stabilities = _stabilities(game, merged, patience)
@@ -141,6 +145,10 @@ class _Patience:
 
     def __call__(self) -> bool:
         return not self.interrupted and clock.perf_counter() < self._until
+
+    def hurry(self, seconds: float) -> None:
+        """End in so many seconds at the latest."""
+        self._until = min(self._until, clock.perf_counter() + seconds)
 
     @contextlib.contextmanager
     def keeping(self) -> Iterator[None]:

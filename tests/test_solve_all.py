@@ -1,16 +1,21 @@
 """All equilibria: known lists, parity, stability, what stops a search."""
 
 import json
+import threading
+import time
 
 import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer import many
 from equinfer.certificates.nash import certify_nash
 from equinfer.cli import run
 from equinfer.drivers.harvest import harvest
 from equinfer.drivers.protocol import Task
+from equinfer.families import Stability
 from equinfer.games import catalog
+from equinfer.solvers.tabular import equilibrium_search
 from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
 
 
@@ -167,6 +172,63 @@ def test_time_and_interruptions_keep_what_was_found():
     assert "interrupted" in cut.message
 
 
+def test_threads_find_the_same_bit_by_bit(monkeypatch):
+    """Three searches in threads at once, on a game whose known equilibria are also crossed."""
+    game = catalog.load("random", states=4, actions=2, seed=3)
+    alone = eq.solve_all(game, searches=18)
+    monkeypatch.setattr(equilibrium_search, "_THREADED", 0)
+    monkeypatch.setattr(equilibrium_search, "cores", lambda: 3)
+    monkeypatch.setattr(many, "_THREADED", 0)
+    monkeypatch.setattr(many, "cores", lambda: 3)
+    threads = set()
+    seen_by = equilibrium_search.StageNash.iterates
+
+    def watched(self, game, *, seed):
+        threads.add(threading.current_thread().name)
+        yield from seen_by(self, game, seed=seed)
+
+    monkeypatch.setattr(equilibrium_search.StageNash, "iterates", watched)
+    beside = eq.solve_all(game, searches=18)
+    assert len(threads) > 1
+    assert len(beside) == len(alone) > 1
+    for one, other in zip(alone, beside, strict=True):
+        for policy, same in zip(one.profile, other.profile, strict=True):
+            np.testing.assert_array_equal(policy, same)
+    assert beside.stabilities == alone.stabilities
+    assert beside.components == alone.components
+
+
+def test_the_clock_is_kept_after_the_search_too(monkeypatch):
+    """Stability, which is asked for the time at each of its steps, takes no more of it than there is."""
+    asked = []
+
+    def endless(game, profile, in_time):
+        asked.append(in_time)
+        while in_time():
+            time.sleep(0.01)
+        return Stability(None)
+
+    monkeypatch.setattr(many, "stability", endless)
+    began = time.perf_counter()
+    found = eq.solve_all(volunteers(), searches=0, time=1.5)
+    assert time.perf_counter() - began < 30  # it would not end at all
+    assert len(asked) == 1
+    assert len(found) == 7
+    assert found.stable == (None,) * 7
+
+
+@pytest.mark.parametrize("phase", ["stability", "_on_one_segment"])
+def test_interruptions_after_the_search_keep_what_was_found(monkeypatch, phase):
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(many, phase, interrupt)
+    found = eq.solve_all(volunteers(), searches=0)
+    assert found.status is eq.Status.interrupted
+    assert len(found) == 7
+    assert "interrupted" in found.message
+
+
 def test_wrong_arguments_are_refused():
     with pytest.raises(eq.UnknownName, match="known: nash"):
         eq.solve_all("catalog:chicken", "wardrop")
@@ -214,6 +276,59 @@ def test_nashpy_finds_the_same():
         payoffs = np.random.default_rng(seed).random((2, 5, 5))
         found = eq.solve_all(game_of(payoffs))
         assert rounded(one.profile for one in found) == rounded(nashpy.Game(*payoffs).vertex_enumeration())
+
+
+@pytest.fixture
+def gambit(tmp_path):
+    """All equilibria of given payoffs, by a method of Gambit's."""
+    pygambit = pytest.importorskip("pygambit")
+
+    def equilibria(payoffs, method, **options):
+        eq.save(game_of(payoffs), tmp_path / "game.nfg")
+        game = pygambit.read_nfg(tmp_path / "game.nfg")
+        found = getattr(pygambit.nash, method)(game, **options).equilibria
+        return [
+            tuple(
+                np.array([float(mixture[label]) for label in game.get_strategies(player)])
+                for player, mixture in zip(game.players, profile, strict=True)
+            )
+            for profile in found
+        ]
+
+    return equilibria
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("sizes", [(2, 2), (2, 8), (3, 5), (5, 5), (6, 6), (7, 8), (8, 8)], ids=str)
+def test_gambit_finds_the_same_in_bimatrix_games(gambit, sizes):
+    """Gambit enumerates the extreme equilibria by vertices, in floating point and, for games with ties, exactly."""
+    for seed in range(3):
+        generator = np.random.default_rng([seed, *sizes])
+        generic = generator.normal(size=(2, *sizes))
+        found = eq.solve_all(game_of(generic))
+        assert found.complete
+        theirs = gambit(generic, "enummixed_solve", rational=False)
+        assert rounded(one.profile for one in found) == rounded(theirs)
+        tied = generator.integers(0, 4, size=(2, *sizes))
+        found = eq.solve_all(game_of(tied))
+        theirs = gambit(tied, "enummixed_solve", rational=True)
+        assert set(rounded(one.profile for one in found)) == set(rounded(theirs))
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("sizes", [(2, 2, 2), (3, 2, 2), (2, 2, 2, 2)], ids=str)
+def test_gambit_finds_the_same_with_more_players(gambit, sizes):
+    """Gambit solves the polynomial systems of all supports by subdivision of boxes. It may miss some (17.0.0b2 does, of
+    two interior equilibria, in one of ten 2 x 2 x 2 games): then it finds an even number.
+    """
+    for seed in range(12):
+        payoffs = np.random.default_rng([seed, *sizes]).normal(size=(len(sizes), *sizes))
+        found = [np.concatenate([np.ravel(policy) for policy in one.profile]) for one in eq.solve_all(game_of(payoffs))]
+        theirs = [np.concatenate(profile) for profile in gambit(payoffs, "enumpoly_solve")]
+        assert len(found) % 2 == 1
+        assert len(found) == len(theirs) or len(theirs) % 2 == 0
+        for one in theirs:
+            assert min(np.abs(one - other).max() for other in found) < 1e-5
 
 
 def test_isolated_equilibria_on_one_line_are_all_kept():
