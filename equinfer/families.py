@@ -27,19 +27,24 @@ class Stability:
     $\mathrm{Re}\,\beta<1$. The equilibrium is *stable* if that holds at two small temperatures, a factor of ten apart,
     *unstable* if $\mathrm{Re}\,\beta>1$ for some $\beta$ at both, and *undetermined* otherwise: if no soft equilibrium
     is found beside it (equilibria that are not regular have none, or several), if the two temperatures disagree, or if
-    the game is too large.
+    too much mixes. Strict equilibria are stable: as the temperature falls, every $\beta$ goes to 0.
+
+    A temperature $\tau$ is a part of each player's range of rewards, $\tau_i=\tau\,\mathrm{osc}(r_i)$, so that none of
+    this depends on the units in which players count their payoffs.
     """
 
     stable: bool | None
     """None: undetermined."""
     temperature: float = float("nan")
-    """The lower of the two temperatures, in units of reward; the numbers below are at it."""
+    """The lower of the two temperatures, as a part of each player's range of rewards; the numbers below are at it."""
     growth: float = float("nan")
     r"""The largest $\mathrm{Re}\,\beta$."""
     radius: float = float("nan")
     r"""The largest $|\beta|$: the spectral radius of a step of size 1, the soft best response."""
     step_size: float = float("nan")
     r"""The $c^*$ below which (★) converges nearby, $\min_\beta2(1-\mathrm{Re}\,\beta)/|1-\beta|^2$; 0 if none does."""
+    reason: str = ""
+    """Why the stability is undetermined."""
 
     @property
     def word(self) -> str:
@@ -133,6 +138,7 @@ class Equilibria(_Solutions):
                         "growth": stability.growth,
                         "radius": stability.radius,
                         "step_size": stability.step_size,
+                        "reason": stability.reason,
                     },
                 }
                 for number, (solution, stability, component) in enumerate(

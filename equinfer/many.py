@@ -24,7 +24,7 @@ from equinfer.families import Equilibria, Stability, register_page
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Certificate, GameLabels, Solution, Status
 from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
-from equinfer.solvers.tabular.response_stability import stability
+from equinfer.solvers.tabular.response_stability import OUT_OF_TIME, stability
 from equinfer.solvers.tabular.support import SupportEnumeration
 from equinfer.tables import Tables
 from equinfer.targets import game_to_solve
@@ -167,7 +167,7 @@ def _is_enumerable(game: TabularGame) -> bool:
 
 def _stabilities(game: TabularGame, found: Sequence[Found], patience: _Patience) -> list[Stability]:
     """Of each; undetermined for what is left when time is up, or Ctrl-C comes."""
-    verdicts = [Stability(None)] * len(found)
+    verdicts = [Stability(None, reason=OUT_OF_TIME)] * len(found)
     workers = cores() if game.horizon is None and game.num_states * sum(game.num_actions) >= _THREADED else 1
     each = (_stability(game, one.profile, patience) for one in found)
     with patience.keeping():
@@ -179,11 +179,10 @@ def _stabilities(game: TabularGame, found: Sequence[Found], patience: _Patience)
 
 
 def _stability(game: TabularGame, profile: Profile, patience: _Patience) -> Iterator[Stability]:
-    verdict = Stability(None)
-    with contextlib.suppress(np.linalg.LinAlgError, FloatingPointError):
-        if patience():
-            verdict = stability(game, profile, patience)
-    yield verdict
+    try:
+        yield stability(game, profile, patience) if patience() else Stability(None, reason=OUT_OF_TIME)
+    except (np.linalg.LinAlgError, FloatingPointError):
+        yield Stability(None, reason="its eigenvalues cannot be computed in 64-bit arithmetic")
 
 
 def _welfare(tables: Tables, one: Found) -> float:

@@ -71,9 +71,10 @@ def test_coordination_has_one_stable_equilibrium_per_action():
 def test_matching_pennies_is_stable_with_the_step_that_theory_allows():
     (stability,) = eq.solve_all("catalog:matching_pennies").stabilities
     # The response of either player to the other has the eigenvalue 1 / tau, with opposite signs: beta = +-i / tau.
+    tau = 2 * stability.temperature  # in units of reward, of which either may win or lose one
     assert stability.stable is True
-    assert stability.radius == pytest.approx(1 / stability.temperature, rel=1e-9)
-    assert stability.step_size == pytest.approx(2 / (1 + 1 / stability.temperature**2), rel=1e-6)
+    assert stability.radius == pytest.approx(1 / tau, rel=1e-9)
+    assert stability.step_size == pytest.approx(2 / (1 + 1 / tau**2), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["shapley", "jordan"])
