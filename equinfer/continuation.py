@@ -13,6 +13,7 @@ from equinfer.api import default_eps, solve
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.certificates.nash import certify_nash
 from equinfer.certificates.profile import checked_profile
+from equinfer.drivers.compilation import interruptible
 from equinfer.drivers.harvest import distance
 from equinfer.drivers.protocol import Watch
 from equinfer.errors import BadInput, EquinferError
@@ -98,7 +99,7 @@ def sweep(
     ended, reason = Status.certified, ""
     try:
         games.refuse_unless_all_exist(grid, walk.has_checked)
-        with jax.enable_x64(True):
+        with jax.enable_x64(True), interruptible():
             if start is not None:
                 walk.begin(float(grid[0]), start)
             for at in grid[len(walk.points) :].tolist():

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from equinfer.errors import BadInput, UnknownName
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee
-from equinfer.targets import game_to_solve, load
+from equinfer.targets import game_to_solve
 
 __all__ = ["RECORD", "ParametrisedGame"]
 
@@ -66,7 +66,7 @@ class ParametrisedGame:
             if callable(self._target):
                 raise
             with contextlib.suppress(BadInput):
-                load(self._target, **self._others)
+                game_to_solve(self._target, **self._others)
             raise BadInput(f"nothing to sweep: {error}") from None
         except BadInput as error:
             if not callable(self._target) and self._refusal_without() == str(error):
@@ -76,7 +76,7 @@ class ParametrisedGame:
     def _refusal_without(self) -> str | None:
         """What is said of the game if the parameter is left alone."""
         try:
-            load(self._target, **self._others)  # pyright: ignore[reportArgumentType], no function
+            game_to_solve(self._target, **self._others)  # pyright: ignore[reportArgumentType], no function
         except BadInput as error:
             return str(error)
         return None

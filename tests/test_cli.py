@@ -56,9 +56,61 @@ def test_solve_json_is_one_object_and_nothing_else(capsys):
     assert record["game"]["actions"] == [["cooperate", "defect"]] * 2
 
 
-def test_the_memory_of_a_large_game_is_announced_before_work(capsys):
-    assert run(["solve", "catalog:quality_ladder", "--set", "levels=100", "--time", "0", "--json"]) == 3
-    assert capsys.readouterr().err.startswith("quality_ladder: 10000 states, tables of 9.61 MiB; solving takes about")
+LADDER = ("catalog:quality_ladder", "--set", "levels=100")
+ENTRIES = ("solve", "--all", "sweep")
+"""The ways to have something solved."""
+
+
+def entry(way: str, *words: str, moving: str) -> list[str]:
+    if way == "sweep":
+        return ["sweep", *words, "--set", moving]
+    return ["solve", *words, *(["--all"] if way == "--all" else [])]
+
+
+@pytest.mark.parametrize("way", ENTRIES)
+def test_the_memory_of_a_large_game_is_announced_before_work(capsys, way):
+    assert run([*entry(way, *LADDER, moving="cost=1:2:3"), "--time", "0", "--json"]) == 3
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "quality_ladder: 10000 states, tables of 9.61 MiB; solving takes about 119 MiB beside"
+    if way == "sweep":
+        assert said[1].startswith("3 values of cost, 30.4 MiB of games and answers; solving takes about")
+
+
+@pytest.mark.parametrize("way", ENTRIES)
+def test_what_would_not_fit_is_refused_before_its_tables_are_made(capsys, monkeypatch, way):
+    for room in ("memory", "tables"):
+        monkeypatch.setattr(f"equinfer.{room}.installed", lambda: 200 * 2**20)
+    monkeypatch.setattr("equinfer.games.catalog.random_games._generator", lambda *_: 1 / 0)
+    # Tables of 9 x 1000 x (16 + 8 x 1000) bytes: less than half of 200 MiB, but not three times and 100 MiB.
+    assert run(entry(way, "catalog:random", "--set", "states=1000", moving="discount=0.5:0.9:3")) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == (
+        "equinfer: random: 1000 states, tables of 68.8 MiB; solving takes about 238 MiB beside; this machine has "
+        "200 MiB.\n"
+    )
+
+
+@pytest.mark.parametrize("way", [*ENTRIES, "certify"])
+def test_an_unknown_concept_is_the_same_sentence_everywhere(capsys, way):
+    words = ["certify", DILEMMA, "nowhere.csv"] if way == "certify" else entry(way, DILEMMA, moving="reward=3:4:2")
+    assert run([*words, "--concept", "nush"]) == 2
+    assert capsys.readouterr().err.startswith("equinfer: unknown concept 'nush'; did you mean 'nash'? known: nash")
+
+
+@pytest.mark.parametrize("way", ["--all", "sweep"])
+def test_a_concept_that_only_solve_finds_is_refused(capsys, way):
+    assert run([*entry(way, DILEMMA, moving="reward=3:4:2"), "--concept", "zero-sum"]) == 2
+    assert "finds nash equilibria only; got concept 'zero-sum'" in capsys.readouterr().err
+
+
+def test_a_game_has_one_form_in_all_json(capsys, answer):
+    games = []
+    for words in (["solve", DILEMMA], ["solve", DILEMMA, "--all"], ["certify", DILEMMA, str(answer)]):
+        run([*words, "--json"])
+        games.append(json.loads(capsys.readouterr().out)["game"])
+    assert games[0]["origin"]["parameters"]["temptation"] == 5
+    assert games[1:] == games[:1] * 2
 
 
 def test_parameters_of_the_game_and_options_of_the_solver(capsys):

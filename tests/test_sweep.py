@@ -2,12 +2,17 @@
 
 import csv
 import json
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer.cli import run
+from equinfer import continuation
+from equinfer.cli import progress, run
+
+PENALTY = str(Path(eq.__file__).parent / "examples" / "penalty_kick.nfg")
 
 
 def coordination(bonus):
@@ -154,6 +159,8 @@ def test_time_and_interruptions_keep_what_was_reached():
         (("catalog:chicken", "reward", [6.0, 8.0]), "temptation > reward"),
         ((coordination, "bonus", [1.0], {"start": [[0.9, 0.1], [1.0]]}), "player 1"),
         ((coordination, "bonus", [1.0, 2.0], {"precision": 0}), "precision"),
+        ((coordination, "bonus", range(10**12)), "1000000000000 values of bonus, .* GiB of games and answers"),
+        ((lambda x: np.eye(2), "x", [1.0]), "x = 1: the function of x must make a TabularGame; got ndarray"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(arguments, says):
@@ -192,7 +199,14 @@ def test_the_command_line_writes_a_table_and_a_page(capsys, tmp_path):
         (["catalog:stag_hunt", "--set", "reward=9"], 2, "exactly one"),
         (["catalog:stag_hunt"], 2, "exactly one"),
         (["catalog:stag", "--set", "reward=9:10:2"], 2, "stag_hunt"),
-        (["nowhere.csv", "--set", "discount=0:1:2"], 4, "nowhere.csv"),
+        (["nowhere.csv", "--set", "discount=0:1:2"], 4, "nowhere.csv: no such file."),
+        (["nowhere.nfg", "--set", "cost=0:1:2"], 4, "nowhere.nfg: no such file."),
+        ([PENALTY, "--set", "cost=0:1:2"], 4, "penalty_kick.nfg: a .nfg file has no parameters; got 'cost'"),
+        (["catalog:chicken", "--set", "reward=3:8:6"], 4, "reward = 8: chicken needs temptation > reward"),
+        (["catalog:stag_hunt", "--set", "reward=9:10:1000000000"], 4, "1000000000 values of reward, 7629 GiB"),
+        (["catalog:stag_hunt", "--set", f"reward=9:10:{10**400}"], 4, "GiB of games and answers"),
+        (["catalog:random", "--set", "discount=0:0.9:3", "states=200000"], 4, "equinfer: random: 200000 states"),
+        (["catalog:random", "--set", "states=2:200000:3"], 4, "states = 200000: random: 200000 states with"),
     ],
 )
 def test_mistakes_are_one_sentence_and_an_exit_code(capsys, words, code, says):
@@ -201,3 +215,76 @@ def test_mistakes_are_one_sentence_and_an_exit_code(capsys, words, code, says):
     assert out == ""
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_a_bad_value_is_refused_before_any_game_is_solved(monkeypatch):
+    monkeypatch.setattr(continuation, "solve", lambda *_, **__: 1 / 0)
+    with pytest.raises(eq.BadInput, match=r"reward = 7\.5: chicken needs temptation > reward"):
+        eq.sweep("catalog:chicken", "reward", [3.0, 7.5, 4.0])
+
+
+def test_a_game_that_fails_late_hands_back_what_was_reached():
+    made = []
+
+    def fragile(bonus):
+        made.append(bonus)
+        if made.count(2.0) > 1:
+            raise eq.BadInput("the source is gone.")
+        return coordination(bonus)
+
+    swept = eq.sweep(fragile, "bonus", [1.0, 2.0, 3.0])
+    assert swept.status is eq.Status.stalled
+    assert swept.parameter_values.tolist() == [1.0]
+    assert swept.message == "1 of 3 values, 1 certified, no fold; it could not go on: bonus = 2: the source is gone."
+
+
+def test_games_that_do_not_fit_together_are_refused_with_the_estimate(monkeypatch):
+    monkeypatch.setattr("equinfer.memory.installed", lambda: 110 * 2**20)
+    with pytest.raises(eq.BadInput, match=r"2000 values of reward, .* MiB of games and answers; solving takes about"):
+        eq.sweep("catalog:stag_hunt", "reward", np.linspace(9, 10, 2000))
+    assert len(eq.sweep("catalog:stag_hunt", "reward", [9.0, 10.0])) == 2
+
+
+def test_a_fold_is_the_same_from_either_side():
+    up, down = (eq.sweep(coordination, "bonus", ends, precision=1e-5) for ends in ([-1.0, 0.5], [1.0, -0.5]))
+    # Upwards the second place stays an equilibrium; downwards the first one ends at 0.
+    assert not up.folds
+    assert [fold.low < 0 <= fold.high for fold in down.folds] == [True]
+
+
+def test_answers_that_are_not_certified_are_no_branch_and_make_no_fold():
+    swept = eq.sweep("catalog:asymmetric_matching_pennies", "prize", [1.0, 9.0], eps=0)  # less than rounding errors
+    assert swept.status is eq.Status.above_eps
+    assert len(swept) == 2
+    assert not swept.folds
+    assert not swept.waypoints
+
+
+def test_the_game_is_that_of_solve_but_for_the_parameter_that_moves():
+    swept = eq.sweep("catalog:stag_hunt", "reward", [9.0, 10.0])
+    game, one = swept.to_json()["game"], eq.solve("catalog:stag_hunt").to_json()["game"]
+    del one["origin"]["parameters"]["reward"]
+    assert game == one
+    assert eq.sweep(coordination, "bonus", [1.0]).to_json()["game"]["origin"] is None
+
+
+@pytest.mark.parametrize(("stop", "reached"), [({"checked": 2.0}, 0), ({"value": 1.5}, 1)], ids=["before", "midway"])
+def test_ctrl_c_shows_and_writes_what_was_reached(capsys, monkeypatch, tmp_path, stop, reached):
+    def interrupt(row):
+        if stop.items() <= row.items():
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def shown(_):
+        yield interrupt
+
+    monkeypatch.setattr(progress, "shown", shown)
+    words = ["catalog:asymmetric_matching_pennies", "--set", "prize=1:2:3"]
+    assert run(["sweep", *words, "--out", str(tmp_path / "o")]) == 130
+    out, err = capsys.readouterr()
+    if reached:
+        assert "INTERRUPTED. 2 of 3 values until it was interrupted" in out
+        assert json.loads((tmp_path / "o" / "result.json").read_text())["status"] == "interrupted"
+    else:
+        assert (out, err) == ("", "equinfer: interrupted; there is nothing to show.\n")
+        assert not (tmp_path / "o").exists()

@@ -91,6 +91,8 @@ def sweep(
             watch=watch,
             **others,
         )
+    if not swept:
+        raise KeyboardInterrupt  # before there was anything to show
     if as_json:
         print_json(swept.to_json())
     else:

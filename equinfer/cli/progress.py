@@ -17,6 +17,8 @@ __all__ = ["memory_announced", "shown"]
 FIRST_LINE = 2.0
 """Seconds before the first line where stderr is a file or a pipe; each next one takes twice as long."""
 
+WHOLE = 10**6
+"""Below this, whole numbers are shown to the last figure."""
 LARGE = 2**23
 """Bytes of tables from which the memory that solving takes is announced."""
 
@@ -79,7 +81,9 @@ def _log_shown_by(say: Callable[[str], None]) -> Iterator[None]:
 
 def _line(row: Mapping[str, float]) -> str:
     return ", ".join(
-        f"{name.replace('_', ' ')} {value:.3g}"
+        f"{name.replace('_', ' ')} {value:.0f}"
+        if value.is_integer() and abs(value) < WHOLE
+        else f"{name.replace('_', ' ')} {value:.3g}"
         for name, value in row.items()
         if name not in ("seconds", "gap") and math.isfinite(value)
     )
