@@ -16,6 +16,8 @@ four-cycle that a search finds is a lower bound.
 Players who never have a choice do not count, nor do their discounts.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from jaxtyping import Float
 from scipy import sparse
@@ -32,7 +34,7 @@ from equinfer.errors import BadInput
 from equinfer.potential import PotentialDefect
 from equinfer.tables import Tables, discounted_length
 
-__all__ = ["potential_defect"]
+__all__ = ["potential_defect", "proved_potential"]
 
 _SEARCH_EFFORT = 2e9
 """Multiplications for the random cycles of one pair of players, about."""
@@ -55,20 +57,44 @@ def potential_defect(tables: Tables, *, cycles: int | None = None, seed: int = 0
 
     **Raises:** `BadInput` if the tables are no game, or too large to be searched, with the estimate.
     """
+    found = _structure(tables)
+    if found.answer is not None:
+        return found.answer
+    if found.alike and not found.moving:
+        return _exact(tables, found.game, found.active, _simulation_error(found.game, found.influence))
+    return _lower_bound(tables, found.game, found.active, cycles, seed)
+
+
+def proved_potential(tables: Tables) -> PotentialDefect | None:
+    """The same for a game that is proved to have a potential; None for any other, without looking for a defect."""
+    return _structure(tables).answer
+
+
+class _Structure(NamedTuple):
+    game: RawGame
+    active: list[int]
+    """The players who ever have a choice."""
+    alike: bool
+    """They discount alike, as far as there is anything to discount."""
+    moving: list[int]
+    """Those of them whose choices matter to where the play goes."""
+    influence: float
+    """How much the choices of the others matter, which is rounding."""
+    answer: PotentialDefect | None
+    """If there is a potential."""
+
+
+def _structure(tables: Tables) -> _Structure:
     game = raw_game(tables)
     active = [i for i, legal in enumerate(game.legal) if (legal.sum(axis=1) > 1).any()]
     if len(active) < 2:
-        return _of_one(tables, active)
+        return _Structure(game, active, True, [], 0.0, _of_one(tables, active))
     moving, influence = controllers(tables, game, active)
-    alike = tables.horizon == 1 or np.ptp(game.discount[active]) == 0
-    if alike:
-        prove = identical_up_to_shaping if moving else stage_by_stage
-        proof = prove(tables, game, active, moving)
-        if proof is not None:
-            return _proved(tables, proof, _simulation_error(game, influence))
-        if not moving:
-            return _exact(tables, game, active, _simulation_error(game, influence))
-    return _lower_bound(tables, game, active, cycles, seed)
+    alike = tables.horizon == 1 or bool(np.ptp(game.discount[active]) == 0)
+    prove = identical_up_to_shaping if moving else stage_by_stage
+    proof = prove(tables, game, active, moving) if alike else None
+    answer = None if proof is None else _proved(tables, proof, _simulation_error(game, influence))
+    return _Structure(game, active, alike, moving, influence, answer)
 
 
 def _of_one(tables: Tables, active: list[int]) -> PotentialDefect:
