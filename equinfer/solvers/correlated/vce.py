@@ -1,0 +1,166 @@
+"""Variational correlated equilibria: of one-shot games, and of finite horizons by backward induction."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Bool, Float
+
+from equinfer.answer import Joint
+from equinfer.arguments import nonnegative
+from equinfer.concepts import CoarseCorrelated, Correlated
+from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
+from equinfer.errors import BadInput
+from equinfer.solvers.correlated.gibbs import log_partition
+from equinfer.solvers.correlated.lp import best_law
+from equinfer.solvers.correlated.maximum_entropy import maximum_entropy
+from equinfer.solvers.correlated.obedience import comparable, obedience_tables, pairs
+from equinfer.solvers.correlated.objective import Objective, checked_objective
+from equinfer.solvers.correlated.stage import StageLaws, stage_correlated
+from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
+from equinfer.tables import joint_mask
+
+__all__ = ["VariationalCorrelated"]
+
+_ENTRIES = 2_000_000
+"""Of obedience matrices that are worked on at once: states go in blocks of this size."""
+_LARGEST = 20_000_000
+"""Entries of one state's matrix; beyond, entropy is maximised without it, and other objectives are for lp."""
+
+
+class VariationalCorrelated(AbstractHostSolver):
+    r"""The posterior of a mediator's messages, given that they are obeyed and that the objective is served.
+
+    In a finite horizon, from the last epoch back: what is best in each stage game, given what follows. That is an
+    equilibrium of the whole game, but not the best one: a worse continuation may deter more. All states of an epoch
+    are solved together (`stage`). Watched: `epoch`, `solved` (the part of its states that ended at rounding).
+    """
+
+    name: ClassVar[str] = "vce"
+    answers: ClassVar[str] = "joint"
+    concept: Correlated | CoarseCorrelated = eqx.field(default_factory=Correlated)
+    objective: Any = "welfare"
+    """`"welfare"`, `"entropy"`, or a weight for each player."""
+    regularisation: float = 1e-3
+    r"""Weight of $-\frac12|\mu|^2$ beside an objective of spread one: it picks one of many best laws, and is small
+    enough to leave it a best one."""
+
+    def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
+        del seed  # nothing is random here
+        objective = checked_objective(self.objective, game.num_players)
+        if nonnegative("regularisation", self.regularisation) == 0:
+            raise BadInput("regularisation must be positive: without it best laws are many.")
+        if game.horizon is None and not game.is_one_shot:
+            raise BadInput(
+                "vce finds correlated equilibria of one-shot games and of finite horizons; a discounted game has no "
+                "last epoch to begin at."
+            )
+        stages = _Stages(self, game, objective)
+        horizon = game.horizon or 1
+        joint = np.broadcast_to(stages.uniform, (horizon, *stages.uniform.shape)).copy()
+        value, entropy = np.zeros((game.num_players, game.num_states)), np.zeros(game.num_states)
+        initial = np.asarray(game.initial)
+        bound = None
+        for epoch in reversed(range(horizon)):
+            last = epoch == horizon - 1
+            q = np.asarray(game.reward) if last else stage_payoffs(game, value)
+            laws, bounds = stages.best(np.moveaxis(q, 0, 1))
+            joint[epoch] = laws.joint
+            entropy = _entropy(laws.joint) + (0.0 if last else _average(laws.joint, game.kernel.expect(entropy)))
+            value = _average(laws.joint, q)
+            if game.is_one_shot:
+                bound = float(initial @ bounds)
+            if epoch:
+                info = {"epoch": float(epoch), "solved": float(laws.solved.mean())}
+                yield Iterate(Joint(joint.copy()), info)
+        reached = float(initial @ (entropy if objective.is_entropy else objective.payoff(value)))
+        choice = Choice(objective.name, reached, None if bound is None else max(bound, reached))
+        answer = Joint(joint if game.horizon is not None else joint[0])
+        yield Iterate(answer, {"epoch": 0.0, "solved": float(laws.solved.mean())}, candidate=True, choice=choice)
+
+
+class _Stages(NamedTuple):
+    """The stage problem of a game, for all its states."""
+
+    solver: VariationalCorrelated
+    game: Any
+    objective: Objective
+
+    @property
+    def legal(self) -> list[Bool[np.ndarray, "S _"]]:
+        return [np.asarray(mask) for mask in self.game.legal]
+
+    @property
+    def uniform(self) -> Float[np.ndarray, "S *A"]:
+        mask = joint_mask(self.legal)
+        return mask / mask.reshape(len(mask), -1).sum(axis=1).reshape(-1, *[1] * (mask.ndim - 1))
+
+    def best(self, q: Float[np.ndarray, "S N *A"]) -> tuple[StageLaws, Float[np.ndarray, " S"]]:
+        """The best law of every state, and, where the game is one-shot, what none is worth more than."""
+        sizes = self.game.num_actions
+        entries = len(pairs(sizes, self.solver.concept.told_first)) * int(np.prod(sizes))
+        if entries > _LARGEST and not self.objective.is_entropy:
+            raise BadInput(f"vce would work on {entries:.2g} numbers for each state of this game: use lp.")
+        size = max(1, _ENTRIES // entries)
+        parts = [
+            self._block(q[s : s + size], [m[s : s + size] for m in self.legal], entries) for s in range(0, len(q), size)
+        ]
+        laws = StageLaws(*(np.concatenate(field) for field in zip(*(part for part, _ in parts), strict=True)))
+        return laws, np.concatenate([bounds for _, bounds in parts])
+
+    def _block(
+        self, q: Float[np.ndarray, "S N *A"], legal: list[Bool[np.ndarray, "S _"]], entries: int
+    ) -> tuple[StageLaws, Float[np.ndarray, " S"]]:
+        told = self.solver.concept.told_first
+        unbounded = np.full(len(q), np.inf)
+        if self.objective.is_entropy:
+            if len(q) == 1 and (large := maximum_entropy(q, legal, told=told)) is not None:
+                return large
+            if entries > _LARGEST:
+                raise BadInput(
+                    "vce found no law of largest entropy: obedience forbids joint actions of this game. Use lp."
+                )
+            laws = stage_correlated(q, legal, np.zeros_like(q[:, 0]), told=told, entropy=1.0)
+            return laws, self._bounds(q, legal, laws, np.zeros_like(q[:, 0])) if self.game.is_one_shot else unbounded
+        worth = self.objective.payoff(np.moveaxis(q, 1, 0))
+        laws = stage_correlated(q, legal, worth, told=told, regularisation=self.solver.regularisation)
+        if self.game.is_one_shot:  # around the first answer the regularisation pulls nowhere, and its dual is exact
+            again = stage_correlated(
+                q, legal, worth, told=told, regularisation=self.solver.regularisation, centre=laws.joint
+            )
+            laws = again if again.solved.all() else laws
+        for state in np.flatnonzero(~laws.solved):
+            actions = [np.flatnonzero(mask[state]) for mask in legal]
+            laws.joint[state] = best_law(q[state], actions, worth[state], told=told).law
+        return laws, self._bounds(q, legal, laws, worth) if self.game.is_one_shot else unbounded
+
+    def _bounds(
+        self,
+        q: Float[np.ndarray, "S N *A"],
+        legal: list[Bool[np.ndarray, "S _"]],
+        laws: StageLaws,
+        worth: Float[np.ndarray, "S *A"],
+    ) -> Float[np.ndarray, " S"]:
+        """By weak duality: of what is worth w, no law that is obeyed has more than max(w + D' multipliers)."""
+        mask = joint_mask(legal)
+        rows, _ = obedience_tables(comparable(q, mask), legal, self.solver.concept.told_first)
+        cells = mask.reshape(len(mask), -1)
+        push = (np.maximum(laws.obedience, 0.0)[:, None, :] @ rows)[:, 0]
+        if self.objective.is_entropy:
+            return log_partition(push, cells)[0]
+        share = comparable(worth[:, None], mask)[:, 0].reshape(len(mask), -1)
+        worth = worth.reshape(len(mask), -1)
+        low = np.where(cells, worth, np.inf).min(axis=1)
+        spread = np.where(cells, worth, -np.inf).max(axis=1) - low
+        return low + spread * np.where(cells, share + push, -np.inf).max(axis=1)
+
+
+def _average(joint: Float[np.ndarray, "S *A"], table: Any) -> Float[np.ndarray, "*N S"]:
+    table = np.asarray(table)
+    return (joint * table).reshape(*table.shape[: table.ndim - joint.ndim + 1], -1).sum(axis=-1)
+
+
+def _entropy(joint: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
+    """In nats."""
+    return -(joint * np.log(np.where(joint > 0, joint, 1.0))).reshape(len(joint), -1).sum(axis=1)
