@@ -161,13 +161,21 @@ def test_every_safeguard_ends_the_cycle(patience):
     np.testing.assert_allclose(solution.value, [8.0, 0.0], rtol=0, atol=1e-13)
 
 
-def test_a_game_that_refuses_jumps_needs_few_sweeps_at_any_discount():
-    # At a discount of .9999 Shapley's steps alone would need hundreds of thousands.
-    rng = np.random.default_rng([8, 1])
-    kernel = np.eye(12)[rng.integers(12, size=(12, 3, 3))]
-    reward = rng.normal(size=(12, 3, 3)) * np.exp(2 * rng.normal(size=(12, 3, 3)))
-    for discount in (0.9, 0.9999):
-        assert len(solve(zero_sum(reward, kernel, discount=discount)).trace["sweep"]) <= 60
+def test_a_game_that_refuses_every_jump_takes_few_sweeps_at_any_discount():
+    # Against the first column it pays 3 to stay, against the second the first row earns `prize` and ends the game, and
+    # the second row loses 1 and stays. The value is the prize: whoever is sure of less takes the first column, of more
+    # the second. Jumps go to 3 / (1 - gamma) and -1 / (1 - gamma), and Shapley's steps go by 3.
+    prize, discount = 1e4, 0.9999
+    reward = np.array([[[3.0, prize], [2.0, -1.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    kernel = np.zeros((2, 2, 2, 2))
+    kernel[0, ..., 0], kernel[1, ..., 1] = 1.0, 1.0
+    kernel[0, 0, 1] = [0.0, 1.0]
+    game = zero_sum(reward, kernel, discount=discount)
+    slow = eq.solve(game, "zero-sum", "matrix-game", patience=10**6, sweeps=200)
+    assert slow.gap > 1e3
+    solution = solve(game)
+    np.testing.assert_allclose(solution.value, [prize, 0.0], rtol=1e-12, atol=1e-7)
+    assert len(solution.trace["sweep"]) <= 15
 
 
 @pytest.mark.parametrize("seed", range(3))
