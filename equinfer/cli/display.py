@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from equinfer.certificates.potential import proved_potential
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import in_words
@@ -122,7 +123,9 @@ def print_info(game: TabularGame) -> None:
     """Sizes, structure, doubts."""
     console, tables = on_stdout(), game.tables()
     nbytes = tables.reward.nbytes + tables.kernel.nbytes
-    found = structure.findings(tables) or ("none that equinfer looks for",)
+    potential = proved_potential(tables)
+    found = structure.findings(tables) + (() if potential is None else (potential.message,))
+    found = found or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]
     facts = [
         ("game", sizes(GameLabels.of(tables), tables)),

@@ -11,6 +11,7 @@ from plain_cycles import plain_sum, plain_values, pure_policies, random_policies
 
 import equinfer as eq
 from equinfer.certificates.potential import potential_defect
+from equinfer.cli import run
 from equinfer.games import catalog
 
 PENNIES = np.array([[1.0, -1], [-1, 1]])
@@ -332,6 +333,12 @@ def test_lists_of_successors_say_the_same():
         dense, sparse = (eq.potential_defect(eq.TabularGame(reward, k, discount=0.8)) for k in (rows, lists))
         assert dense.kind == sparse.kind
         assert sparse.defect == pytest.approx(dense.defect, abs=1e-6)
+
+
+def test_the_command_line_tells_of_a_potential(capsys):
+    for name, told in (("congestion", True), ("matching_pennies", False), ("grid_game_1", False)):
+        assert run(["info", f"catalog:{name}"]) == 0
+        assert ("An exact potential game" in capsys.readouterr().out) == told
 
 
 # What is refused.
