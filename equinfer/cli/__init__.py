@@ -1,6 +1,7 @@
 """The command line: `equinfer`. Results go to stdout, talk to stderr; what ends a command decides its exit code."""
 
 import contextlib
+import gc
 import io
 import os
 import signal
@@ -26,6 +27,7 @@ RETRY = 0.02
 
 def main(tokens: Sequence[str] | None = None) -> None:
     """Run one command and exit with its code."""
+    gc.set_threshold(200_000, 10, 10)  # most of what a short command allocates is its imports, none of which is garbage
     _remember_compilations()
     _open_streams()
     heard = _listen_for_ctrl_c()
