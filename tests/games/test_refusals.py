@@ -76,8 +76,8 @@ UNTYPED = {
     "(2000,).",
     "eq.solve('catalog:chicken', time=list(range(2000)))": "time must be a finite number, at least 0; got a list of "
     "2000.",
-    "eq.solve_batch(np.zeros((3, 2, 2, 2)), eps=np.zeros(2))": "eps must be a number, or one for each of 3 games, at "
-    "least 0; got an array of shape (2,).",
+    "eq.solve_batch(np.zeros((3, 2, 2, 2)), eps=np.zeros(2))": "eps must be a number, or one for each of 3 games; "
+    "got an array of shape (2,).",
 }
 
 
