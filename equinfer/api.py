@@ -225,6 +225,8 @@ def _plot(solution: Solution) -> Any:
 def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Target | None) -> Any:
     from equinfer.solvers.tabular.parameters import sensitivity
 
+    if solution.joint is not None or solution.signal is not None:
+        raise BadInput(f"only a profile of independent policies has a derivative; this answer is {solution.concept}.")
     game = _game_of(solution) if game is None else game_of(game)
     with jax.enable_x64(True):
         return sensitivity(game, solution.profile, parameter, solution.game.origin)

@@ -514,6 +514,12 @@ def test_refuses_parameters_that_mean_nothing(parameter, says):
         solution.sensitivity(parameter)
 
 
+@pytest.mark.parametrize("concept", ["correlated", "public-correlated"])
+def test_refuses_answers_that_are_no_profile(concept):
+    with pytest.raises(eq.BadInput, match=f"only a profile of independent policies .* this answer is {concept}"):
+        eq.solve("catalog:matching_pennies", concept=concept).sensitivity("discount")
+
+
 @pytest.mark.parametrize("entry", [9, -1, 3, True, 0.0, "first", None])
 def test_refuses_entries_that_a_list_does_not_have(entry):
     solution = eq.solve("catalog:congestion")
