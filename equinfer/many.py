@@ -64,8 +64,8 @@ def solve_all(
 
     **Arguments:** `game`, or a target of `load`; `searches`, how many random searches are made, default 48 (one-shot
     games: 12, after all supports); `eps`, in units of reward, default 1e-8 of the payoff scale: what is above is left
-    out; `time` in seconds of wall clock, after which what was found is handed back, as it is after Ctrl-C; `watch`,
-    called now and then with what is going on.
+    out; `time` in seconds of wall clock, after which what was found is handed back, as it is after Ctrl-C: four fifths
+    for the searches, the rest for stability and components; `watch`, called now and then with what is going on.
 
     **Raises:** `UnknownName` for another concept than `nash`; `BadInput` for wrong values.
     """

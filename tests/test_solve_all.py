@@ -175,8 +175,8 @@ def test_time_and_interruptions_keep_what_was_found():
 
 def test_threads_find_the_same_bit_by_bit(monkeypatch):
     """Three searches in threads at once, on a game whose known equilibria are also crossed."""
-    game = catalog.load("random", states=4, actions=2, seed=3)
-    alone = eq.solve_all(game, searches=18)
+    game = repeated_places(2, discount=0.5)
+    alone = eq.solve_all(game, searches=12)
     monkeypatch.setattr(equilibrium_search, "_THREADED", 0)
     monkeypatch.setattr(equilibrium_search, "cores", lambda: 3)
     monkeypatch.setattr(many, "_THREADED", 0)
@@ -189,7 +189,7 @@ def test_threads_find_the_same_bit_by_bit(monkeypatch):
         yield from seen_by(self, game, seed=seed)
 
     monkeypatch.setattr(equilibrium_search.StageNash, "iterates", watched)
-    beside = eq.solve_all(game, searches=18)
+    beside = eq.solve_all(game, searches=12)
     assert len(threads) > 1
     assert len(beside) == len(alone) > 1
     for one, other in zip(alone, beside, strict=True):
@@ -319,15 +319,14 @@ def test_gambit_finds_the_same_in_bimatrix_games(gambit, sizes):
 @pytest.mark.peers
 @pytest.mark.parametrize("sizes", [(2, 2, 2), (3, 2, 2), (2, 2, 2, 2)], ids=str)
 def test_gambit_finds_the_same_with_more_players(gambit, sizes):
-    """Gambit solves the polynomial systems of all supports by subdivision of boxes. It may miss some (17.0.0b2 does, of
-    two interior equilibria, in one of ten 2 x 2 x 2 games): then it finds an even number.
+    """What Gambit finds is found; it solves the polynomial systems of all supports by subdivision of boxes. There may be
+    more: 17.0.0b2 misses an interior equilibrium in one of ten 2 x 2 x 2 games, and then finds an even number.
     """
     for seed in range(12):
         payoffs = np.random.default_rng([seed, *sizes]).normal(size=(len(sizes), *sizes))
         found = [np.concatenate([np.ravel(policy) for policy in one.profile]) for one in eq.solve_all(game_of(payoffs))]
         theirs = [np.concatenate(profile) for profile in gambit(payoffs, "enumpoly_solve")]
         assert len(found) % 2 == 1
-        assert len(found) == len(theirs) or len(theirs) % 2 == 0
         for one in theirs:
             assert min(np.abs(one - other).max() for other in found) < 1e-5
 
