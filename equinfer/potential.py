@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.certificate import freeze
+from equinfer.errors import BadInput
 
 __all__ = ["FourCycle", "PotentialDefect"]
 
@@ -60,6 +61,12 @@ class PotentialDefect:
 
     def __post_init__(self) -> None:
         freeze(self, "potential")
+
+    def stage_potential(self) -> Float[np.ndarray, "..."]:
+        """`potential`, for those who need one. **Raises:** `BadInput` with what there is instead."""
+        if self.potential is None:
+            raise BadInput(f"no potential is known of this game. {self.message}")
+        return self.potential
 
     def __repr__(self) -> str:
         return (

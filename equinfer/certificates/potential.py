@@ -198,7 +198,10 @@ def _lower_bound(tables: Tables, game: RawGame, active: list[int], cycles: int |
             duel = _duel(game, kernel, (i, j), play)
             number = _number(duel, cycles, len(casts))
             tried += 2 * max(1, number // 2)
-            found = search(duel, generator, number, max(1, _IMPROVED // len(casts)))
+            try:
+                found = search(duel, generator, number, max(1, _IMPROVED // len(casts)))
+            except np.linalg.LinAlgError:  # exactly singular in float64
+                raise BadInput("the values of this game are beyond float64: a discount is too close to one.") from None
             if best is None or found.sum > best[0].sum:
                 best = found, (i, j), play
     assert best is not None

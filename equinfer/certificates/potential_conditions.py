@@ -37,6 +37,9 @@ __all__ = ["Proof", "controllers", "identical_up_to_shaping", "stage_by_stage"]
 _TABLE_ROUNDINGS = 8
 """Of an entry of the tables: a reward that somebody has added up from a potential and other terms is not exact."""
 
+_COARSEST = 1e-8
+"""Where rounding is more than this part of the rewards, as it is when a discount is next to one, nothing is proved."""
+
 
 class Proof(NamedTuple):
     """That the game has a potential, up to rounding."""
@@ -117,8 +120,9 @@ def identical_up_to_shaping(tables: Tables, game: RawGame, active: list[int], mo
         else:
             residual, ahead = float(own_variation(difference, joint, player).max()), 0.0
         roundings = _TABLE_ROUNDINGS + game.row_terms + game.kernel_roundings + 16
-        allowed = gamma(roundings) * (2 * float(sizes[player] + sizes[leader]) + 4 * ahead)
-        if not residual <= allowed:
+        size = float(sizes[player] + sizes[leader])
+        allowed = gamma(roundings) * (2 * size + 4 * ahead)
+        if not residual <= allowed <= _COARSEST * size:
             return None
         worst = max(worst, residual + allowed)
     # The values of two players around a square: eight of them, each off by a discounted sum of residuals.
@@ -140,6 +144,8 @@ def _unshaped(
     candidate.
     """
     joint = tables.legal_joint
+    # A constant is shaped by a constant, which would be large beside everything else.
+    difference = np.where(joint, difference - (difference[joint].min() + difference[joint].max()) / 2, 0.0)
     rows = game.kernel if sparse.issparse(game.kernel) else game.kernel.reshape(-1, game.kernel.shape[-1])
     if game.horizon is None:
         uniform = [legal / legal.sum(axis=1, keepdims=True) for legal in game.legal]

@@ -1,16 +1,19 @@
 """The defect of a potential against enumeration, closed forms, invariances, and games that have a potential or not."""
 
+import functools
 import itertools
+from fractions import Fraction
 
 import numpy as np
 import pytest
-from exact_games import one_shot, random_tables, tables_of
+from exact_games import one_shot, random_tables, tables_of, true_gains
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from plain_cycles import plain_sum, plain_values, pure_policies, random_policies, worst_pure_sum
 
 import equinfer as eq
 from equinfer.certificates.potential import potential_defect
+from equinfer.certificates.potential_stage import worst_stage_cycles
 from equinfer.cli import run
 from equinfer.games import catalog
 
@@ -122,6 +125,57 @@ def test_wide_games_are_quick_to_judge():
         payoffs[0, *(1,) * len(shape)] += 3.0
         found = eq.potential_defect(eq.TabularGame.from_payoffs(payoffs))
         assert found.defect == pytest.approx(3.0, abs=1e-14)
+
+
+# The error bound, in rational arithmetic.
+
+
+@fixed
+@given(seeds, st.sampled_from([0.0, 1e3, -1e8]))
+def test_the_exact_defect_of_the_tables_lies_within_the_error(seed, level):
+    rng = np.random.default_rng(seed)
+    payoffs = level + rng.normal(size=(2, 3, 3))
+    if seed % 2:  # a potential game but for rounding
+        others = [rng.normal(size=(1, 3)) + np.zeros((3, 3)), rng.normal(size=(3, 1)) + np.zeros((3, 3))]
+        payoffs = level + rng.normal(size=(1, 3, 3)) + np.stack(others)
+    exact = [[[Fraction(x) for x in row] for row in table] for table in payoffs.tolist()]
+    gap = [[exact[1][a][b] - exact[0][a][b] for b in range(3)] for a in range(3)]
+    pairs = list(itertools.combinations(range(3), 2))
+    worst = max(abs(gap[a][b] - gap[c][b] - gap[a][d] + gap[c][d]) for a, c in pairs for b, d in pairs)
+    found = potential_defect(one_shot(payoffs))
+    assert abs(Fraction(found.defect) - worst) <= found.numerical_error
+    assert (found.defect == 0) == bool(seed % 2)
+    assert found.numerical_error <= 1e-12 * (10 + abs(level))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("discount", "horizon"), [(0.999, None), (1.0, 3)])
+def test_a_lower_bound_is_one_in_rational_arithmetic(seed, discount, horizon):
+    rng = np.random.default_rng(seed)
+    tables = random_tables(rng, 2, [2, 2], discount=discount, horizon=horizon, level=100.0)
+    found = potential_defect(tables, cycles=50)
+    assert found.defect > 0
+    first, second = found.witness.players
+    place = (found.witness.state,) if horizon is None else (found.witness.epoch, found.witness.state)
+    worth = []
+    for profile in found.witness.profiles:
+        values = true_gains(tables, profile)[1]
+        worth.append([functools.reduce(lambda part, k: part[k], place, values[k]) for k in (first, second)])
+    total = sum(worth[(k + 1) % 4][k % 2] - worth[k][k % 2] for k in range(4))
+    assert abs(Fraction(found.defect) - total) <= found.numerical_error
+    assert found.numerical_error < 1e-6 * found.defect
+
+
+def test_next_to_a_discount_of_one_nothing_is_proved():
+    common, kernel, rng = controlled(6)
+    other = rng.normal(size=common.shape)
+    assert potential_defect(tables_of([common, common + 1.0], kernel, 1 - 2.0**-40)).kind == "exact"
+    for discount in (1 - 2.0**-40, 1 - 2.0**-49):
+        found = potential_defect(tables_of([common, other], kernel, discount), cycles=20)
+        assert found.kind == "lower_bound"
+        assert found.potential is None
+    with pytest.raises(eq.BadInput, match="beyond float64: a discount is too close to one"):
+        potential_defect(tables_of([common, other], kernel, 1 - 2.0**-53), cycles=20)
 
 
 # Stochastic games in which nobody moves the state: exact as well.
@@ -352,6 +406,22 @@ def test_what_is_too_large_is_refused_with_the_estimate():
     game = eq.TabularGame(rng.random((2, states, 4, 4)), kernel, discount=0.9)
     with pytest.raises(eq.BadInput, match=r"3000 states with 4 x 4 joint actions needs a dense kernel of 1\.07 GiB"):
         eq.potential_defect(game)
+
+
+def test_a_square_that_is_too_wide_to_compare_is_refused():
+    rng = np.random.default_rng(0)
+    wide = np.broadcast_to(rng.random((2, 1, 1, 1)), (2, 1, 20_000, 20_000))
+    legal = (np.ones((1, 20_000), bool),) * 2
+    with pytest.raises(eq.BadInput, match=r"20000 x 20000 joint actions takes about 4\.0e\+12 comparisons"):
+        next(worst_stage_cycles(wide, legal))
+
+
+def test_a_potential_that_is_needed_and_not_there_is_refused_with_the_reason():
+    assert eq.potential_defect("catalog:congestion").stage_potential().shape == (3, 3, 3, 3)
+    with pytest.raises(
+        eq.BadInput, match=r"no potential is known of this game\. Not a potential game: players 0 and 1"
+    ):
+        eq.potential_defect("catalog:matching_pennies").stage_potential()
 
 
 @pytest.mark.parametrize("cycles", [0, 1, True])
