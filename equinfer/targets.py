@@ -27,9 +27,9 @@ def load(target: Target, **parameters: Any) -> TabularGame:
         what = _shortly(target)
         raise BadInput(f"expected a TabularGame, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
     source, colon, name = str(target).partition(":")
-    if colon and (source in SOURCES or (_could_be_a_source(source) and not Path(target).exists())):
+    if colon and (source in SOURCES or (_could_be_a_source(source) and not _exists(target))):
         return _made(source, name, parameters)
-    if not Path(target).exists():
+    if not _exists(target):
         _refuse_a_bare_name(str(target))
         raise BadInput(f"{target}: no such file.")
     from equinfer.games.files import read_game
@@ -65,6 +65,13 @@ def game_to_solve(game: TabularGame | Target, **parameters: Any) -> TabularGame:
 def _shortly(value: Any) -> str:
     """A value in an error: itself, or its kind if that is an array or the like."""
     return repr(value) if isinstance(value, (int, float, bool, type(None))) else type(value).__name__
+
+
+def _exists(path: Target) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError as error:  # a name that no file can have
+        raise BadInput(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def _could_be_a_source(word: str) -> bool:

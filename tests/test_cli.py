@@ -152,6 +152,7 @@ def test_out_of_time_is_3(capsys):
         (["solve", DILEMMA, *BY_PATH, "--option", "max_stebs=3"], 2, "did you mean 'max_steps'"),
         (["solve", "catalog:chiken"], 2, "chicken"),
         (["solve", "nowhere.nfg"], 4, "nowhere.nfg"),
+        (["solve", "a" * 300 + ".nfg"], 4, "cannot be read: File name too long"),
         (["solve", DILEMMA, "--set", "temptation=red"], 4, "temptation"),
         (["solve", DILEMMA, "--eps", "-1"], 4, "eps must be"),
         (["solve", DILEMMA, "--seed", "-1"], 4, "seed must be"),
