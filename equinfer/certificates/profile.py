@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.answer import Joint
 from equinfer.errors import BadInput, cause
 from equinfer.records import Solution
 from equinfer.tables import Tables
@@ -32,6 +33,8 @@ def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "...
     **Raises:** `BadInput` that names the player, the state, the action and the epoch.
     """
     policies = answer.profile if isinstance(answer, Solution) else answer
+    if isinstance(policies, Joint):
+        raise BadInput("the answer is a law over joint actions; a profile has one policy for each player.")
     if (
         isinstance(policies, (str, bytes, dict))
         or not hasattr(policies, "__len__")

@@ -38,7 +38,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 Seed = Annotated[int, Parameter(converter=_whole)]
 
-SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch")
+SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch", "objective")
 """What is no option of a solver, but an argument of `equinfer.solve`."""
 
 
@@ -55,6 +55,7 @@ def solve(
     every: All = False,
     settings: Settings = None,
     options: Options = None,
+    objective: str | None = None,
     out: Path | None = None,
     force: bool = False,
     as_json: Json = False,
@@ -85,6 +86,8 @@ def solve(
         Parameters of the game, as name=value.
     options
         Options of the solver, as name=value.
+    objective
+        Of a correlated concept: welfare, entropy, or a weight for each player as w1,w2 [welfare].
     out
         Folder for solution.npz (with --all: one for each equilibrium), result.json and report.html.
     force
@@ -116,6 +119,7 @@ def solve(
             seed=seed,
             watch=watch,
             **assignments(options, "--option", reserved=SOLVE_ITSELF),
+            **({} if objective is None else {"objective": objective}),
         )
     if as_json:
         display.print_json(solution.to_json())
@@ -147,7 +151,7 @@ def certify(
         The game: a file, or catalog:NAME, or openspiel:NAME.
     answer
         A saved solution (.npz, or the folder of --out), the object of solve --json, or CSV with the columns
-        state,player,action,probability.
+        state,player,action,probability; of a joint law, state,action_0,action_1,...,probability.
     concept
         The kind of equilibrium [nash].
     eps

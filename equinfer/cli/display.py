@@ -64,12 +64,18 @@ def print_solution(solution: Solution) -> None:
         ],
     )
     console.print()
-    if solution.behaviour is None:
+    if solution.joint is not None:
+        _print_joint(console, solution)
+    elif solution.behaviour is None:
         _print_profile(console, solution)
     else:
         _print_behaviour(console, solution)
     console.print()
     facts = _gap_facts(solution.certificate, solution.eps)
+    if solution.objective is not None:
+        from equinfer.cli.joint import objective_in_words
+
+        facts.append(("objective", objective_in_words(solution)))
     if solution.bound is not None:
         facts.append(("theory", f"promises a gap of at most {solution.bound:.3g}"))
     facts.append(("seconds", f"{seconds['total']:.3g} in all, {seconds['solve']:.3g} of them solving"))
@@ -207,6 +213,20 @@ def _print_profile(console: Console, solution: Solution) -> None:
     _print_rest(console, len(places))
 
 
+def _print_joint(console: Console, solution: Solution) -> None:
+    """The law of the recommendations, and what each player is worth where the game begins."""
+    from equinfer.cli.joint import recommendations
+
+    places = _places(solution)
+    console.print(recommendations(solution, places[:ROWS]))
+    _print_rest(console, len(places))
+    console.print()
+    table = Table("player", "value", box=None, pad_edge=False)
+    for i, player in enumerate(solution.game.players):
+        table.add_row(clean(player), _number(solution.values[(i, *places[0])]))
+    console.print(table)
+
+
 def _print_rest(console: Console, rows: int) -> None:
     if rows > ROWS:
         console.print(f"... {rows - ROWS} more rows: all of them with --json, or in the folder of --out")
@@ -239,9 +259,11 @@ def _places(solution: Solution) -> list[tuple[int, ...]]:
 
 def _print_deviations(console: Console, labels: GameLabels, certificate: Certificate) -> None:
     table = Table("player", "gap", "what it would rather do", box=None, pad_edge=False)
+    told = certificate.concept in ("correlated", "coarse-correlated")
+    best = "it does best to obey" if told else "its policy is a best response"
     for i, player in enumerate(labels.players):
         gap = float(certificate.per_player[i])
-        words = "nothing: its policy is a best response"
+        words = f"nothing: {best}"
         if gap > certificate.per_player_error[i] and i < len(certificate.deviations):
             words = _in_words(certificate.deviations[i], labels, i)
         table.add_row(clean(player), f"{gap:.3g}", words)
@@ -252,8 +274,12 @@ def _in_words(deviation: Deviation, labels: GameLabels, player: int) -> str:
     place = [int(index) for index in np.unravel_index(np.argmax(deviation.gain), deviation.gain.shape)]
     epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
     where = f"from {epoch}state {clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
-    plays = mixed(deviation.policy[tuple(place)], labels.actions[player])
-    return f"{where}play {plays}: gains {deviation.gain.max():.3g}"
+    policy = deviation.policy[tuple(place)]
+    if policy.ndim == 2:
+        from equinfer.cli.joint import swaps_in_words
+
+        return f"{where}{swaps_in_words(policy, labels.actions[player])}: gains {deviation.gain.max():.3g}"
+    return f"{where}play {mixed(policy, labels.actions[player])}: gains {deviation.gain.max():.3g}"
 
 
 def _print_status(console: Console, status: Status, certified: bool) -> None:

@@ -1,4 +1,4 @@
-"""Profiles in files, from whatever solver: a saved solution, the object of `solve --json`, or a table in CSV."""
+"""Answers in files, from whatever solver: a saved solution, the object of `solve --json`, or a table in CSV."""
 
 import json
 import os
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from equinfer.answer import Joint, Profile
 from equinfer.errors import BadInput
 from equinfer.games.files.archive import opened
 from equinfer.games.files.rows import Row, read_rows
@@ -22,18 +22,21 @@ __all__ = ["read_answer"]
 
 SHOWN = 8
 """Labels listed in an error."""
+_RESERVED = ("epoch", "state", "probability")
 
-Profile = tuple[Float[np.ndarray, "..."], ...]
 
-
-def read_answer(path: str | os.PathLike[str], tables: Tables) -> Profile:
-    """The profile in a file, for the game of `tables`: one array ([H,] S, A_i) per player.
+def read_answer(path: str | os.PathLike[str], tables: Tables) -> Profile | Joint:
+    """The answer in a file, for the game of `tables`: one array ([H,] S, A_i) per player, or a joint law.
 
     `.npz` holds arrays `profile_0`, `profile_1`, ...; `.json` an object with `profile` as
     [player][epoch?][state][action], or that list alone; `.csv` the columns `state`, `player`, `action`,
     `probability`, and `epoch` where there is a horizon, in labels or numbers from 0. Rows that a table leaves out have
     probability 0; the column `state` may be missing if there is one state. In a finite-horizon game a profile may be
     stationary, (S, A_i).
+
+    A joint law ([H,] S, A_1, ..., A_N) is the array `joint` of an `.npz`, `joint` of a `.json`, and in `.csv` the
+    columns `state`, one for each player's action, called `action_0`, `action_1`, ... or by the player's label, and
+    `probability`. Where a file has both, the profile is what the joint law comes to for each player alone.
 
     Where an `.npz` or `.json` says in `game` whose labels its axes are in, states and actions are matched by label
     (`relabelling.matched`). Whether the numbers are probabilities is for the certificate to check.
@@ -60,10 +63,20 @@ def _place(tables: Tables, player: int, index: Sequence[Any]) -> str:
     return f"{when}state {tables.state_labels[state]}, player {tables.player_labels[player]}"
 
 
-def _read_npz(path: Path, tables: Tables) -> Profile:
+def _joint_shapes(tables: Tables) -> tuple[tuple[int, ...], ...]:
+    """Shapes that a joint law may have: of all epochs, and stationary."""
+    stationary = (tables.num_states, *tables.num_actions)
+    return (stationary,) if tables.horizon is None else ((tables.horizon, *stationary), stationary)
+
+
+def _read_npz(path: Path, tables: Tables) -> Profile | Joint:
     arrays = []
     with opened(path) as archive:
         order = _order(path, archive.record("meta") if "meta" in archive else None, tables)
+        if "joint" in archive:
+            shapes, found = _joint_shapes(tables), archive.shape("joint")
+            joint = Joint(archive.array("joint", found if found in shapes else shapes[0]))
+            return order.of(joint) if order else joint
         for player in range(tables.num_players):
             shapes = _shapes(tables, player)
             found = archive.shape(f"profile_{player}")
@@ -89,37 +102,52 @@ def _order(path: Path, record: Any, tables: Tables) -> Order | None:
     return matched(GameLabels("", players, states, tuple(actions)), tables, str(path))
 
 
-def _read_json(path: Path, tables: Tables) -> Profile:
+def _read_json(path: Path, tables: Tables) -> Profile | Joint:
     text = read_text(path)
     try:
         record = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise BadInput(f"{path} is not JSON: {error}.") from None
     order = _order(path, record, tables)
+    if isinstance(record, dict) and record.get("joint") is not None:
+        levels = "".join(f"[action of player {player}]" for player in tables.player_labels)
+        joint = Joint(_nested(path, tables, "the joint law", record["joint"], _joint_shapes(tables), levels))
+        return order.of(joint) if order else joint
     profile = record.get("profile") if isinstance(record, dict) else record
     if not isinstance(profile, list) or len(profile) != tables.num_players:
         raise BadInput(f"{path} must hold 'profile', a list of one policy for each of {tables.num_players} players.")
-    policies = [_nested(path, tables, player, policy) for player, policy in enumerate(profile)]
+    policies = [
+        _nested(
+            path,
+            tables,
+            f"the policy of player {tables.player_labels[player]}",
+            policy,
+            _shapes(tables, player),
+            "[action]",
+        )
+        for player, policy in enumerate(profile)
+    ]
     return order.of(policies) if order else tuple(policies)
 
 
-def _nested(path: Path, tables: Tables, player: int, policy: Any) -> np.ndarray:
-    shapes = _shapes(tables, player)
+def _nested(
+    path: Path, tables: Tables, what: str, given: Any, shapes: tuple[tuple[int, ...], ...], levels: str
+) -> np.ndarray:
     try:
-        array = np.array(policy)
+        array = np.array(given)
     except ValueError:
         array = np.array(None)
     if array.shape not in shapes or array.dtype.kind not in "fi":
-        levels = "[epoch][state][action]" if tables.horizon is not None else "[state][action]"
-        raise BadInput(
-            f"{path}: the policy of player {tables.player_labels[player]} must be numbers as {levels}, "
-            f"{' x '.join(map(str, shapes[0]))} of them."
-        )
+        levels = f"{'[epoch]' if tables.horizon is not None else ''}[state]{levels}"
+        sizes = " x ".join(map(str, shapes[0]))
+        raise BadInput(f"{path}: {what} must be numbers as {levels}, {sizes} of them.")
     return array.astype(float)
 
 
-def _read_csv(path: Path, tables: Tables) -> Profile:
+def _read_csv(path: Path, tables: Tables) -> Profile | Joint:
     header, rows = read_rows(path)
+    if not {"player", "action"} & set(header):
+        return _joint_in_rows(path, tables, header, rows)
     _check_columns(path, tables, header)
     epochs = _numbered(rows, "epoch", range(tables.horizon or 0)) if "epoch" in header else None
     states = _numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows)
@@ -143,6 +171,39 @@ def _read_csv(path: Path, tables: Tables) -> Profile:
             raise BadInput(f"{path} has no row of {_place(tables, player, tuple(missing[0]))}.")
         arrays.append(np.nan_to_num(array))
     return tuple(arrays)
+
+
+def _joint_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> Joint:
+    """A row for each joint action that has a probability; those left out have none."""
+    columns = [
+        label if label in header and label not in _RESERVED else f"action_{player}"
+        for player, label in enumerate(tables.player_labels)
+    ]
+    optional = {"epoch"} if tables.horizon is not None else set()
+    optional |= {"state"} if tables.num_states == 1 else set()
+    required = {*columns, "probability", "state"} - optional
+    missing, surplus = sorted(required - set(header)), sorted(set(header) - required - optional)
+    if missing or surplus:
+        lacks = f"lacks the column {missing[0]!r}" if missing else f"may not have the column {surplus[0]!r}"
+        raise BadInput(
+            f"{path} {lacks}; needed are {', '.join(sorted(required))} for a joint law, and player, action, "
+            "probability for a profile."
+        )
+    places = [_numbered(rows, "epoch", range(tables.horizon or 0))] if "epoch" in header else []
+    places.append(_numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows))
+    places += [_numbered(rows, column, labels) for column, labels in zip(columns, tables.action_labels, strict=True)]
+    joint = np.full(_joint_shapes(tables)[0 if "epoch" in header else -1], np.nan)
+    for row, index in zip(rows, zip(*places, strict=True), strict=True):
+        if not np.isnan(joint[index]):
+            row.fail("a second row of this joint action")
+        joint[index] = row.number("probability")
+    empty = np.argwhere(np.isnan(joint.reshape(*joint.shape[: -tables.num_players], -1)).all(axis=-1))
+    if empty.size:
+        *epoch, state = empty[0].tolist()
+        raise BadInput(
+            f"{path} has no row of {f'epoch {epoch[0]}, ' if epoch else ''}state {tables.state_labels[state]}."
+        )
+    return Joint(np.nan_to_num(joint))
 
 
 def _check_columns(path: Path, tables: Tables, header: Sequence[str]) -> None:
@@ -173,7 +234,7 @@ def _numbered(rows: Sequence[Row], column: str, labels: Iterable[Any]) -> list[i
     wrong.fail(f"unknown {column} {wrong.cells[column]!r}; known are {shown}{', ...' if len(by_label) > SHOWN else ''}")
 
 
-_READERS: dict[str, Callable[[Path, Tables], Profile]] = {
+_READERS: dict[str, Callable[[Path, Tables], Profile | Joint]] = {
     ".npz": _read_npz,
     ".json": _read_json,
     ".csv": _read_csv,
