@@ -22,3 +22,9 @@ def test_waiting_for_a_compiler_is_said_and_the_logger_is_left_as_it_was(capsys,
     assert capsys.readouterr().err.startswith("solving x: compiling (first run only), 0.0 s\n")
     assert (LOGGER.level, LOGGER.handlers) == before
     assert not LOGGER.isEnabledFor(logging.INFO)
+
+
+def test_whole_numbers_are_shown_to_the_last_figure(capsys):
+    with progress.shown("solving x") as watch:
+        watch({"checked": 4940.0, "step": 12345, "sweep": 1e9, "residual": 0.00012345, "seconds": 2.5})
+    assert capsys.readouterr().err == ("solving x: checked 4940, step 12345, sweep 1e+09, residual 0.000123, 2.5 s\n")

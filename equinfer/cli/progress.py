@@ -82,7 +82,7 @@ def _log_shown_by(say: Callable[[str], None]) -> Iterator[None]:
 def _line(row: Mapping[str, float]) -> str:
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.0f}"
-        if value.is_integer() and abs(value) < WHOLE
+        if float(value).is_integer() and abs(value) < WHOLE
         else f"{name.replace('_', ' ')} {value:.3g}"
         for name, value in row.items()
         if name not in ("seconds", "gap") and math.isfinite(value)
