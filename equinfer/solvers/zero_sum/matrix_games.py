@@ -11,12 +11,12 @@ import numpy as np
 
 from equinfer.solvers.tabular.stage_games import ROUNDING, kernel, solve_linear
 
-__all__ = ["PLAIN", "ROUTES", "solve_matrix_games"]
+__all__ = ["solve_matrix_games"]
 
-ROUTES = 4
+_ROUTES = 4
 """Ways through the vertices: the largest coefficient or the smallest label enters, the column or the row player's
 problem. What rounding breaks on one of them it hardly breaks on all."""
-PLAIN = 1e-13
+_PLAIN = 1e-13
 """Of the spread of a game's payoffs: with less to gain by both players together, no other way is tried."""
 
 _TOLERANCE = 1e-12
@@ -27,6 +27,26 @@ _DEGENERATE = 20
 """Pivots in a row that leave the value where it is, after which Bland's rule takes over: it cannot cycle."""
 _PIVOTS = 40
 """Pivots per action after which a way is given up; in most games there are about one or two."""
+
+
+@kernel
+@no_type_check
+def _turned(game, sign, level):
+    """`level + sign * game`, transposed."""
+    rows, columns = game.shape
+    turned = np.empty((columns, rows))
+    for i in range(rows):
+        for j in range(columns):
+            turned[j, i] = level + sign * game[i, j]
+    return turned
+
+
+@kernel
+@no_type_check
+def _put(mixed, value, action):
+    """Make `mixed` the constant `value`, except 1 at `action`, if that is one."""
+    for a in range(len(mixed)):
+        mixed[a] = 1.0 if a == action else value
 
 
 @kernel
@@ -103,25 +123,27 @@ def _exchange(tableau, row, column):
 @kernel
 @no_type_check
 def _optimal_basis(game, bland):
-    """Labels in and outside of the basis of an optimal vertex, and whether it was reached. Labels below n are the
-    columns of the `game` (m, n), the others the slacks of its rows.
+    """Labels in and outside of the basis of an optimal vertex, or of the last one before rounding broke the way or it
+    became too long. Labels below n are the columns of the `game` (m, n), the others the slacks of its rows.
     """
     rows, columns = game.shape
     tableau = _tableau(game)
-    inside, outside = np.arange(columns, columns + rows), np.arange(columns)
+    inside, outside = np.empty(rows, np.int64), np.empty(columns, np.int64)
+    for i in range(rows):
+        inside[i] = columns + i
+    for j in range(columns):
+        outside[j] = j
     idle = 0
     for _ in range(_PIVOTS * (rows + columns)):
         cautious = bland or idle > _DEGENERATE
         column = _entering(tableau, outside, cautious)
-        if column < 0:
-            return inside, outside, True
-        row = _leaving(tableau, inside, column, cautious)
+        row = _leaving(tableau, inside, column, cautious) if column >= 0 else -1
         if row < 0:
-            return inside, outside, False
+            break
         idle = 0 if tableau[row, columns] > _TOLERANCE else idle + 1
         _exchange(tableau, row, column)
         inside[row], outside[column] = outside[column], inside[row]
-    return inside, outside, False
+    return inside, outside
 
 
 @kernel
@@ -152,8 +174,7 @@ def _mixture(game, own, other, mixed):
         total += solution[c]
     if not total > 0.0:
         return False
-    for a in range(len(mixed)):
-        mixed[a] = 0.0
+    _put(mixed, 0.0, -1)
     for c in range(size):
         mixed[own[c]] = solution[c] / total
     return True
@@ -182,13 +203,28 @@ def _guarantees(game, first, second):
 @no_type_check
 def _vertex(game, bland, first, second):
     """Both mixtures at an optimal vertex, put in `first` (m,) and `second` (n,); False if rounding broke the way."""
-    columns = game.shape[1]
-    inside, outside, _ = _optimal_basis(game, bland)
-    mixing = inside[inside < columns]
-    binding = outside[outside >= columns] - columns
-    if len(mixing) == 0 or len(mixing) != len(binding):
+    rows, columns = game.shape
+    inside, outside = _optimal_basis(game, bland)
+    mixing, binding = np.empty(rows, np.int64), np.empty(rows, np.int64)
+    size, bound = 0, 0
+    for i in range(rows):
+        if inside[i] < columns:
+            mixing[size] = inside[i]
+            size += 1
+    for j in range(columns):
+        if outside[j] >= columns:
+            binding[bound] = outside[j] - columns
+            bound += 1
+    # Every variable that entered took the place of a slack.
+    if size == 0:
         return False
-    return _mixture(game, binding, mixing, first) and _mixture(game.T.copy(), mixing, binding, second)
+    subject, own, other, mixed = game, binding[:size], mixing[:size], first
+    for side in range(2):
+        if side == 1:
+            subject, own, other, mixed = _turned(game, 1.0, 0.0), mixing[:size], binding[:size], second
+        if not _mixture(subject, own, other, mixed):
+            return False
+    return True
 
 
 @kernel
@@ -208,8 +244,8 @@ def _saddle(game, first, second):
         for i in range(1, rows):
             most = max(most, game[i, j])
         if most <= sure:
-            first[:], second[:] = 0.0, 0.0
-            first[best], second[j] = 1.0, 1.0
+            _put(first, 0.0, best)
+            _put(second, 0.0, j)
             return True
     return False
 
@@ -218,24 +254,28 @@ def _saddle(game, first, second):
 @no_type_check
 def _solve(game, first, second, trial_first, trial_second):
     """Optimal mixtures of both players, of the best way through the vertices; uniform ones if all of them broke."""
-    first[:], second[:] = 1.0 / len(first), 1.0 / len(second)
+    _put(first, 1.0 / len(first), -1)
+    _put(second, 1.0 / len(second), -1)
     if _saddle(game, first, second):
         return
     upper, lower = _guarantees(game, first, second)
     best = upper - lower
-    for route in range(ROUTES):
-        bland = route >= ROUTES // 2
-        if route % 2 == 0:
-            found = _vertex(game, bland, trial_first, trial_second)
-        else:
-            found = _vertex(3.0 - game.T.copy(), bland, trial_second, trial_first)
+    for route in range(_ROUTES):
+        turned, bland = route % 2 == 1, route >= _ROUTES // 2
+        subject, own, other = game, trial_first, trial_second
+        if turned:  # what the column player gets, who now chooses rows
+            subject, own, other = _turned(game, -1.0, 3.0), trial_second, trial_first
+        found = _vertex(subject, bland, own, other)
         if not found:
             continue
         upper, lower = _guarantees(game, trial_first, trial_second)
         if upper - lower < best:
             best = upper - lower
-            first[:], second[:] = trial_first, trial_second
-        if best <= PLAIN:
+            for a in range(len(first)):
+                first[a] = trial_first[a]
+            for a in range(len(second)):
+                second[a] = trial_second[a]
+        if best <= _PLAIN:
             return
 
 
@@ -265,11 +305,10 @@ def solve_matrix_games(table, rows, columns, num_rows, num_columns, begin, end, 
             for j in range(n):
                 game[i, j] = 1.0 + (game[i, j] - low) * unit
         _solve(game, x, y, np.empty(m), np.empty(n))
-        first[s, :], second[s, :] = 0.0, 0.0
-        for i in range(m):
-            first[s, rows[s, i]] = x[i]
-        for j in range(n):
-            second[s, columns[s, j]] = y[j]
+        for a in range(rows.shape[1]):
+            first[s, rows[s, a]] = x[a] if a < m else 0.0
+        for a in range(columns.shape[1]):
+            second[s, columns[s, a]] = y[a] if a < n else 0.0
         for i in range(m):  # as given once more, without the rounding of bringing them to [1, 2]
             for j in range(n):
                 game[i, j] = table[s, rows[s, i], columns[s, j]]
