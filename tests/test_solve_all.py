@@ -176,11 +176,12 @@ def test_time_and_interruptions_keep_what_was_found():
 def test_threads_find_the_same_bit_by_bit(monkeypatch):
     """Three searches in threads at once, on a game whose known equilibria are also crossed."""
     game = repeated_places(2, discount=0.5)
+    for module in (equilibrium_search, many):
+        monkeypatch.setattr(module, "_THREADED", 0)
+        monkeypatch.setattr(module, "cores", lambda: 1)
     alone = eq.solve_all(game, searches=12)
-    monkeypatch.setattr(equilibrium_search, "_THREADED", 0)
-    monkeypatch.setattr(equilibrium_search, "cores", lambda: 3)
-    monkeypatch.setattr(many, "_THREADED", 0)
-    monkeypatch.setattr(many, "cores", lambda: 3)
+    for module in (equilibrium_search, many):
+        monkeypatch.setattr(module, "cores", lambda: 3)
     threads = set()
     seen_by = equilibrium_search.StageNash.iterates
 
@@ -319,8 +320,8 @@ def test_gambit_finds_the_same_in_bimatrix_games(gambit, sizes):
 @pytest.mark.peers
 @pytest.mark.parametrize("sizes", [(2, 2, 2), (3, 2, 2), (2, 2, 2, 2)], ids=str)
 def test_gambit_finds_the_same_with_more_players(gambit, sizes):
-    """What Gambit finds is found; it solves the polynomial systems of all supports by subdivision of boxes. There may be
-    more: 17.0.0b2 misses an interior equilibrium in one of ten 2 x 2 x 2 games, and then finds an even number.
+    """What Gambit finds is found; it solves the polynomial systems of all supports by subdivision of boxes. There can
+    be more: 17.0.0b2 misses an interior equilibrium in one of ten 2 x 2 x 2 games, and then finds an even number.
     """
     for seed in range(12):
         payoffs = np.random.default_rng([seed, *sizes]).normal(size=(len(sizes), *sizes))

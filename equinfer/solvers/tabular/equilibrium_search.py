@@ -45,8 +45,8 @@ _THREADED = 600
 """State-action pairs from which on searches run side by side in threads. In smaller games Python itself takes most of
 the time, which only one thread can have at a time: two then took up to twice as long as one."""
 _WINDOW = 8
-"""Searches that may be under way at once. A search knows what those that came so many before it have found, and nothing
-of later ones: what it does depends neither on timing nor on the number of threads."""
+"""Searches that may be under way at once then. A search knows what those that came so many before it have found, and
+nothing of later ones: what it does depends neither on timing nor on the number of threads."""
 
 
 class EquilibriumSearch(AbstractHostSolver):
@@ -72,9 +72,9 @@ class EquilibriumSearch(AbstractHostSolver):
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         known, last = _Known(), game.uniform_profile()
-        workers = min(cores(), _WINDOW) if _pairs(game) >= _THREADED else 1
-        searches = map(_if_it_works, self._searches(game, seed, known))
-        for number, iterate in side_by_side(searches, workers=workers, window=_WINDOW):
+        window = _WINDOW if _pairs(game) >= _THREADED else 1
+        searches = map(_if_it_works, self._searches(game, seed, known, window))
+        for number, iterate in side_by_side(searches, workers=min(cores(), window), window=window):
             if iterate is not None:
                 last = iterate.answer
                 if iterate.candidate:
@@ -82,7 +82,7 @@ class EquilibriumSearch(AbstractHostSolver):
             candidate = iterate is not None and iterate.candidate
             yield Iterate(last, {"search": float(number)}, candidate)
 
-    def _searches(self, game: Any, seed: int, known: "_Known") -> Iterator[Iterator[Iterate]]:
+    def _searches(self, game: Any, seed: int, known: "_Known", window: int) -> Iterator[Iterator[Iterate]]:
         supports = math.prod(2**size - 1 for size in game.num_actions)
         number = 0
         if game.is_one_shot and game.num_states == 1:
@@ -107,7 +107,7 @@ class EquilibriumSearch(AbstractHostSolver):
                 magnet = _random_profile(game, random)
                 yield Homotopy(magnet=magnet, restarts=0, max_steps=_LONGEST_PATH).iterates(game, seed=0)
             elif game.horizon is None:
-                yield _on_random_supports(game, random, known.before(number - _WINDOW + 1))
+                yield _on_random_supports(game, random, known.before(number - window + 1))
             else:
                 yield itertools.chain.from_iterable(_backward(game, random) for _ in range(_TRIES))
 
