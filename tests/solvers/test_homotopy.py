@@ -38,7 +38,7 @@ def first_candidate(game, seed=0, **options):
 def solved_gap(game, **options):
     found = first_candidate(game, **options)
     assert found is not None
-    return certify_nash(game.tables(), found.profile).gap
+    return certify_nash(game.tables(), found.answer).gap
 
 
 # --- points of the path -----------------------------------------------------------------------------------------
@@ -69,7 +69,7 @@ def test_start_is_the_magnet_at_infinite_temperature():
     game = random_game(2, 3, (2, 3), 0)
     start = next(Homotopy().iterates(game, seed=0))
     assert start.info["temperature"] == np.inf
-    for played, uniform in zip(start.profile, game.uniform_profile(), strict=True):
+    for played, uniform in zip(start.answer, game.uniform_profile(), strict=True):
         np.testing.assert_allclose(played, uniform)
 
 
@@ -160,7 +160,7 @@ def test_principal_branch_of_stag_hunt_is_risk_dominant(safe, chosen):
     # of a symmetric 2 x 2 game ends at the risk-dominant equilibrium (McKelvey and Palfrey 1995).
     found = first_candidate(bimatrix([[4, 0], [safe, safe]]))
     assert found is not None
-    for policy in found.profile:
+    for policy in found.answer:
         np.testing.assert_allclose(policy[0, chosen], 1.0, atol=1e-12)
 
 
@@ -177,7 +177,7 @@ def test_first_equilibrium_is_the_limit_of_the_branch(seed):
     assert certify_nash(tables, cold).gap <= np.log(max(game.num_actions)) / late * tables.payoff_scale
     # Near a regular equilibrium the branch is smooth in the temperature: the straight line through both points misses
     # zero temperature by half its curvature, below 1e3 in these games, times both temperatures.
-    for policy, before, last in zip(found.profile, warm, cold, strict=True):
+    for policy, before, last in zip(found.answer, warm, cold, strict=True):
         np.testing.assert_allclose(policy, (late * last - early * before) / (late - early), atol=1e3 / (early * late))
 
 
@@ -187,7 +187,7 @@ def test_magnet_changes_the_branch():
         magnet = tuple(np.array([[weight, 1 - weight]]) for _ in range(2))
         found = first_candidate(game, magnet=magnet)
         assert found is not None
-        np.testing.assert_allclose([policy[0, action] for policy in found.profile], 1.0)
+        np.testing.assert_allclose([policy[0, action] for policy in found.answer], 1.0)
 
 
 def test_random_magnets_find_the_other_equilibria():
@@ -212,18 +212,21 @@ def test_same_seed_same_iterates():
     assert len(first) == len(second)
     for one, other in zip(first, second, strict=True):
         assert one.info == other.info
-        for policy, again in zip(one.profile, other.profile, strict=True):
+        for policy, again in zip(one.answer, other.answer, strict=True):
             np.testing.assert_array_equal(policy, again)
 
 
-def test_units_and_origins_of_payoffs_do_not_matter():
+@pytest.mark.parametrize(("unit", "origins", "accuracy"), [(1024.0, (0.0, 0.0), 0.0), (1000.0, (5e4, -3e5), 1e-4)])
+def test_units_and_origins_of_payoffs_do_not_matter(unit, origins, accuracy):
+    # A power of two changes no digit. Origins 300 units away cost digits of the payoffs, and through corrections that
+    # are small enough to feel it, of the lengths of steps: the same curve, but not quite the same points of it.
     game = random_game(2, 3, 3, 6, discount=0.8)
-    moved = 1000.0 * np.asarray(game.reward) + np.array([5e4, -3e5]).reshape(2, 1, 1, 1)
+    moved = unit * np.asarray(game.reward) + np.array(origins).reshape(2, 1, 1, 1)
     found, other = (first_candidate(g) for g in (game, TabularGame(moved, game.kernel.probabilities, discount=0.8)))
     assert found is not None
     assert other is not None
-    np.testing.assert_allclose(other.info["temperature"], 1000 * found.info["temperature"], rtol=1e-6)
-    for policy, again in zip(found.profile, other.profile, strict=True):
+    np.testing.assert_allclose(other.info["temperature"], unit * found.info["temperature"], rtol=accuracy)
+    for policy, again in zip(found.answer, other.answer, strict=True):
         np.testing.assert_allclose(policy, again, atol=1e-9)
 
 
@@ -280,9 +283,9 @@ def test_action_of_tiny_probability_belongs_to_the_support():
     found = first_candidate(game)
     assert found is not None
     assert found.info["attempt"] == 0
-    smallest = min(policy[policy > 0].min() for policy in found.profile)
+    smallest = min(policy[policy > 0].min() for policy in found.answer)
     assert smallest < 2e-3
-    assert certify_nash(game.tables(), found.profile).gap <= 1e-10
+    assert certify_nash(game.tables(), found.answer).gap <= 1e-10
 
 
 @pytest.mark.slow
@@ -318,8 +321,8 @@ def test_one_player_gets_the_values_of_value_iteration():
     for _ in range(600):
         q = game.reward[0] + 0.9 * game.kernel.probabilities @ value
         value = q.max(axis=1)
-    np.testing.assert_array_equal(found.profile[0].argmax(axis=1), q.argmax(axis=1))
-    np.testing.assert_allclose(certify_nash(game.tables(), found.profile).values[0], value, atol=1e-12)
+    np.testing.assert_array_equal(found.answer[0].argmax(axis=1), q.argmax(axis=1))
+    np.testing.assert_allclose(certify_nash(game.tables(), found.answer).values[0], value, atol=1e-12)
 
 
 def test_illegal_actions_are_never_played_and_change_nothing():
@@ -334,9 +337,9 @@ def test_illegal_actions_are_never_played_and_change_nothing():
     reduced = first_candidate(full)
     assert found is not None
     assert reduced is not None
-    assert not found.profile[0][:, 1].any()
-    np.testing.assert_allclose(found.profile[0][:, [0, 2]], reduced.profile[0], atol=1e-10)
-    np.testing.assert_allclose(found.profile[1], reduced.profile[1], atol=1e-10)
+    assert not found.answer[0][:, 1].any()
+    np.testing.assert_allclose(found.answer[0][:, [0, 2]], reduced.answer[0], atol=1e-10)
+    np.testing.assert_allclose(found.answer[1], reduced.answer[1], atol=1e-10)
 
 
 # --- finite horizon ---------------------------------------------------------------------------------------------
@@ -347,7 +350,7 @@ def test_finite_horizon_repeats_the_stage_equilibrium():
     game = TabularGame(np.array([[[[4, 0], [2.1, 2.1]]], [[[4, 2.1], [0, 2.1]]]]), np.ones((1, 2, 2, 1)), horizon=3)
     found = first_candidate(game)
     assert found is not None
-    for policy in found.profile:
+    for policy in found.answer:
         np.testing.assert_allclose(policy, np.broadcast_to([0.0, 1.0], (3, 1, 2)), atol=1e-12)
     assert {"epoch", "state"} <= found.info.keys()
 
@@ -362,7 +365,7 @@ def test_finite_horizon_against_backward_induction_over_pure_equilibria():
     game = TabularGame(reward, np.broadcast_to(chain[:, None, None], (3, 2, 2, 3)), discount=0.9, horizon=4)
     found = first_candidate(game)
     assert found is not None
-    certificate = certify_nash(game.tables(), found.profile)
+    certificate = certify_nash(game.tables(), found.answer)
     assert certificate.gap <= 1e-14
     value = np.zeros((2, 3))
     for _ in range(4):

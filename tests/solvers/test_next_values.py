@@ -14,7 +14,7 @@ from equinfer.solvers.tabular.homotopy import flat_magnet, log_of
 from equinfer.solvers.tabular.next_values import DenseNextValues, SparseNextValues, next_values
 from equinfer.solvers.tabular.qre import QRESystem
 from equinfer.solvers.tabular.scaled import ScaledGame
-from equinfer.solvers.tabular.soft_play import average_tables, fisher_dual, gibbs
+from equinfer.solvers.tabular.soft_play import average_tables, fisher_dual, fisher_squares, gibbs
 
 
 def ring_game(num_states, num_actions, seed):
@@ -121,6 +121,7 @@ def test_fisher_metric_ignores_constants_and_measures_log_changes():
     step, ends = rng.normal(size=(3, 4)), np.array([0, 4])
     variance = (policy * step**2).sum(axis=1) - (policy * step).sum(axis=1) ** 2
     np.testing.assert_allclose((fisher_dual(step, policy, ends) * step).sum(axis=1), variance, rtol=1e-12)
+    np.testing.assert_allclose(fisher_squares(step, policy, ends)[:, 0], variance, rtol=1e-12)
     np.testing.assert_allclose(fisher_dual(step + 7.0, policy, ends), fisher_dual(step, policy, ends), atol=1e-14)
 
 

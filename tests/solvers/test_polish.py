@@ -99,7 +99,7 @@ def test_perturbed_equilibria_are_found_again(seed):
     game = random_game(seed, [(3, 3), (2, 2, 3)][seed % 2])
     scaled = ScaledGame.of(game)
     solved = next(it for it in Homotopy().iterates(game, seed=0) if it.candidate)
-    exact = np.concatenate(solved.profile, axis=1)
+    exact = np.concatenate(solved.answer, axis=1)
     noisy = exact * np.exp(0.05 * np.random.default_rng(seed).standard_normal(exact.shape))
     noisy /= scaled.totals(noisy)[:, scaled.owner]
     found = polish(scaled, noisy, exact > 0)

@@ -21,6 +21,7 @@ from jaxtyping import Float, Int
 
 from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SingularSystemError, SparseFactors
 from equinfer.solvers.tabular.next_values import Gain, SparseNextValues
+from equinfer.solvers.tabular.small_inverses import inverses
 
 __all__ = ["BorderedSystem", "SingularSystemError", "StateBlocks"]
 
@@ -220,9 +221,7 @@ def _rowwise(matrices: Float[np.ndarray, "S k n"], vectors: Float[np.ndarray, "S
 
 def _inverses(matrices: Float[np.ndarray, "S n n"]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Signs of the determinants of the states that can be eliminated, the states that cannot, and inverses."""
-    signs = np.linalg.slogdet(matrices)[0]
-    singular = signs == 0
-    inverse = np.linalg.inv(np.where(singular[:, None, None], np.eye(matrices.shape[1]), matrices))
-    condition = (np.abs(inverse) @ np.abs(matrices)).sum(axis=2).max(axis=1)  # Skeel's: blind to the scale of rows
-    kept = np.flatnonzero(singular | ~(condition < WORST_CONDITION))
+    inverse, signs, condition = inverses(matrices)
+    kept = np.flatnonzero(~(condition < WORST_CONDITION))
+    inverse[kept] = 0.0
     return np.delete(signs, kept), kept, inverse

@@ -1,9 +1,9 @@
 r"""The branch of regularised equilibria from $\lambda=0$ towards $\lambda=1/\tau=\infty$, by predictor and corrector.
 
 Pseudo-arclength continuation (Allgower and Georg 1990): predict by the polynomial through the last points, correct
-by Newton's chord method on the hyperplane across the tangent. Length is Fisher's (Rao's) on policies, so that the
-logs of dying actions, which fall linearly in $\lambda$ for ever, cost nothing, together with relative length in
-$\lambda$. The direction is the one that keeps the sign of the bordered determinant, which no fold can change.
+by Newton's chord method on a hyperplane across the tangent. Length is Fisher's (Rao's) on policies, so that the
+logs of dying actions, which fall linearly in $\lambda$ for ever, cost nothing, and relative in $\lambda$; the block
+that moves fastest counts most. The direction is the one that keeps the sign of the bordered determinant, which no fold can change.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 from equinfer.solvers.tabular.bordered import BorderedSystem, SingularSystemError
 from equinfer.solvers.tabular.qre import Evaluation, QRESystem, pure_rate
-from equinfer.solvers.tabular.soft_play import fisher_dual
+from equinfer.solvers.tabular.soft_play import fisher_dual, fisher_squares
 
 __all__ = ["PathEnd", "PathPoint", "follow"]
 
@@ -65,9 +65,9 @@ class StepControl:
     contraction: float = 0.15
     """The rate of the corrector that a step aims at; a worse rate than `worst_contraction` is refused."""
     worst_contraction: float = 0.6
-    distance: float = 0.2
+    distance: float = 0.3
     """The distance of the prediction from the branch, in steps, that a step aims at; `worst_distance` is refused."""
-    worst_distance: float = 0.5
+    worst_distance: float = 1.0
     accuracy: float = 1e-6
     """Residual, per unit of the step, that is good enough, if the path's tolerance does not ask for less."""
     growth: float = 2.0
@@ -81,19 +81,37 @@ class StepControl:
 
 
 class _Metric:
-    """Squared length: Fisher's on policies, relative on the inverse temperature, none on values."""
+    """Squared length of what a player does in a state: Fisher's; of the inverse temperature: relative; of values: none.
+
+    `length` sums these blocks by the 4-norm. Where the path folds, a single state turns while all others follow the
+    temperature: in the Euclidean norm they would outweigh it, and the hyperplane across the tangent miss the branch.
+    """
 
     def __init__(self, system: QRESystem, policy: Float[np.ndarray, "S n"], rate: float):
         self._system, self._policy, self._rate_weight = system, policy, (1.0 + rate) ** -2.0
 
     def dual(self, step: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
-        """The linear form that takes the inner product with `step`; adding a constant to logits has no length."""
+        """The linear form that takes the Euclidean product with `step`; a constant added to logits has no length."""
         logits, value, rate = self._system.split(step)
         fisher = fisher_dual(logits, self._policy, self._system.ends)
         return self._system.join(fisher, np.zeros_like(value), self._rate_weight * rate)
 
+    def border(self, tangent: Float[np.ndarray, " size"]) -> Float[np.ndarray, " size"]:
+        """The linear form that is one on a `tangent` of length one, and at most the length of any other step."""
+        logits, value, rate = self._system.split(self.dual(tangent))
+        blocks, last = self._squares(tangent)
+        total = float(np.hypot(np.linalg.norm(blocks), last))
+        weighted = (blocks / total)[:, self._system.game.owner] * logits
+        return self._system.join(weighted, value, last / total * rate)
+
     def length(self, step: Float[np.ndarray, " size"]) -> float:
-        return float(np.sqrt(max(self.dual(step) @ step, 0.0)))
+        blocks, last = self._squares(step)
+        return float(np.sqrt(np.hypot(np.linalg.norm(blocks), last)))
+
+    def _squares(self, step: Float[np.ndarray, " size"]) -> tuple[Float[np.ndarray, "S N"], float]:
+        """Squared lengths of all blocks, and of the inverse temperature."""
+        logits, _, rate = self._system.split(step)
+        return fisher_squares(logits, self._policy, self._system.ends), self._rate_weight * rate * rate
 
 
 class _Refused(Exception):
@@ -203,7 +221,7 @@ def _corrected(
     control: StepControl,
 ) -> _Corrected:
     """The predicted point brought back to the branch by the chord method: one factorisation a step."""
-    border = metric.dual(tangent)
+    border = metric.border(tangent)
     point, here = predicted, system.evaluate(predicted)
     factored = system.linearise(here, point, border)
     # Short steps are near a singular point, where a small residual may mean a large error.
@@ -223,10 +241,10 @@ def _corrected(
             change = change.scaled(1.0 / (1.0 - duals[-1] @ change.step))
         dual = metric.dual(change.step)
         squared = dual @ change.step
-        if count == 0 and not squared <= (0.5 * step + tolerance) ** 2:
-            raise _Refused("the prediction is too far off")
         if count == 0:
-            distance = float(np.sqrt(max(squared, 0.0))) / step
+            distance = metric.length(change.step) / step
+            if not distance <= control.worst_distance + tolerance / step:
+                raise _Refused("the prediction is too far off")
         steps.append(change)
         duals.append(dual / max(squared, TINY))
         point = point + change.step
@@ -285,7 +303,7 @@ def _tangent_here(
 ) -> Float[np.ndarray, " size"]:
     """The unit tangent by a factorisation at the point itself, on the side of `like`."""
     try:
-        tangent = system.tangent(system.linearise(here, point, metric.dual(like))).step
+        tangent = system.tangent(system.linearise(here, point, metric.border(like))).step
     except SingularSystemError:
         return like
     return tangent / metric.length(tangent)

@@ -8,7 +8,7 @@ from typing import no_type_check
 import numba
 import numpy as np
 
-__all__ = ["average_tables", "fisher_dual", "gibbs", "respond"]
+__all__ = ["average_tables", "fisher_dual", "fisher_squares", "gibbs", "respond"]
 
 _kernel = numba.njit(cache=True, error_model="numpy")
 
@@ -104,3 +104,18 @@ def fisher_dual(logits, policy, ends):
             for a in range(ends[i], ends[i + 1]):
                 dual[s, a] = policy[s, a] * (logits[s, a] - mean)
     return dual
+
+
+@_kernel
+@no_type_check
+def fisher_squares(logits, policy, ends):
+    """Variances (S, N) of changes of logits (S, n) under each player's policy: Fisher's squared lengths of them."""
+    squares = np.zeros((len(logits), len(ends) - 1))
+    for s in range(len(logits)):
+        for i in range(len(ends) - 1):
+            mean = 0.0
+            for a in range(ends[i], ends[i + 1]):
+                mean += policy[s, a] * logits[s, a]
+            for a in range(ends[i], ends[i + 1]):
+                squares[s, i] += policy[s, a] * (logits[s, a] - mean) ** 2
+    return squares
