@@ -18,8 +18,10 @@ from equinfer.tables import Tables
 
 __all__ = ["certify_zero_sum", "refuse_unless_zero_sum"]
 
-_ROUNDINGS = 32
-"""By which sums of payoffs may differ, in units of the largest payoff: expected rewards were averaged by somebody."""
+_TOLERANCE = 1e-12
+"""Of the payoffs' size, by which their sums may differ: expected rewards were averaged, and printed, by somebody. The
+gains are those of the payoffs as they are.
+"""
 
 
 def certify_zero_sum(tables: Tables, profile: Any) -> Certificate:
@@ -32,8 +34,8 @@ def certify_zero_sum(tables: Tables, profile: Any) -> Certificate:
 
     **Raises:** `BadInput` if the game is not of this kind (`refuse_unless_zero_sum`), or `profile` is none of it.
     """
+    nash = certify_nash(tables, profile)  # which takes nothing of the tables on trust
     refuse_unless_zero_sum(tables)
-    nash = certify_nash(tables, profile)
     gap = float((nash.deviations[0].gain + nash.deviations[1].gain).max())
     error = float(nash.per_player_error.sum())
     if error:  # the gains themselves are rounded when they are brought to units of reward, and added
@@ -59,16 +61,15 @@ def refuse_unless_zero_sum(tables: Tables) -> None:
             f"zero-sum: player {one} discounts by {first_rate:g} and player {other} by {second_rate:g}; with unequal "
             "discounts the interests are not opposite."
         )
-    places = np.argwhere(tables.legal_joint)
-    first, second = (np.asarray(tables.reward[player], float)[tables.legal_joint] for player in range(2))
-    sums = first / 2 + second / 2  # halves, since the sum of large payoffs may overflow
-    if not np.isfinite(sums).all():
-        return  # `certify_nash` says which payoff it is
-    middle = int(np.argsort(sums, kind="stable")[len(sums) // 2])
+    joint = tables.legal_joint
+    first, second = (np.asarray(tables.reward[player], float)[joint] / 2 for player in range(2))  # sums may overflow
+    sums = first + second
+    middle = int(np.argpartition(sums, len(sums) // 2)[len(sums) // 2])
     off = np.abs(sums - sums[middle])
     worst = int(off.argmax())
-    if off[worst] <= _ROUNDINGS * UNIT_ROUNDOFF * max(np.abs(first).max(), np.abs(second).max()):
+    if off[worst] <= _TOLERANCE * (np.abs(first) + np.abs(second)).max():
         return
+    places = np.argwhere(joint)
     here, there = (_said(tables, places[cell], 2 * float(sums[cell])) for cell in (worst, middle))
     raise BadInput(
         f"zero-sum: the payoffs of players {one} and {other} must have one sum everywhere; they sum to {here}, and to "
@@ -79,4 +80,4 @@ def refuse_unless_zero_sum(tables: Tables) -> None:
 def _said(tables: Tables, place: np.ndarray, total: float) -> str:
     state, *actions = place.tolist()
     chosen = ", ".join(tables.action_labels[player][action] for player, action in enumerate(actions))
-    return f"{total:.10g} at state {tables.state_labels[state]}, joint action ({chosen})"
+    return f"{total:.15g} at state {tables.state_labels[state]}, joint action ({chosen})"
