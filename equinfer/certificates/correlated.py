@@ -137,9 +137,9 @@ def _by_epochs(game: RawGame, law: Law, *, told: bool) -> list[Verdict]:
     level, epochs, error, largest_error = np.zeros((4, num_players))
     for epoch in reversed(range(horizon)):
         joint, last = law.joint[epoch], epoch == horizon - 1
-        expected = 0.0 if last else _expected(game.kernel, ahead.reshape(-1, num_states).T, joint.shape)
+        expected = None if last else _expected(game.kernel, ahead.reshape(-1, num_states).T, joint.shape)
         for player, discount in enumerate(game.discount.tolist()):
-            following = np.zeros(2) if last else expected[..., 2 * player : 2 * player + 2]
+            following = np.zeros(2) if expected is None else expected[..., 2 * player : 2 * player + 2]
             table = game.reward[player][..., None] + discount * following
             obeying = _average(joint, table[..., 0])
             constant = _midrange(obeying)

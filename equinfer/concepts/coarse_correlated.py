@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from equinfer.answer import Answer
 from equinfer.certificates import certify_coarse_correlated
 from equinfer.concepts.correlated import joint_fields, joint_solvers
 from equinfer.concepts.protocol import AbstractConcept
@@ -39,5 +38,5 @@ class CoarseCorrelated(AbstractConcept):
     def solvers(self, tables: Tables) -> tuple[str, ...]:
         return joint_solvers(tables)
 
-    def recorded(self, tables: Tables, answer: Answer) -> Mapping[str, Any]:
+    def recorded(self, tables: Tables, answer: Any) -> Mapping[str, Any]:
         return joint_fields(tables, answer)

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 
-from equinfer.answer import Answer, Joint, marginals, product
+from equinfer.answer import Joint, Profile, marginals, product
 from equinfer.certificates import certify_correlated
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.drivers.protocol import Judge
@@ -40,7 +40,7 @@ class Correlated(AbstractConcept):
     def solvers(self, tables: Tables) -> tuple[str, ...]:
         return joint_solvers(tables)
 
-    def recorded(self, tables: Tables, answer: Answer) -> Mapping[str, Any]:
+    def recorded(self, tables: Tables, answer: Any) -> Mapping[str, Any]:
         return joint_fields(tables, answer)
 
 
@@ -51,7 +51,7 @@ def joint_solvers(tables: Tables) -> tuple[str, ...]:
     return ("vce",) if tables.horizon is not None else ("stage-nash", "homotopy")
 
 
-def joint_fields(tables: Tables, answer: Answer) -> Mapping[str, Any]:
+def joint_fields(tables: Tables, answer: Joint | Profile) -> Mapping[str, Any]:
     """The joint law, and what each player does, seen alone; of a profile, the law of independent choices."""
     joint = answer.joint if isinstance(answer, Joint) else product(answer)
     return {"joint": joint, "profile": marginals(joint, tables.num_players)}

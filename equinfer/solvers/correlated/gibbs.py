@@ -45,37 +45,40 @@ def gibbs_laws(
     r"""Laws, their multipliers, and where they are obeyed to rounding; all states take their steps together.
 
     A primal-dual interior point in $\lambda$ and the slacks $D\mu_\lambda+\epsilon$. The tiny $\epsilon$ brings the
-    minimum back from infinity: a probability that obedience forces to 0 becomes about $\epsilon$.
+    minimum back from infinity: a probability that obedience forces to 0 becomes about $\epsilon$. It falls with the
+    barrier $\sigma$, so that multipliers which cancel one another stay near $\sigma/\epsilon$.
     """
     laws, multipliers = np.zeros_like(gain), np.where(senses, 1.0, 0.0)
     active = np.arange(len(rows))
     dual = _Dual(rows, senses, cells, gain)
     multiplier, room = multipliers.copy(), np.ones(senses.shape)
-    barrier, past = np.ones(len(rows)), np.zeros(len(rows), bool)
+    barrier = np.ones(len(rows))
     with np.errstate(all="ignore"):  # a state that breaks down is not solved
         for _ in range(_MOST_STEPS):
-            value, law = dual.at(multiplier)
+            _, law = dual.at(multiplier)
             slack = np.where(dual.senses, times(dual.rows, law), 0.0)
             laws[active], multipliers[active] = law, multiplier
             wanted = barrier[:, None] / multiplier
-            centred = np.where(dual.senses, np.abs(slack + _ALLOWED - wanted) <= 0.5 * wanted, True).all(axis=1)
-            past = (centred & (barrier <= _LAST_BARRIER)) | ~np.isfinite(value)
-            if past.all():
+            allowed = np.maximum(barrier, _ALLOWED)[:, None]
+            far = dual.senses & ~(np.abs(slack + allowed - wanted) <= 0.5 * wanted)
+            centred = ~far.any(axis=1)
+            keep = np.isfinite(law).all(axis=1) & ~(centred & (barrier <= _LAST_BARRIER))
+            if not keep.any():
                 break
-            if past.any():
-                keep = ~past
+            if not keep.all():
                 active, dual = active[keep], _Dual(*(field[keep] for field in dual))
                 multiplier, room, barrier, centred = multiplier[keep], room[keep], barrier[keep], centred[keep]
-                value, law, slack = value[keep], law[keep], slack[keep]
+                law, slack = law[keep], slack[keep]
             barrier = np.where(centred, np.maximum(0.05 * barrier, _LAST_BARRIER), barrier)
-            slope = np.where(dual.senses, slack + _ALLOWED - barrier[:, None] / multiplier, 0.0)
+            allowed = np.maximum(barrier, _ALLOWED)[:, None]
+            slope = np.where(dual.senses, slack + allowed - barrier[:, None] / multiplier, 0.0)
             # Newton's matrix, scaled on both sides by the root of multiplier by room: one plus a covariance of rows.
             weight = np.sqrt(np.where(dual.senses, multiplier / room, 0.0))
             spread = (dual.rows - slack[:, :, None]) * (weight[:, :, None] * np.sqrt(law)[:, None, :])
             solve = refined_solver(np.eye(spread.shape[1]) + spread @ spread.swapaxes(1, 2), ridge=4e-16)
             step = -weight * solve(weight * slope)
             widening = np.where(dual.senses, (barrier[:, None] - room * step) / multiplier - room, 0.0)
-            size = dual.searched(multiplier, step, barrier, value, slope)
+            size = dual.searched(multiplier, step, barrier, slope)
             multiplier = multiplier + size[:, None] * step
             shrinking = np.where(dual.senses & (widening < 0), -room / widening, np.inf).min(axis=1, initial=np.inf)
             room = room + np.minimum(1.0, 0.99 * shrinking)[:, None] * widening
@@ -92,25 +95,28 @@ class _Dual(NamedTuple):
     gain: Float[np.ndarray, "S J"]
 
     def at(self, multiplier: Float[np.ndarray, "S K"]) -> tuple[Float[np.ndarray, " S"], Float[np.ndarray, "S J"]]:
-        value, law = log_partition(self.gain + transposed(self.rows, multiplier), self.cells)
-        return value + _ALLOWED * multiplier.sum(axis=1), law
+        return log_partition(self.gain + transposed(self.rows, multiplier), self.cells)
+
+    def function(
+        self, multiplier: Float[np.ndarray, "S K"], barrier: Float[np.ndarray, " S"]
+    ) -> Float[np.ndarray, " S"]:
+        logs = np.log(np.where(self.senses, multiplier, 1.0)).sum(axis=1)
+        return self.at(multiplier)[0] + np.maximum(barrier, _ALLOWED) * multiplier.sum(axis=1) - barrier * logs
 
     def searched(
         self,
         multiplier: Float[np.ndarray, "S K"],
         step: Float[np.ndarray, "S K"],
         barrier: Float[np.ndarray, " S"],
-        value: Float[np.ndarray, " S"],
         slope: Float[np.ndarray, "S K"],
     ) -> Float[np.ndarray, " S"]:
         """How far along each step the barrier function falls enough."""
         shrinking = np.where(self.senses & (step < 0), -multiplier / step, np.inf).min(axis=1, initial=np.inf)
         size = np.minimum(1.0, 0.99 * shrinking)
         promised = (slope * step).sum(axis=1)
-        begun = value - barrier * np.log(np.where(self.senses, multiplier, 1.0)).sum(axis=1)
+        begun = self.function(multiplier, barrier)
         for _ in range(_MOST_HALVINGS):
-            trial = multiplier + size[:, None] * step
-            reached = self.at(trial)[0] - barrier * np.log(np.where(self.senses, trial, 1.0)).sum(axis=1)
+            reached = self.function(multiplier + size[:, None] * step, barrier)
             short = ~(reached <= begun + _ARMIJO * size * promised + 1e-15 * (1 + np.abs(begun)))
             if not short.any():
                 break

@@ -108,7 +108,7 @@ def best_law(
         law[cells], lower, upper = _minimax(own)
         # Both payoffs, and so the objective, are straight lines in the first player's.
         at_worst, at_best = worth.flat[own.argmin()], worth.flat[own.argmax()]
-        ends = [at_worst + (at_best - at_worst) * share for share in (lower, upper)]
+        ends = [float(at_worst + (at_best - at_worst) * share) for share in (lower, upper)]
         return Optimum(law, float((law[cells] * worth).sum()), max(ends))
     stakes = np.ptp(q[(slice(None), *cells)].reshape(len(q), -1), axis=1)
     low, spread = float(worth.min()), float(np.ptp(worth))
@@ -148,9 +148,7 @@ def _minimax(own: Float[np.ndarray, "m n"]) -> tuple[Float[np.ndarray, "m n"], f
     return np.outer(first, second), float((first @ own).min()), float((own @ second).max())
 
 
-def _solved(
-    gain: Float[np.ndarray, " J"], obedience: sparse.csr_array
-) -> tuple[Float[np.ndarray, " J"], Float[np.ndarray, " K"]]:
+def _solved(gain: Float[np.ndarray, " J"], obedience: Any) -> tuple[Float[np.ndarray, " J"], Float[np.ndarray, " K"]]:
     """The best law, and multipliers of obedience."""
     found = linprog(
         -gain,
@@ -168,7 +166,7 @@ def _solved(
     return _corrected(law, obedience), np.maximum(-_ROW_SCALE * found.ineqlin.marginals, 0.0)
 
 
-def _corrected(law: Float[np.ndarray, " J"], obedience: sparse.csr_array) -> Float[np.ndarray, " J"]:
+def _corrected(law: Float[np.ndarray, " J"], obedience: Any) -> Float[np.ndarray, " J"]:
     """`law` moved the least way to where its active inequalities hold exactly, if that disobeys less."""
     slack = obedience @ law
     if slack.min(initial=0.0) >= -_VIOLATED:

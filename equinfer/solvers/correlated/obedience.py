@@ -9,6 +9,7 @@ payoffs are brought to a spread of one first, which changes no inequality.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -66,14 +67,12 @@ def obedience_tables(
     return np.concatenate(rows, axis=1), np.concatenate(senses, axis=1)
 
 
-def obedience_matrix(
-    q: Float[np.ndarray, "N *A"], actions: Sequence[Int[np.ndarray, " _"]], told: bool
-) -> sparse.csr_array:
+def obedience_matrix(q: Float[np.ndarray, "N *A"], actions: Sequence[Int[np.ndarray, " _"]], told: bool) -> Any:
     """The matrix D of one state on its legal joint actions alone, sparse: for one large game.
 
-    **Arguments:** `q` on legal actions only is `q[np.ix_(..., *actions)]`; rows and columns are numbered among these.
+    Rows and columns are numbered among the legal `actions` of each player. A SciPy sparse array.
     """
-    payoffs = q[np.ix_(range(len(q)), *actions)]
+    payoffs = q[np.ix_(np.arange(len(q)), *actions)]
     num_actions = payoffs.shape[1:]
     cells = np.arange(payoffs[0].size).reshape(num_actions)
     blocks = []

@@ -159,7 +159,8 @@ class _Point(NamedTuple):
         return cls(np.where(cells, law, 1.0), slack, multiplier, reduced, np.zeros(len(law)))
 
     def at(self, states: Bool[np.ndarray, " S"]) -> "_Point":
-        return _Point(*(field[states] for field in self))
+        law, slack, multiplier, reduced, level = self
+        return _Point(law[states], slack[states], multiplier[states], reduced[states], level[states])
 
 
 class _Programme(NamedTuple):
@@ -174,7 +175,8 @@ class _Programme(NamedTuple):
     careful: bool
 
     def at(self, states: Bool[np.ndarray, " S"]) -> "_Programme":
-        return _Programme(*(field[states] for field in self[:5]), *self[5:])
+        arrays = {name: getattr(self, name)[states] for name in self._fields[:5]}
+        return self._replace(**arrays)
 
     def residuals(self, p: _Point) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Of stationarity, of the slacks, and of the sum."""
@@ -266,4 +268,5 @@ def _longest(
 
 def _moved(p: _Point, d: _Point, size: Float[np.ndarray, " S"]) -> _Point:
     along = size[:, None]
-    return _Point(*(a + along * b for a, b in zip(p[:4], d[:4], strict=True)), p.level + size * d.level)
+    law, slack, multiplier, reduced = (a + along * b for a, b in zip(p[:4], d[:4], strict=True))
+    return _Point(law, slack, multiplier, reduced, p.level + size * d.level)

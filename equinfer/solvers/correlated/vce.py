@@ -61,23 +61,23 @@ class VariationalCorrelated(AbstractHostSolver):
         joint = np.broadcast_to(stages.uniform, (horizon, *stages.uniform.shape)).copy()
         value, entropy = np.zeros((game.num_players, game.num_states)), np.zeros(game.num_states)
         initial = np.asarray(game.initial)
-        bound = None
+        bound, solved = None, 0.0
         for epoch in reversed(range(horizon)):
             last = epoch == horizon - 1
             q = np.asarray(game.reward) if last else stage_payoffs(game, value)
             laws, bounds = stages.best(np.moveaxis(q, 0, 1))
             joint[epoch] = laws.joint
             entropy = _entropy(laws.joint) + (0.0 if last else _average(laws.joint, game.kernel.expect(entropy)))
-            value = _average(laws.joint, q)
+            value, solved = _average(laws.joint, q), float(laws.solved.mean())
             if game.is_one_shot:
                 bound = float(initial @ bounds)
             if epoch:
-                info = {"epoch": float(epoch), "solved": float(laws.solved.mean())}
+                info = {"epoch": float(epoch), "solved": solved}
                 yield Iterate(Joint(joint.copy()), info)
         reached = float(initial @ (entropy if objective.is_entropy else objective.payoff(value)))
         choice = Choice(objective.name, reached, None if bound is None else max(bound, reached))
         answer = Joint(joint if game.horizon is not None else joint[0])
-        yield Iterate(answer, {"epoch": 0.0, "solved": float(laws.solved.mean())}, candidate=True, choice=choice)
+        yield Iterate(answer, {"epoch": 0.0, "solved": solved}, candidate=True, choice=choice)
 
 
 class _Stages(NamedTuple):
