@@ -61,15 +61,14 @@ def gibbs_laws(
             wanted = barrier[:, None] / multiplier
             allowed = np.maximum(barrier, _ALLOWED)[:, None]
             far = dual.senses & ~(np.abs(slack + allowed - wanted) <= 0.5 * wanted)
-            centred = ~far.any(axis=1)
-            keep = np.isfinite(law).all(axis=1) & ~(centred & (barrier <= _LAST_BARRIER))
+            keep = np.isfinite(law).all(axis=1) & (far.any(axis=1) | (barrier > _LAST_BARRIER))
             if not keep.any():
                 break
             if not keep.all():
                 active, dual = active[keep], _Dual(*(field[keep] for field in dual))
-                multiplier, room, barrier, centred = multiplier[keep], room[keep], barrier[keep], centred[keep]
+                multiplier, room, barrier, far = multiplier[keep], room[keep], barrier[keep], far[keep]
                 law, slack = law[keep], slack[keep]
-            barrier = np.where(centred, np.maximum(0.05 * barrier, _LAST_BARRIER), barrier)
+            barrier = np.where(~far.any(axis=1), np.maximum(0.05 * barrier, _LAST_BARRIER), barrier)
             allowed = np.maximum(barrier, _ALLOWED)[:, None]
             slope = np.where(dual.senses, slack + allowed - barrier[:, None] / multiplier, 0.0)
             # Newton's matrix, scaled on both sides by the root of multiplier by room: one plus a covariance of rows.

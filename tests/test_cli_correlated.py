@@ -1,0 +1,76 @@
+"""Correlated equilibria on the command line: asked for, shown, judged, refused."""
+
+import json
+
+import pytest
+
+from equinfer.cli import main
+
+
+@pytest.fixture
+def run(capsys):
+    def ran(*words):
+        try:
+            code = main(list(words))
+        except SystemExit as ended:
+            code = ended.code
+        said = capsys.readouterr()
+        return code or 0, said.out, said.err
+
+    return ran
+
+
+def test_the_law_and_its_objective_are_shown(run):
+    code, out, _ = run("solve", "catalog:chicken", "--concept", "correlated")
+    assert code == 0
+    assert "swerve     0.5  0.25" in out
+    assert "welfare: 10.5, proven to be the best" in out
+
+
+def test_the_objective_of_a_finite_horizon_claims_nothing(run):
+    code, out, _ = run("solve", "catalog:public_signal", "--concept", "correlated")
+    assert code == 0
+    assert "welfare: 4, not proven to be the best of the whole game" in out
+
+
+@pytest.mark.parametrize(("objective", "value"), [("1,0", 7.0), ("welfare", 10.5), ("entropy", 1.3537055390304842)])
+@pytest.mark.parametrize("concept", ["correlated", "coarse-correlated"])
+def test_objectives_in_json(run, concept, objective, value):
+    """The entropy as it follows from the law that `test_entropy_of_chicken` derives: b solves H'(b) = 0."""
+    code, out, _ = run("solve", "catalog:chicken", "--concept", concept, "--objective", objective, "--json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["concept"] == concept
+    assert record["objective_value"] == pytest.approx(value, abs=1e-9)
+    assert record["objective_certified"] is True
+    assert sum(map(sum, record["joint"][0])) == pytest.approx(1)
+
+
+def test_a_wrong_law_shows_the_swap_that_pays(run, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("action_0,action_1,probability\nswerve,swerve,1\n")
+    code, out, _ = run("certify", "catalog:chicken", str(path))
+    assert code == 3
+    assert "told swerve, play dare: gains 1" in out
+    code, out, _ = run("certify", "catalog:chicken", str(path), "--concept", "coarse-correlated")
+    assert code == 3
+    assert "play dare: gains 1" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--concept", "correlated", "--objective", "1,2,3"], 4, "3 weights"),
+        (
+            ["--concept", "correlated", "--objective", "wealth"],
+            4,
+            "welfare, entropy, or a weight for each of 2 players",
+        ),
+        (["--objective", "welfare"], 2, "'objective'"),
+        (["--concept", "nash", "--solver", "vce"], 2, "vce finds a joint"),
+    ],
+)
+def test_refusals(run, words, code, says):
+    ended, _, err = run("solve", "catalog:chicken", *words)
+    assert ended == code
+    assert says in err
