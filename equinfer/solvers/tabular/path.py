@@ -3,7 +3,8 @@ r"""The branch of regularised equilibria from $\lambda=0$ towards $\lambda=1/\ta
 Pseudo-arclength continuation (Allgower and Georg 1990): predict by the polynomial through the last points, correct
 by Newton's chord method on a hyperplane across the tangent. Length is Fisher's (Rao's) on policies, so that the
 logs of dying actions, which fall linearly in $\lambda$ for ever, cost nothing, and relative in $\lambda$; the block
-that moves fastest counts most. The direction is the one that keeps the sign of the bordered determinant, which no fold can change.
+that moves fastest counts most. The direction is the one that keeps the sign of the bordered determinant, which no
+fold can change.
 """
 
 from collections import deque
