@@ -1,6 +1,6 @@
 """What the paper says of optimality and of gaps, where it fails as printed, and what holds instead.
 
-Only what no other file shows: `docs/theory/truth.md` lists all of it with the tests behind it. Temperature 1 unless said.
+Only what no other file shows: `docs/theory/truth.md` lists all of it with the tests behind it.
 """
 
 import numpy as np

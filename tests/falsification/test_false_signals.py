@@ -66,7 +66,7 @@ def test_the_dual_of_obedience_has_no_minimum_where_an_action_is_dominated():
 
 
 def test_value_iteration_on_correlated_equilibria_cycles_in_no_sde():
-    """One state has one mover, so a stage has one obeyed law, a pure one: they come back after five epochs, for ever."""
+    """Each state has one mover, so a stage has one obeyed law, a pure one; they come back after five epochs."""
     game = eq.load("catalog:no_sde")
     longer = eq.TabularGame(game.reward, game.kernel, discount=0.75, horizon=40, legal=game.legal)
     found = eq.solve(longer, "correlated")
@@ -109,8 +109,7 @@ def iterates(payoff, temperature, step_size, sweeps, *, magnet=True, start=START
         tau, c = (rate(sweep) if callable(rate) else rate for rate in (temperature, step_size))
         values = (payoff @ column, -(row @ payoff))
         logs = [
-            log_magnet_step(log, q, np.zeros(2) if magnet else log, tau, c)
-            for log, q in zip(logs, values, strict=True)
+            log_magnet_step(log, q, np.zeros(2) if magnet else log, tau, c) for log, q in zip(logs, values, strict=True)
         ]
 
 

@@ -40,7 +40,7 @@ def test_the_conditional_step_lowers_what_the_executed_policy_earns():
 
 
 def test_in_marginal_parameters_everybodys_step_is_the_gradient_of_the_potential():
-    """Prop. 5.6 repaired: the Fisher matrix of the joint law has no block between players, its inverse gradient is (4)."""
+    """Prop. 5.6 repaired: the Fisher matrix of the joint law has no block between players; its gradient is (4)."""
     rng = np.random.default_rng(0)
     potential = rng.normal(size=(2, 3))
     row, column = softmax(rng.normal(size=2)), softmax(rng.normal(size=3))
