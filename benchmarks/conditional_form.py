@@ -1,7 +1,7 @@
 """How often the conditional form breaks Theorem 4.2 in games drawn at random.
 
-With H = T + 1, which gives it its best chance. Two players, three states, transitions from Dirichlet(1, 1, 1), rewards
-uniform on [-M, M], temperature 1. Both know the other's executed policy exactly. In every epoch x = C_1 y and y = C_2 x,
+With H = T + 1, its best chance. Two players, three states, transitions from Dirichlet(1, 1, 1), rewards uniform on
+[-M, M], temperature 1. Both know the other's executed policy exactly. In every epoch x = C_1 y and y = C_2 x,
 where C_i holds player i's soft response to each single action of the other: with two players there is exactly one such
 pair. A game counts as a violation if some player's gap in some state exceeds H log n.
 
