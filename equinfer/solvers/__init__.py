@@ -11,14 +11,17 @@ __all__ = ["SOLVERS", "solver_class"]
 SOLVERS = {
     "vpg": "equinfer.solvers.tabular.vpg:VPG",
     "vpg-sampled": "equinfer.solvers.tabular.vpg_sampled:SampledVPG",
+    "kernel": "equinfer.solvers.tabular.kernel:Kernel",
     "stage-nash": "equinfer.solvers.tabular.stage_nash:StageNash",
     "homotopy": "equinfer.solvers.tabular.homotopy:Homotopy",
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
     "public-signals": "equinfer.solvers.correlated.public_signals:PublicSignals",
     "matrix-game": "equinfer.solvers.zero_sum.matrix_game:MatrixGame",
+    "swap-regret": "equinfer.solvers.correlated.swap_regret:SwapRegret",
     "lp": "equinfer.solvers.correlated.lp:LinearProgramme",
     "vce": "equinfer.solvers.correlated.vce:VariationalCorrelated",
+    "nash-path": "equinfer.solvers.correlated.nash_path:NashPath",
 }
 GROUP = "equinfer.solvers"
 

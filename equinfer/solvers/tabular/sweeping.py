@@ -1,0 +1,71 @@
+"""What the sweeps of (★) have in common: where they begin, how temperature and step size fall, when magnets move.
+
+The solvers that are handed in have the fields of the same name, documented there.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
+
+from equinfer.solvers.tabular.evaluation import legal_rows
+from equinfer.types import AnyArray, PRNGKey, Profile
+
+__all__ = ["CHOICES", "RANGES", "averaged", "moved_magnets", "rates", "starting_point"]
+
+CHOICES = {
+    "order": ("simultaneous", "round-robin"),
+    "schedule": ("constant", "annealed"),
+    "play": ("last", "average"),
+    "start": ("magnet", "random"),
+}
+RANGES = {
+    "temperature": "(0, inf)",
+    "step_size": "(0, 1]",
+    "steps": "[1, inf)",
+    "floor": "(0, inf)",
+    "decay": "[0, inf)",
+    "step_decay": "[0, inf)",
+    "magnet_every": "[0, inf)",
+    "seeds": "[1, inf)",
+    "tolerance": "(-inf, inf)",
+}
+
+
+def starting_point(solver: Any, game: Any, key: PRNGKey) -> tuple[Profile, Profile]:
+    """The magnets, which need not sum to one, and the policies before the first sweep, (R, A_i) each."""
+    players = range(game.num_players)
+    magnets = tuple(legal_rows(game, i).astype(float) for i in players)
+    if solver.magnet is not None:
+        magnets = tuple(jnp.asarray(m).reshape(mask.shape) for m, mask in zip(solver.magnet, magnets, strict=True))
+    first = magnets
+    if solver.start == "random":
+        keys = jax.random.split(key, game.num_players)
+        first = tuple(m * jax.random.exponential(k, m.shape) for m, k in zip(magnets, keys, strict=True))
+    return magnets, tuple(weights / jnp.sum(weights, axis=1, keepdims=True) for weights in first)
+
+
+def rates(solver: Any, sweep: Int[Array, ""]) -> tuple[Float[AnyArray, ""], Float[AnyArray, ""]]:
+    """Temperature and step size of a sweep."""
+    start, step_size = jnp.asarray(solver.temperature, float), jnp.asarray(solver.step_size, float)
+    if solver.schedule == "constant":
+        return start, step_size
+    fallen = start * (1 + sweep.astype(float)) ** -solver.decay
+    temperature = jnp.maximum(fallen, jnp.minimum(solver.floor, start))
+    return temperature, step_size * (temperature / start) ** solver.step_decay
+
+
+def averaged(means: Profile, profile: Profile, sweep: Int[Array, ""]) -> Profile:
+    """The plain means of the profiles up to this sweep, by those of the profiles before it."""
+    return tuple(mean + (policy - mean) / sweep.astype(mean.dtype) for mean, policy in zip(means, profile, strict=True))
+
+
+def moved_magnets(
+    solver: Any, log_magnets: Profile, log_policies: Profile, sweep: Int[Array, ""]
+) -> tuple[Float[AnyArray, "..."], ...]:
+    """The logarithms of the magnets after `sweep` sweeps: put where the policies are, when it is time."""
+    if not solver.magnet_every:
+        return log_magnets
+    due = sweep % solver.magnet_every == 0
+    return tuple(jnp.where(due, new, old) for new, old in zip(log_policies, log_magnets, strict=True))
