@@ -6,6 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from equinfer.contraction import context_law
+from equinfer.opponents.moves import Moves
 from equinfer.opponents.protocol import AbstractOpponentModel
 from equinfer.types import AnyArray, Profile
 
@@ -39,10 +40,10 @@ class Empirical(AbstractOpponentModel[Counts]):
         means = [counts / jnp.sum(counts, axis=1, keepdims=True) for counts in state]
         return context_law((*means[:player], executed[player], *means[player:]), player)
 
-    def update(self, state: Counts, rows: Int[AnyArray, " K"], others: Int[AnyArray, "K M"]) -> Counts:
-        def updated(counts: Float[Array, "R A"], actions: Int[AnyArray, " K"]) -> Float[Array, "R A"]:
-            seen = jnp.zeros_like(counts).at[rows, actions].add(1.0)
+    def update(self, state: Counts, moves: Moves, player: int) -> Counts:
+        def updated(counts: Float[Array, "R A"], actions: Int[AnyArray, " W"]) -> Float[Array, "R A"]:
+            seen = jnp.zeros_like(counts).at[moves.rows, actions].add(1.0)
             kept = (1 - self.forgetting) ** jnp.sum(seen, axis=1, keepdims=True)
             return kept * counts + seen
 
-        return tuple(updated(counts, others[:, m]) for m, counts in enumerate(state))
+        return tuple(updated(counts, moves.others[:, m]) for m, counts in enumerate(state))

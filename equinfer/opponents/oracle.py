@@ -2,9 +2,10 @@
 
 from typing import Any, ClassVar
 
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from equinfer.contraction import context_law
+from equinfer.opponents.moves import Moves
 from equinfer.opponents.protocol import AbstractOpponentModel
 from equinfer.types import AnyArray, Profile
 
@@ -23,5 +24,5 @@ class Oracle(AbstractOpponentModel[tuple[()]]):
     def predict(self, state: tuple[()], executed: Profile, player: int) -> Float[AnyArray, "R C"]:
         return context_law(executed, player)
 
-    def update(self, state: tuple[()], rows: Int[AnyArray, " K"], others: Int[AnyArray, "K M"]) -> tuple[()]:
+    def update(self, state: tuple[()], moves: Moves, player: int) -> tuple[()]:
         return state

@@ -4,8 +4,9 @@ import abc
 from typing import Any, ClassVar, Generic, TypeVar
 
 import equinox as eqx
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
+from equinfer.opponents.moves import Moves
 from equinfer.types import AnyArray, Profile
 
 __all__ = ["AbstractOpponentModel"]
@@ -26,12 +27,12 @@ class AbstractOpponentModel(eqx.Module, Generic[State]):
 
     @abc.abstractmethod
     def init(self, game: Any, player: int) -> State:
-        """What `player` knows of the others before the first move."""
+        """What `player` knows of the others before the first move: of the game, its rules, and its own discount."""
 
     @abc.abstractmethod
     def predict(self, state: State, executed: Profile, player: int) -> Float[AnyArray, "R C"]:
         """The belief of `player`. Only an exact model reads `executed`, the policies (R, A_j) that are played now."""
 
     @abc.abstractmethod
-    def update(self, state: State, rows: Int[AnyArray, " K"], others: Int[AnyArray, "K M"]) -> State:
-        """Learn from K moves that were seen: the decision points, and the actions of the M = N - 1 others there."""
+    def update(self, state: State, moves: Moves, player: int) -> State:
+        """Learn from moves that `player` saw."""

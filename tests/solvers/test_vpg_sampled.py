@@ -15,8 +15,8 @@ from equinfer.concepts import concept
 from equinfer.drivers import scan
 from equinfer.drivers.protocol import Task
 from equinfer.games.tabular import TabularGame
-from equinfer.opponents import Empirical
-from equinfer.solvers.tabular.critics import ExpectedSARSA, LearntModel, Moves
+from equinfer.opponents import Empirical, Moves
+from equinfer.solvers.tabular.critics import ExpectedSARSA, LearntModel
 from equinfer.solvers.tabular.vpg_sampled import SampledVPG
 
 LOG3 = np.log(3)
@@ -35,11 +35,26 @@ def last_profiles(game, solver, steps):
     return [np.asarray(p) for p in scan.advance(solver, game, state, keys, jnp.asarray(0), jnp.asarray(steps))[2]]
 
 
-@pytest.mark.parametrize(("critic", "policy"), [("sarsa", "marginal"), ("model", "conditional")])
-def test_the_others_rewards_do_not_move_an_agent_by_a_bit(critic, policy):
+def seen(rows, others):
+    """Moves of which a model that counts reads what the others did, and where."""
+    rows, nothing = jnp.asarray(rows), jnp.zeros(len(rows), int)
+    return Moves(rows, nothing, jnp.asarray(others), nothing, jnp.zeros(len(rows)), rows, nothing == 0)
+
+
+@pytest.mark.parametrize(
+    ("critic", "policy", "opponent"),
+    [
+        ("sarsa", "marginal", "empirical"),
+        ("model", "conditional", "empirical"),
+        ("sarsa", "marginal", "inferred"),
+        ("sarsa", "marginal", "own"),
+        ("sarsa", "marginal", "trajectory"),
+    ],
+)
+def test_the_others_rewards_do_not_move_an_agent_by_a_bit(critic, policy, opponent):
     rng = np.random.default_rng(1)
     game = jax.tree.map(jnp.asarray, stochastic_game().unlabelled())
-    row = concept("nash", opponent="empirical", policy=policy)
+    row = concept("nash", opponent=opponent, policy=policy)
     solver = SampledVPG(concept=row, critic=critic, worlds=4, step_size=0.1)
     moves = (jnp.arange(40), jnp.asarray(rng.integers(2, size=(40, 4, 2))))
 
@@ -113,9 +128,9 @@ def test_counting_is_the_mean_of_a_dirichlet_and_converges():
     game = TabularGame.from_payoffs(np.zeros((3, 2, 3, 2)))
     model, law = Empirical(concentration=2.0), (np.array([0.2, 0.5, 0.3]), np.array([0.9, 0.1]))
     rng, n = np.random.default_rng(0), 20_000
-    seen = np.stack([rng.choice(len(p), size=n, p=p) for p in law], axis=1)
-    state = model.update(model.init(game, 0), jnp.zeros(n, int), jnp.asarray(seen))
-    counts = [np.bincount(seen[:, m], minlength=len(p)) for m, p in enumerate(law)]
+    drawn = np.stack([rng.choice(len(p), size=n, p=p) for p in law], axis=1)
+    state = model.update(model.init(game, 0), seen(np.zeros(n, int), drawn), 0)
+    counts = [np.bincount(drawn[:, m], minlength=len(p)) for m, p in enumerate(law)]
     means = [(c + 2 / len(c)) / (n + 2) for c in counts]
     belief = np.asarray(model.predict(state, (jnp.zeros((1, 2)),) * 3, 0))[0]
     np.testing.assert_allclose(belief, np.outer(*means).ravel(), rtol=1e-12)
@@ -128,7 +143,7 @@ def test_forgetting_weighs_a_move_by_its_age_at_that_decision_point():
     model = Empirical(forgetting=0.5)
     state = model.init(game, 0)
     for row, action in ((0, 1), (1, 0), (0, 0)):
-        state = model.update(state, jnp.array([row]), jnp.array([[action]]))
+        state = model.update(state, seen([row], [[action]]), 0)
     # State 0: prior (1/2, 1/2), then action 1, then action 0, halving in between; state 1: prior, then action 0.
     np.testing.assert_allclose(state[0], [[0.125 + 1, 0.125 + 0.5], [0.25 + 1, 0.25]])
 

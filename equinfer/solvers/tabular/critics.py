@@ -9,29 +9,13 @@ from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float
 
 from equinfer.equations.backup import soft_action_value
+from equinfer.opponents import Moves
 from equinfer.types import AnyArray, ScalarLike
 
-__all__ = ["CRITICS", "AbstractCritic", "ExpectedSARSA", "LearntModel", "Moves"]
-
-
-class Moves(NamedTuple):
-    """What one agent sees of W moves: nothing of the others' rewards, policies or beliefs."""
-
-    rows: Int[AnyArray, " W"]
-    """Decision points: states, or epochs and states."""
-    action: Int[AnyArray, " W"]
-    others: Int[AnyArray, "W M"]
-    """What each of the others did, in order of players."""
-    context: Int[AnyArray, " W"]
-    """The same, flattened."""
-    reward: Float[AnyArray, " W"]
-    """Its own."""
-    next_rows: Int[AnyArray, " W"]
-    continues: Bool[AnyArray, " W"]
-    """False where the last epoch is over and no value follows."""
+__all__ = ["CRITICS", "AbstractCritic", "ExpectedSARSA", "LearntModel"]
 
 
 class SARSAState(NamedTuple):

@@ -13,31 +13,14 @@ from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.bounds import log_soft_residual
 from equinfer.equations.information import kl_divergence_of_logs, logarithm
 from equinfer.equations.response import log_magnet_step
-from equinfer.solvers.tabular.evaluation import SoftEvaluation, evaluate, evaluate_executed, gap_bound, legal_rows
+from equinfer.solvers.tabular.evaluation import SoftEvaluation, evaluate, evaluate_executed, gap_bound
+from equinfer.solvers.tabular.observed import observed
 from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
+from equinfer.solvers.tabular.sweeping import CHOICES, RANGES, averaged, moved_magnets, rates, starting_point
 from equinfer.tables import Tables
 from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike, Tree
 
 __all__ = ["VPG", "VPGState"]
-
-CHOICES = {
-    "order": ("simultaneous", "round-robin"),
-    "schedule": ("constant", "annealed"),
-    "play": ("last", "average"),
-    "entropy": ("own", "team"),
-    "start": ("magnet", "random"),
-}
-RANGES = {
-    "temperature": "(0, inf)",
-    "step_size": "(0, 1]",
-    "steps": "[1, inf)",
-    "floor": "(0, inf)",
-    "decay": "[0, inf)",
-    "step_decay": "[0, inf)",
-    "magnet_every": "[0, inf)",
-    "seeds": "[1, inf)",
-    "tolerance": "(-inf, inf)",
-}
 
 
 class VPGState(NamedTuple):
@@ -116,61 +99,55 @@ class VPG(AbstractSolver[VPGState]):
     Where policies are executed through predictions, no executed probability may move by more in a sweep either."""
 
     def __check_init__(self):
-        check_choices(self, CHOICES)
+        check_choices(self, {**CHOICES, "entropy": ("own", "team")})
         check_ranges(self, RANGES)
 
     def init(self, game: Any, *, key: PRNGKey) -> VPGState:
         game, family = self.concept.lift(game), self.concept.policy
         players = range(game.num_players)
-        legal = tuple(legal_rows(game, i).astype(float) for i in players)
-        magnets = legal
-        if self.magnet is not None:
-            magnets = tuple(jnp.asarray(m).reshape(mask.shape) for m, mask in zip(self.magnet, legal, strict=True))
-        first = magnets
-        if self.start == "random":
-            keys = jax.random.split(key, game.num_players)
-            first = tuple(m * jax.random.exponential(k, m.shape) for m, k in zip(magnets, keys, strict=True))
-        executed = tuple(_normalised(policy) for policy in first)
+        magnets, executed = starting_point(self, game, key)
         opponents = tuple(self.concept.opponent.init(game, i) for i in players)
         beliefs = self._beliefs(opponents, executed)
         # A table that does not depend on the context looks the same everywhere: this gives each family its shape.
         spread = [jnp.broadcast_to(executed[i][:, None], (*beliefs[i].shape, executed[i].shape[1])) for i in players]
         log_policies = tuple(logarithm(family.look(spread[i], beliefs[i])) for i in players)
-        log_magnets = map(logarithm, magnets)
+        log_magnets = tuple(
+            jnp.broadcast_to(logarithm(magnet)[:, None], policy.shape)
+            for magnet, policy in zip(magnets, log_policies, strict=True)
+        )
+        sweep = jnp.asarray(0)
         state = VPGState(
-            sweep=jnp.asarray(0),
+            sweep=sweep,
             log_policies=log_policies,
-            log_magnets=tuple(
-                jnp.broadcast_to(magnet[:, None], policy.shape)
-                for magnet, policy in zip(log_magnets, log_policies, strict=True)
-            ),
+            log_magnets=moved_magnets(self, log_magnets, log_policies, sweep),
             opponents=opponents,
             executed=executed,
             average=executed,
             q=log_policies,
         )
-        temperature, _ = self._rates(state.sweep)
+        temperature, _ = rates(self, state.sweep)
         return self._evaluated(game, state, temperature)[0]
 
     def step(self, game: Any, state: VPGState, *, key: PRNGKey) -> tuple[VPGState, Info]:
         game = self.concept.lift(game)
         players = range(game.num_players)
-        temperature, step_size = self._rates(state.sweep)
-        next_temperature, next_step_size = self._rates(state.sweep + 1)
+        temperature, step_size = rates(self, state.sweep)
+        next_temperature, next_step_size = rates(self, state.sweep + 1)
         turns = [players] if self.order == "simultaneous" else [[i] for i in players]
         evaluation, executed = None, state.executed
         for movers, turn_key in zip(turns, jax.random.split(key, len(turns)), strict=True):
             improved = list(state.log_policies)
             for i in movers:
                 improved[i] = log_magnet_step(improved[i], state.q[i], state.log_magnets[i], temperature, step_size)
-            state = self._played(state._replace(log_policies=tuple(improved)), turn_key)
-            evaluated_at = next_temperature if movers is turns[-1] else temperature
+            state = self._played(game, state._replace(log_policies=tuple(improved)), turn_key)
+            evaluated_at = temperature
+            if movers is turns[-1]:
+                state, evaluated_at = self._swept(state), next_temperature
             state, evaluation = self._evaluated(game, state, evaluated_at)
         assert evaluation is not None
 
         residual = self._residual(state, next_temperature)
         settled = (residual <= self.tolerance) & self._rests(executed, state.executed)
-        state = self._swept(state)
         bound = self._bound(game, state, next_temperature, evaluation)
         final = (next_temperature == temperature) & (self.play == "last") & (self.magnet_every == 0)
         converged = (bound <= self.tolerance) | (final & settled)
@@ -194,31 +171,21 @@ class VPG(AbstractSolver[VPGState]):
     def _executed(self, state: VPGState) -> Profile:
         return state.average if self.play == "average" else state.executed
 
-    def _rates(self, sweep: Int[Array, ""]) -> tuple[Float[AnyArray, ""], Float[AnyArray, ""]]:
-        """Temperature and step size of a sweep."""
-        start, step_size = jnp.asarray(self.temperature, float), jnp.asarray(self.step_size, float)
-        if self.schedule == "constant":
-            return start, step_size
-        fallen = start * (1 + sweep.astype(float)) ** -self.decay
-        temperature = jnp.maximum(fallen, jnp.minimum(self.floor, start))
-        return temperature, step_size * (temperature / start) ** self.step_decay
-
     def _beliefs(self, opponents: tuple[Tree, ...], executed: Profile) -> tuple[Float[AnyArray, "R _"], ...]:
         return tuple(self.concept.opponent.predict(model, executed, i) for i, model in enumerate(opponents))
 
-    def _played(self, state: VPGState, key: PRNGKey) -> VPGState:
+    def _played(self, game: Any, state: VPGState, key: PRNGKey) -> VPGState:
         """Everybody acts on what it predicts, once at every decision point, and sees what the others did there."""
         beliefs = self._beliefs(state.opponents, state.executed)
         executed = tuple(map(self.concept.policy.executed, state.policies, beliefs))
-        keys = jax.random.split(key, len(executed))
+        next_key, *keys = jax.random.split(key, 1 + len(executed))
         moves = [jax.random.categorical(k, jnp.log(policy)) for k, policy in zip(keys, executed, strict=True)]
-        rows = jnp.arange(len(executed[0]))
-        opponents = []
-        for i, model in enumerate(state.opponents):
-            others = [move for j, move in enumerate(moves) if j != i]
-            seen = jnp.stack(others, axis=1) if others else jnp.zeros((len(rows), 0), rows.dtype)
-            opponents.append(self.concept.opponent.update(model, rows, seen))
-        return state._replace(executed=executed, opponents=tuple(opponents))
+        views = observed(game, jnp.arange(len(executed[0])), jnp.stack(moves, axis=1), next_key)
+        opponents = tuple(
+            self.concept.opponent.update(model, view, i)
+            for i, (model, view) in enumerate(zip(state.opponents, views, strict=True))
+        )
+        return state._replace(executed=executed, opponents=opponents)
 
     def _evaluated(self, game: Any, state: VPGState, temperature: ScalarLike) -> tuple[VPGState, SoftEvaluation]:
         """What every player's plan is worth to it, and what its policy sees of that."""
@@ -258,15 +225,11 @@ class VPG(AbstractSolver[VPGState]):
     def _swept(self, state: VPGState) -> VPGState:
         """The end of a sweep: count it, average it in, and move the magnet when it is time."""
         sweep = state.sweep + 1
-        average = tuple(
-            mean + (policy - mean) / sweep.astype(mean.dtype)
-            for mean, policy in zip(state.average, state.executed, strict=True)
+        return state._replace(
+            sweep=sweep,
+            average=averaged(state.average, state.executed, sweep),
+            log_magnets=moved_magnets(self, state.log_magnets, state.log_policies, sweep),
         )
-        magnets = state.log_magnets
-        if self.magnet_every:
-            due = sweep % self.magnet_every == 0
-            magnets = tuple(jnp.where(due, new, old) for new, old in zip(state.log_policies, magnets, strict=True))
-        return state._replace(sweep=sweep, average=average, log_magnets=magnets)
 
     def _bound(
         self, game: Any, state: VPGState, temperature: ScalarLike, evaluation: SoftEvaluation
@@ -277,7 +240,3 @@ class VPG(AbstractSolver[VPGState]):
         if not (plain and self.concept.plans_as_executed and self.play == "last"):
             evaluation = evaluate_executed(game, profile, temperature)
         return gap_bound(game, profile, temperature, evaluation)
-
-
-def _normalised(weights: Float[AnyArray, "R A"]) -> Float[AnyArray, "R A"]:
-    return weights / jnp.sum(weights, axis=1, keepdims=True)

@@ -1,6 +1,6 @@
 """Variational policy gradient (Algorithm 1) from play: every agent learns from what it sees, and from nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -14,9 +14,10 @@ from equinfer.equations.backup import soft_value
 from equinfer.equations.bounds import log_soft_residual
 from equinfer.equations.information import logarithm
 from equinfer.equations.response import log_magnet_step
-from equinfer.opponents import Empirical
-from equinfer.solvers.tabular.critics import CRITICS, AbstractCritic, ExpectedSARSA, LearntModel, Moves
+from equinfer.opponents import Empirical, Moves
+from equinfer.solvers.tabular.critics import CRITICS, AbstractCritic, ExpectedSARSA, LearntModel
 from equinfer.solvers.tabular.evaluation import legal_rows
+from equinfer.solvers.tabular.observed import observed
 from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
 from equinfer.tables import Tables
 from equinfer.types import AnyArray, PRNGKey, Profile, Tree
@@ -39,8 +40,6 @@ class Rules(eqx.Module):
     """What an agent knows of the game beforehand: no reward, no transition."""
 
     player: int = eqx.field(static=True)
-    others: tuple[int, ...] = eqx.field(static=True)
-    """Action counts of the other players, in order."""
     legal: Bool[AnyArray, "R A"]
     discount: Float[AnyArray, ""]
     """Its own."""
@@ -134,7 +133,7 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         """One step in which the players' actions are given instead of drawn."""
         game, family = self.concept.lift(game), self.concept.policy
         rules = [_rules(game, i) for i in range(game.num_players)]
-        views, rows = self._moved(game, rules, state.rows, actions, key)
+        views, rows = self._moved(game, state.rows, actions, key)
         learnt = [
             self.learn(rule, agent, moves, state.executed)
             for rule, agent, moves in zip(rules, state.agents, views, strict=True)
@@ -169,7 +168,7 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         model alone.
         """
         family = self.concept.policy
-        opponent = self.concept.opponent.update(agent.opponent, moves.rows, moves.others)
+        opponent = self.concept.opponent.update(agent.opponent, moves, rules.player)
         belief = self.concept.opponent.predict(opponent, executed, rules.player)
         policy = jnp.exp(agent.log_policy)
         value = _average(soft_value(family.look(agent.critic.q, belief), policy, self.temperature), belief)
@@ -188,46 +187,24 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         return self.concept.opponent.predict(agent.opponent, executed, rules.player)
 
     def _moved(
-        self, game: Any, rules: Sequence[Rules], rows: Int[Array, " W"], actions: Int[Array, "W N"], key: PRNGKey
-    ) -> tuple[list[Moves], Int[Array, " W"]]:
+        self, game: Any, rows: Int[Array, " W"], actions: Int[Array, "W N"], key: PRNGKey
+    ) -> tuple[tuple[Moves, ...], Int[Array, " W"]]:
         """What each agent sees of one move of every world, and where the worlds stand after it."""
         next_key, restart_key, place_key = jax.random.split(key, 3)
-        epochs, num_states = game.horizon or 1, game.num_states
-        states = rows % num_states
-        next_states = game.kernel.draw(states, actions, next_key)
-        if game.horizon is None:
-            next_rows, continues = next_states, jnp.ones(rows.shape, bool)
-        else:
-            later = rows - states + num_states
-            continues = later < epochs * num_states
-            next_rows = jnp.where(continues, later, 0) + next_states
-        views = []
-        for rule in rules:
-            others = jnp.delete(actions, rule.player, axis=1)
-            reward = game.reward[(rule.player, states, *actions.T)]
-            context = _flattened(others, rule.others)
-            views.append(Moves(rows, actions[:, rule.player], others, context, reward, next_rows, continues))
-        anew = jax.random.bernoulli(restart_key, self.restart, rows.shape) | ~continues
-        anywhere = jax.random.randint(place_key, rows.shape, 0, epochs * num_states)
-        return views, jnp.where(anew, anywhere, next_rows)
+        views = observed(game, rows, actions, next_key)
+        anew = jax.random.bernoulli(restart_key, self.restart, rows.shape) | ~views[0].continues
+        anywhere = jax.random.randint(place_key, rows.shape, 0, (game.horizon or 1) * game.num_states)
+        return views, jnp.where(anew, anywhere, views[0].next_rows)
 
 
 def _rules(game: Any, player: int) -> Rules:
-    others = tuple(size for j, size in enumerate(game.num_actions) if j != player)
-    return Rules(player, others, legal_rows(game, player), jnp.asarray(game.discount)[player])
+    return Rules(player, legal_rows(game, player), jnp.asarray(game.discount)[player])
 
 
 def _drawn(executed: Profile, rows: Int[Array, " W"], key: PRNGKey) -> Int[Array, "W N"]:
     keys = jax.random.split(key, len(executed))
     drawn = [jax.random.categorical(k, jnp.log(policy[rows])) for k, policy in zip(keys, executed, strict=True)]
     return jnp.stack(drawn, axis=1)
-
-
-def _flattened(others: Int[Array, "W M"], sizes: tuple[int, ...]) -> Int[Array, " W"]:
-    context = jnp.zeros(others.shape[0], others.dtype)
-    for m, size in enumerate(sizes):
-        context = context * size + others[:, m]
-    return context
 
 
 def _average(value: Float[AnyArray, "R K"], belief: Float[AnyArray, "R C"]) -> Float[AnyArray, " R"]:
