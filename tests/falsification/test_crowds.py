@@ -42,11 +42,11 @@ def test_a_fixed_prior_converges_when_hot_to_what_is_no_equilibrium():
 def test_a_fixed_prior_oscillates_when_cold_and_smaller_steps_help():
     *_, before, last = path(avoiding, (0.9, 0.1), 0.05, 200)
     assert abs(before - last).max() > 0.5
-    *_, before, last = path(avoiding, (0.9, 0.1), 0.05, 2000, step_size=0.05)
+    *_, before, last = path(avoiding, (0.9, 0.1), 0.05, 1000, step_size=0.05)
     np.testing.assert_allclose(before, last, atol=1e-12)
     assert exploitability(avoiding, last) <= sharp_gap(0.05, np.log(2))
-    *_, before, last = path(avoiding, (0.9, 0.1), 0.001, 2000, step_size=0.05)  # but not at any temperature
-    assert abs(before - last).max() > 0.01
+    colder = np.array(list(path(avoiding, (0.9, 0.1), 0.001, 1000, step_size=0.05)))  # but not at any temperature
+    assert np.ptp(colder[-100:, 0]) > 0.5
 
 
 def test_the_previous_law_as_prior_leads_to_the_equilibrium():
@@ -54,7 +54,7 @@ def test_the_previous_law_as_prior_leads_to_the_equilibrium():
     np.testing.assert_allclose(last, [0.75, 0.25], atol=1e-12)
 
 
-@pytest.mark.parametrize("sweeps", [100, 10_000])
+@pytest.mark.parametrize("sweeps", [100, 3000])
 def test_where_rewards_are_skew_it_spirals_away_and_its_average_converges(sweeps):
     """Theorem G: the exploitability of the average is at most the regret, tau KL / K + osc^2 / (8 tau)."""
     farthest = np.log(1 / 0.3)  # the divergence of a pure law from the start

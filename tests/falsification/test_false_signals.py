@@ -121,13 +121,13 @@ def test_soft_best_responses_oscillate_in_zero_sum_games():
 
 @pytest.mark.parametrize("temperature", [0.2, 1.0])
 def test_below_the_threshold_the_last_iterate_settles_and_its_gap_is_bounded(temperature):
-    *_, before, (row, column) = iterates(PENNIES, temperature, 0.01, 6000)
+    *_, before, (row, column) = iterates(PENNIES, temperature, 0.02, 2500)
     threshold = stability_threshold(np.array([PENNIES, -PENNIES]), (row, column), temperature)
-    assert 0.01 < threshold < 1
+    assert 0.02 < threshold < 1
     assert max(abs(row - before[0]).max(), abs(column - before[1]).max()) < 1e-12
     assert duality_gap(PENNIES, row, column) <= temperature * 2 * np.log(2)
     nearby = (row + np.array([1e-3, -1e-3]), column)
-    above = [now for now, _ in iterates(PENNIES, temperature, 1.2 * threshold, 2000, start=nearby)]
+    above = [now for now, _ in iterates(PENNIES, temperature, 1.2 * threshold, 1500, start=nearby)]
     assert abs(np.array(above[-100:]) - row).max() > 0.01
 
 
@@ -135,15 +135,16 @@ def test_multiplicative_weights_spiral_away():
     """Their divergence from the equilibrium (1/3, 2/3) of both rises in every sweep."""
     nash = np.array([1 / 3, 2 / 3])
     path = iterates(PENNIES, 10.0, 1.0, 500, magnet=False)
-    away = np.array([kl_divergence(nash, row) + kl_divergence(nash, column) for row, column in path])
+    laws = np.array([np.stack(pair) for pair in path])
+    away = kl_divergence(np.broadcast_to(nash, laws.shape), laws).sum(axis=1)
     assert (np.diff(away) > 0).all()
     assert away[-1] > 2 * away[0]
 
 
 def test_annealing_leads_the_last_iterate_to_nash():
     """Temperature falls with the cube root of the sweep, and c with its square, as its threshold does."""
-    path = iterates(PENNIES, lambda k: (1 + k) ** (-1 / 3), lambda k: 0.5 * (1 + k) ** (-2 / 3), 20_000)
+    path = iterates(PENNIES, lambda k: (1 + k) ** (-1 / 3), lambda k: 0.5 * (1 + k) ** (-2 / 3), 8000)
     gaps = [duality_gap(PENNIES, *pair) for pair in path]
     assert gaps[0] > 0.5
     assert max(gaps[-1000:]) < 0.05
-    assert gaps[-1] < gaps[5000] < gaps[500]
+    assert gaps[-1] < gaps[2000] < gaps[200]

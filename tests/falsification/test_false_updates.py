@@ -94,7 +94,7 @@ def test_agents_who_act_by_5_2_and_are_modelled_by_5_9_are_not_understood():
     q, law = 100 * np.eye(2), np.array([0.75, 0.25])
     executed = law @ respond(q)
     model = opponent_posterior(q, law, 1.0, np.ones(2), np.ones(2, bool))
-    assert total_variation(executed, model) == pytest.approx(0.25, abs=1e-12)
+    assert total_variation(executed[None], model[None]) == pytest.approx(0.25, abs=1e-12)
     # Who acts by the marginal form is understood exactly.
     np.testing.assert_allclose(respond(law @ q), model, rtol=1e-14)
 
