@@ -98,16 +98,19 @@ def _size(gap: float) -> str:
 
 
 def _mine(found: Sequence[Answer] | None) -> list[str]:
-    """Solved, median and longest seconds, worst gap."""
+    """Solved, median and longest seconds, worst gap; where the last one was killed, of those that ended."""
     if found is None:
         return ["·"] * 4
-    times = [answer.seconds for answer in found]
-    return [
-        f"{sum(answer.gap <= SOLVED for answer in found)}/{len(found)}",
-        f"{statistics.median(times):.3g}",
-        f"{max(times):.3g}",
-        _size(max(answer.gap for answer in found)),
-    ]
+    ended = _ended(found)
+    solved = f"{sum(answer.gap <= SOLVED for answer in ended)}/{len(found)}"
+    if not ended:
+        return [solved, *["·"] * 3]
+    times = [answer.seconds for answer in ended]
+    return [solved, f"{statistics.median(times):.3g}", f"{max(times):.3g}", _size(max(a.gap for a in ended))]
+
+
+def _ended(found: Sequence[Answer]) -> list[Answer]:
+    return [answer for answer in found if math.isfinite(answer.gap)]
 
 
 def _ratio(found: dict[str, list[Answer]], method: str, limit: float) -> str:
@@ -146,7 +149,7 @@ def ladder_table(rows: Sequence[Row], found: Found) -> str:
     lines = []
     for row in rows:
         here = found[row.name]
-        auto = here.get("auto", [LATE])
+        auto = _ended(here.get("auto", [])) or [LATE]
         lines.append(
             [
                 f"{row.players} firms, {row.size} levels",
