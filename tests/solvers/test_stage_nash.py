@@ -165,7 +165,7 @@ def test_random_one_shot_games_take_one_sweep(players, actions):
         iterates = list(StageNash().iterates(game, seed=seed))
         assert iterates[-1].candidate
         assert iterates[-1].info["sweep"] == 1
-        assert relative_gap(game, iterates[-1].profile) <= 1e-12
+        assert relative_gap(game, iterates[-1].answer) <= 1e-12
 
 
 def hard_game(rng, actions, exponent, common, horizon):
