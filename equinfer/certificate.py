@@ -52,6 +52,11 @@ class Certificate:
         gap = f"gap {self.gap:.3g} ± {self.numerical_error:.1g} in {self.unit} ({self.kind})"
         return f"<Certificate: {self.concept}, {gap}.{warnings}>"
 
+    @property
+    def equilibrium(self) -> str:
+        """What an answer without a gap is: `Nash equilibrium`, `zero-sum equilibrium`, ..."""
+        return f"{'Nash' if self.concept == 'nash' else self.concept} equilibrium"
+
     def holds(self, eps: float) -> bool:
         """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`."""
         return bool(self.kind in ("exact", "upper_bound") and self.gap + self.numerical_error <= eps)

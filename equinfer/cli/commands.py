@@ -38,7 +38,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 Seed = Annotated[int, Parameter(converter=_whole)]
 
-SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch", "objective")
+SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch", "objective", "signals")
 """What is no option of a solver, but an argument of `equinfer.solve`."""
 
 
@@ -56,6 +56,7 @@ def solve(
     settings: Settings = None,
     options: Options = None,
     objective: str | None = None,
+    signals: int | None = None,
     out: Path | None = None,
     force: bool = False,
     as_json: Json = False,
@@ -88,6 +89,8 @@ def solve(
         Options of the solver, as name=value.
     objective
         Of a correlated concept: welfare, entropy, or a weight for each player as w1,w2 [welfare].
+    signals
+        Of public-correlated: how many values the public signal has [2].
     out
         Folder for solution.npz (with --all: one for each equilibrium), result.json and report.html.
     force
@@ -100,6 +103,10 @@ def solve(
 
     if every and solver != "auto":
         raise UsageError("--all chooses its own solvers: leave --solver out.")
+    coordinated = {"objective": objective, "signals": signals}
+    coordinated = {name: value for name, value in coordinated.items() if value is not None}
+    if every and coordinated:
+        raise UsageError(f"--all finds all equilibria, and chooses none: leave --{next(iter(coordinated))} out.")
     folder = output.prepared(out, force) if out else None
     with progress.memory_announced():
         game = game_to_solve(target, **_parameters(settings))
@@ -119,7 +126,7 @@ def solve(
             seed=seed,
             watch=watch,
             **assignments(options, "--option", reserved=SOLVE_ITSELF),
-            **({} if objective is None else {"objective": objective}),
+            **coordinated,
         )
     if as_json:
         display.print_json(solution.to_json())
@@ -275,7 +282,7 @@ def games() -> int:
 
 @app.command
 def demo(*, out: Path = Path("demo-output"), force: bool = False) -> int:
-    """Solve three games end to end, and write a report of each.
+    """Solve games of every concept end to end, and write a report of each.
 
     Parameters
     ----------

@@ -66,6 +66,8 @@ def print_solution(solution: Solution) -> None:
     console.print()
     if solution.joint is not None:
         _print_joint(console, solution)
+    elif solution.signal is not None:
+        _print_public(console, solution)
     elif solution.behaviour is None:
         _print_profile(console, solution)
     else:
@@ -96,9 +98,7 @@ def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> N
     _print_deviations(console, labels, certificate)
     console.print()
     holds = certificate.holds(eps)
-    console.print(
-        Text(f"{certificate.concept} to within eps" if holds else f"no {certificate.concept} to within eps", hue(holds))
-    )
+    console.print(Text(f"{'' if holds else 'no '}{certificate.equilibrium} to within eps", hue(holds)))
     _print_warnings(console, certificate.warnings(eps, labels.players))
 
 
@@ -221,9 +221,24 @@ def _print_joint(console: Console, solution: Solution) -> None:
     console.print(recommendations(solution, places[:ROWS]))
     _print_rest(console, len(places))
     console.print()
+    _print_values(console, solution, places[0])
+
+
+def _print_public(console: Console, solution: Solution) -> None:
+    """What each signal calls for, and what each player is worth where the game begins."""
+    from equinfer.cli.signals import called_for
+
+    places = _places(solution)
+    console.print(called_for(solution, places[:ROWS]))
+    _print_rest(console, len(places))
+    console.print()
+    _print_values(console, solution, places[0])
+
+
+def _print_values(console: Console, solution: Solution, place: tuple[int, ...]) -> None:
     table = Table("player", "value", box=None, pad_edge=False)
     for i, player in enumerate(solution.game.players):
-        table.add_row(clean(player), _number(solution.values[(i, *places[0])]))
+        table.add_row(clean(player), _number(solution.values[(i, *place)]))
     console.print(table)
 
 
@@ -265,16 +280,20 @@ def _print_deviations(console: Console, labels: GameLabels, certificate: Certifi
         gap = float(certificate.per_player[i])
         words = f"nothing: {best}"
         if gap > certificate.per_player_error[i] and i < len(certificate.deviations):
-            words = _in_words(certificate.deviations[i], labels, i)
+            signalled = certificate.deviations[i].gain.ndim == certificate.values.ndim
+            words = _in_words(certificate.deviations[i], labels, i, signalled)
         table.add_row(clean(player), f"{gap:.3g}", words)
     console.print(table)
 
 
-def _in_words(deviation: Deviation, labels: GameLabels, player: int) -> str:
+def _in_words(deviation: Deviation, labels: GameLabels, player: int, signalled: bool) -> str:
+    """Where its gain is largest, ([signal,] [epoch,] state): what the player should do instead."""
     place = [int(index) for index in np.unravel_index(np.argmax(deviation.gain), deviation.gain.shape)]
-    epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
-    where = f"from {epoch}state {clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
     policy = deviation.policy[tuple(place)]
+    signal = f"after signal {place.pop(0)}, " if signalled else ""
+    epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
+    here = f"from {epoch}state {clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
+    where = signal + here
     if policy.ndim == 2:
         from equinfer.cli.joint import swaps_in_words
 

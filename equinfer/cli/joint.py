@@ -49,15 +49,13 @@ def _draws(law: np.ndarray, actions: tuple[tuple[str, ...], ...]) -> str:
 
 def objective_in_words(solution: Solution) -> str:
     """The objective that the answer was chosen by, its value, and whether that is the best."""
-    best = {
-        True: "proven to be the best",
-        False: "not proven to be the best of the whole game",
-        None: "",
-    }[solution.objective_certified]
+    proven = solution.objective_certified
+    best = ", proven to be the best" if proven else ", not proven to be the best of the whole game"
+    best = "" if proven is None else best
     value = math.nan if solution.objective_value is None else solution.objective_value
     route = f", by way of {solution.route}" if solution.route else ""
     weighted = solution.objective in ("welfare", "entropy")
-    return f"{'' if weighted else 'weights '}{solution.objective}: {value:.6g}, {best}{route}"
+    return f"{'' if weighted else 'weights '}{solution.objective}: {value:.6g}{best}{route}"
 
 
 def swaps_in_words(policy: np.ndarray, actions: tuple[str, ...]) -> str:

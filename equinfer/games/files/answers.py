@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equinfer.answer import Joint, Profile
+from equinfer.answer import Answer, Joint, Profile, PublicPlay
 from equinfer.errors import BadInput
 from equinfer.games.files.archive import opened
 from equinfer.games.files.rows import Row, read_rows
@@ -25,8 +25,8 @@ SHOWN = 8
 _RESERVED = ("epoch", "state", "probability")
 
 
-def read_answer(path: str | os.PathLike[str], tables: Tables) -> Profile | Joint:
-    """The answer in a file, for the game of `tables`: one array ([H,] S, A_i) per player, or a joint law.
+def read_answer(path: str | os.PathLike[str], tables: Tables) -> Answer:
+    """The answer in a file, for the game of `tables`: one array ([H,] S, A_i) per player, a joint law, or public play.
 
     `.npz` holds arrays `profile_0`, `profile_1`, ...; `.json` an object with `profile` as
     [player][epoch?][state][action], or that list alone; `.csv` the columns `state`, `player`, `action`,
@@ -37,6 +37,10 @@ def read_answer(path: str | os.PathLike[str], tables: Tables) -> Profile | Joint
     A joint law ([H,] S, A_1, ..., A_N) is the array `joint` of an `.npz`, `joint` of a `.json`, and in `.csv` the
     columns `state`, one for each player's action, called `action_0`, `action_1`, ... or by the player's label, and
     `probability`. Where a file has both, the profile is what the joint law comes to for each player alone.
+
+    Public play is the law of the signal ([H,] S, W) as `signal` of an `.npz` or `.json`, whose profile then has W in
+    front, (W, [H,] S, A_i); in `.csv` a column `signal`, numbers from 0, beside the columns of a profile. Rows in which
+    player and action are empty hold the law of the signal; without them each of its values is as likely as any.
 
     Where an `.npz` or `.json` says in `game` whose labels its axes are in, states and actions are matched by label
     (`relabelling.matched`). Whether the numbers are probabilities is for the certificate to check.
@@ -69,21 +73,28 @@ def _joint_shapes(tables: Tables) -> tuple[tuple[int, ...], ...]:
     return (stationary,) if tables.horizon is None else ((tables.horizon, *stationary), stationary)
 
 
-def _read_npz(path: Path, tables: Tables) -> Profile | Joint:
-    arrays = []
+def _read_npz(path: Path, tables: Tables) -> Answer:
+    arrays, signal = [], None
     with opened(path) as archive:
         order = _order(path, archive.record("meta") if "meta" in archive else None, tables)
         if "joint" in archive:
             shapes, found = _joint_shapes(tables), archive.shape("joint")
             joint = Joint(archive.array("joint", found if found in shapes else shapes[0]))
             return order.of(joint) if order else joint
+        if "signal" in archive:
+            lead = _shapes(tables, 0)[0][:-1]
+            num_signals = (archive.shape("signal") or (1,))[-1]
+            signal = archive.array("signal", (*lead, num_signals))
         for player in range(tables.num_players):
             shapes = _shapes(tables, player)
+            if signal is not None:
+                shapes = ((signal.shape[-1], *shapes[0]),)
             found = archive.shape(f"profile_{player}")
             arrays.append(archive.array(f"profile_{player}", found if found in shapes else shapes[0]))
         if f"profile_{tables.num_players}" in archive:
             raise BadInput(f"{path} holds a profile of more than the game's {tables.num_players} players.")
-    return order.of(arrays) if order else tuple(arrays)
+    answer = tuple(arrays) if signal is None else PublicPlay(signal, tuple(arrays))
+    return order.of(answer) if order else answer
 
 
 def _order(path: Path, record: Any, tables: Tables) -> Order | None:
@@ -102,7 +113,7 @@ def _order(path: Path, record: Any, tables: Tables) -> Order | None:
     return matched(GameLabels("", players, states, tuple(actions)), tables, str(path))
 
 
-def _read_json(path: Path, tables: Tables) -> Profile | Joint:
+def _read_json(path: Path, tables: Tables) -> Answer:
     text = read_text(path)
     try:
         record = json.loads(text)
@@ -116,41 +127,106 @@ def _read_json(path: Path, tables: Tables) -> Profile | Joint:
     profile = record.get("profile") if isinstance(record, dict) else record
     if not isinstance(profile, list) or len(profile) != tables.num_players:
         raise BadInput(f"{path} must hold 'profile', a list of one policy for each of {tables.num_players} players.")
-    policies = [
+    signal, first = None, ""
+    if isinstance(record, dict) and record.get("signal") is not None:
+        num_signals = _last_length(record["signal"])
+        lead = _shapes(tables, 0)[0][:-1]
+        signal = _nested(path, tables, "the law of the signal", record["signal"], ((*lead, num_signals),), "[signal]")
+        first = "[signal]"
+    policies = tuple(
         _nested(
             path,
             tables,
             f"the policy of player {tables.player_labels[player]}",
             policy,
-            _shapes(tables, player),
+            _shapes(tables, player) if signal is None else ((signal.shape[-1], *_shapes(tables, player)[0]),),
             "[action]",
+            first,
         )
         for player, policy in enumerate(profile)
-    ]
-    return order.of(policies) if order else tuple(policies)
+    )
+    answer = policies if signal is None else PublicPlay(signal, policies)
+    return order.of(answer) if order else answer
+
+
+def _last_length(nested: Any) -> int:
+    """Of the innermost lists, judged by the first."""
+    while isinstance(nested, list) and nested and isinstance(nested[0], list):
+        nested = nested[0]
+    return len(nested) if isinstance(nested, list) else 1
 
 
 def _nested(
-    path: Path, tables: Tables, what: str, given: Any, shapes: tuple[tuple[int, ...], ...], levels: str
+    path: Path,
+    tables: Tables,
+    what: str,
+    given: Any,
+    shapes: tuple[tuple[int, ...], ...],
+    levels: str,
+    first: str = "",
 ) -> np.ndarray:
     try:
         array = np.array(given)
     except ValueError:
         array = np.array(None)
     if array.shape not in shapes or array.dtype.kind not in "fi":
-        levels = f"{'[epoch]' if tables.horizon is not None else ''}[state]{levels}"
+        levels = f"{first}{'[epoch]' if tables.horizon is not None else ''}[state]{levels}"
         sizes = " x ".join(map(str, shapes[0]))
         raise BadInput(f"{path}: {what} must be numbers as {levels}, {sizes} of them.")
     return array.astype(float)
 
 
-def _read_csv(path: Path, tables: Tables) -> Profile | Joint:
+def _read_csv(path: Path, tables: Tables) -> Answer:
     header, rows = read_rows(path)
     if not {"player", "action"} & set(header):
         return _joint_in_rows(path, tables, header, rows)
     _check_columns(path, tables, header)
-    epochs = _numbered(rows, "epoch", range(tables.horizon or 0)) if "epoch" in header else None
-    states = _numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows)
+    return _public_in_rows(path, tables, header, rows) if "signal" in header else _policies(path, tables, header, rows)
+
+
+def _public_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> PublicPlay:
+    """What each signal calls for, and the rows without a player: how likely the signal is."""
+    num_signals = max(map(_signal, rows), default=0) + 1
+    if num_signals > len(rows):
+        raise BadInput(f"{path}: signals are numbered from 0; it has {len(rows)} rows and a signal {num_signals - 1}.")
+    laws = [row for row in rows if not row.cells["player"] and not row.cells["action"]]
+    called = [row for row in rows if row.cells["player"] or row.cells["action"]]
+    profiles = [
+        _policies(path, tables, header, [row for row in called if _signal(row) == signal], f", signal {signal}")
+        for signal in range(num_signals)
+    ]
+    shape = (*(_shapes(tables, 0)[0][:-1]), num_signals)
+    policies = tuple(
+        np.stack([np.broadcast_to(policy, _shapes(tables, player)[0]) for policy in each])
+        for player, each in enumerate(zip(*profiles, strict=True))
+    )
+    if not laws:
+        return PublicPlay(np.full(shape, 1 / num_signals), policies)
+    places = _places(tables, header, laws)
+    law = np.full((*(_shapes(tables, 0)[0 if "epoch" in header else -1][:-1]), num_signals), np.nan)
+    for row, place in zip(laws, places, strict=True):
+        if not np.isnan(law[(*place, _signal(row))]):
+            row.fail(f"a second row of how likely signal {row.cells['signal']} is")
+        law[(*place, _signal(row))] = row.number("probability")
+    return PublicPlay(np.broadcast_to(np.nan_to_num(law), shape), policies)
+
+
+def _signal(row: Row) -> int:
+    if not row.cells["signal"].isdecimal() or not row.cells["signal"].isascii():
+        row.fail(f"column signal must hold a number from 0, not {row.cells['signal']!r}")
+    return int(row.cells["signal"])
+
+
+def _places(tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, ...]]:
+    """([epoch,] state) of every row."""
+    columns = [_numbered(rows, "epoch", range(tables.horizon or 0))] if "epoch" in header else []
+    columns.append(_numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows))
+    return list(zip(*columns, strict=True))
+
+
+def _policies(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row], under: str = "") -> Profile:
+    """One array per player; `under` which signal, for errors."""
+    places = _places(tables, header, rows)
     players = _numbered(rows, "player", tables.player_labels)
     own: dict[int, list[int]] = defaultdict(list)
     for position, player in enumerate(players):
@@ -159,16 +235,16 @@ def _read_csv(path: Path, tables: Tables) -> Profile | Joint:
     for player in range(tables.num_players):
         mine = [rows[position] for position in own[player]]
         actions = _numbered(mine, "action", tables.action_labels[player])
-        shape = _shapes(tables, player)[-1 if epochs is None else 0]
+        shape = _shapes(tables, player)[0 if "epoch" in header else -1]
         array = np.full(shape, np.nan)
         for position, row, action in zip(own[player], mine, actions, strict=True):
-            index = (*(() if epochs is None else (epochs[position],)), states[position], action)
+            index = (*places[position], action)
             if not np.isnan(array[index]):
-                row.fail(f"{_place(tables, player, index[:-1])}: a second row of action {row.cells['action']}")
+                row.fail(f"{_place(tables, player, index[:-1])}{under}: a second row of action {row.cells['action']}")
             array[index] = row.number("probability")
         missing = np.argwhere(np.isnan(array).all(axis=-1))
         if missing.size:
-            raise BadInput(f"{path} has no row of {_place(tables, player, tuple(missing[0]))}.")
+            raise BadInput(f"{path} has no row of {_place(tables, player, tuple(missing[0]))}{under}.")
         arrays.append(np.nan_to_num(array))
     return tuple(arrays)
 
@@ -189,11 +265,10 @@ def _joint_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequ
             f"{path} {lacks}; needed are {', '.join(sorted(required))} for a joint law, and player, action, "
             "probability for a profile."
         )
-    places = [_numbered(rows, "epoch", range(tables.horizon or 0))] if "epoch" in header else []
-    places.append(_numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows))
-    places += [_numbered(rows, column, labels) for column, labels in zip(columns, tables.action_labels, strict=True)]
+    drawn = [_numbered(rows, column, labels) for column, labels in zip(columns, tables.action_labels, strict=True)]
     joint = np.full(_joint_shapes(tables)[0 if "epoch" in header else -1], np.nan)
-    for row, index in zip(rows, zip(*places, strict=True), strict=True):
+    for row, place, actions in zip(rows, _places(tables, header, rows), zip(*drawn, strict=True), strict=True):
+        index = (*place, *actions)
         if not np.isnan(joint[index]):
             row.fail("a second row of this joint action")
         joint[index] = row.number("probability")
@@ -207,7 +282,7 @@ def _joint_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequ
 
 
 def _check_columns(path: Path, tables: Tables, header: Sequence[str]) -> None:
-    optional = {"epoch"} if tables.horizon is not None else set()
+    optional = {"signal", "epoch"} if tables.horizon is not None else {"signal"}
     required = {"state", "player", "action", "probability"}
     if tables.num_states == 1:
         optional, required = optional | {"state"}, required - {"state"}
@@ -234,7 +309,7 @@ def _numbered(rows: Sequence[Row], column: str, labels: Iterable[Any]) -> list[i
     wrong.fail(f"unknown {column} {wrong.cells[column]!r}; known are {shown}{', ...' if len(by_label) > SHOWN else ''}")
 
 
-_READERS: dict[str, Callable[[Path, Tables], Profile | Joint]] = {
+_READERS: dict[str, Callable[[Path, Tables], Answer]] = {
     ".npz": _read_npz,
     ".json": _read_json,
     ".csv": _read_csv,
