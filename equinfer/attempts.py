@@ -14,7 +14,7 @@ from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.solvers import solver_class
 
-__all__ = ["Solver", "attempts_at", "best_of", "bound_on"]
+__all__ = ["ENOUGH", "Solver", "attempts_at", "best_of", "bound_on"]
 
 Solver = AbstractSolver | AbstractHostSolver
 

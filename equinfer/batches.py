@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.api import solve
 from equinfer.arguments import checked_seed, nonnegative, nonnegative_each, shown
+from equinfer.attempts import ENOUGH
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
 from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
@@ -22,8 +23,6 @@ from equinfer.solvers.tabular.many_games import NashOfEach
 
 __all__ = ["solve_batch"]
 
-_ENOUGH = 1e-10
-"""Of a player's payoff scale: games in which a player has a larger gap are solved once more by themselves."""
 _SECONDS_EACH = 5.0
 """Of wall clock that such a game may take, so that one does not hold up ten thousand."""
 
@@ -76,7 +75,7 @@ def solve_batch(
     answers = search.answers()
     certificate = row.judge(games, answers)
     statuses, reasons = np.full(len(games), ended, object), {}
-    left = np.flatnonzero(~certificate.settled(_ENOUGH))
+    left = np.flatnonzero(~certificate.settled(ENOUGH))
     if len(left) and ended is Status.above_eps:
         one_by_one = _OneByOne(concept, row, seed, None if seconds is None else began + seconds, reasons)
         for game in left.tolist():
@@ -158,7 +157,7 @@ class _OneByOne:
     def _rank(self, payoffs: Float[np.ndarray, "1 N *A"], answers: Answers) -> tuple[bool, float]:
         """Solved for every player comes before any gap of the others."""
         certificate = self.row.judge(payoffs, answers)
-        return not certificate.settled(_ENOUGH)[0], float(certificate.gaps[0])
+        return not certificate.settled(ENOUGH)[0], float(certificate.gaps[0])
 
 
 def _multiplied_up(payoffs: Float[np.ndarray, "N *A"]) -> TabularGame:

@@ -77,16 +77,16 @@ def sweep(
     **Arguments:** `target` of `load`, or a function from the parameter's value to a game; `parameter`, its name;
     `values` (K,), in the order in which they are visited; `parameters`, the game's other ones; `concept`, `"nash"`;
     `precision`, in units of the parameter, default 1e-6 of the range; `start`, a profile or a `Solution` (such as one
-    of `solve_all`) from which Newton's method leads to the equilibrium to be followed; `eps`, in units of reward,
-    default 1e-8 of each game's payoff scale; `time` in seconds of wall clock, after which what was reached is handed
-    back, as it is after Ctrl-C, and if a game cannot be made or solved after all (status `stalled`).
+    of `solve_all`) close to the equilibrium to be followed, to which Newton's method leads from there; `eps`, in units
+    of reward, default 1e-8 of each game's payoff scale; `time` in seconds of wall clock, after which what was reached
+    is handed back, as it is after Ctrl-C, and if a game cannot be made or solved after all (status `stalled`).
 
     **Raises:** `BadInput` if the game has no such parameter, there is no game at a value, games and answers would not
-    fit in memory (with the estimate), or `start` leads to no equilibrium; `UnknownName` for a game, a concept or
+    fit in memory (with the estimate), or `start` is close to no equilibrium; `UnknownName` for a game, a concept or
     another parameter that does not exist.
     """
     began = clock.perf_counter()
-    refuse_unless_nash(concept, "sweep")
+    refuse_unless_nash(concept, "a sweep")
     grid = _checked_values(parameter, values)
     width = float(np.ptp(grid))
     precision = 1e-6 * width if precision is None else nonnegative("precision", precision)
@@ -171,9 +171,15 @@ class _Walk:
         """Take the equilibrium to which Newton's method leads from `start` as the first one."""
         game = self._games.at(at)
         guess = start.profile if isinstance(start, Solution) else start
-        found = self._solved_from(game, checked_profile(game.tables(), guess))
+        guess = checked_profile(game.tables(), guess)
+        found = self._solved_from(game, guess)
         if found is None:
             raise BadInput("start leads to no equilibrium of the first game: give a profile close to one.")
+        if (apart := distance(found.profile, guess)) > _NEAR:
+            raise BadInput(
+                "start is no equilibrium of the first game: the one that Newton's method leads to from there differs "
+                f"by {apart:.2g} in a probability, more than {_NEAR:g}. Give a profile close to the one to be followed."
+            )
         self._arrive(self._passed(at, found))
 
     def to(self, at: float) -> bool:

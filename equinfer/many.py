@@ -18,7 +18,7 @@ from equinfer.concepts import Nash
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.harvest import SAME, Found, harvest
 from equinfer.drivers.protocol import Judge, Outcome, Task, Watch
-from equinfer.drivers.side_by_side import cores, side_by_side
+from equinfer.drivers.side_by_side import cores, side_by_side, worth_threads
 from equinfer.errors import BadInput, UnknownName
 from equinfer.families import Equilibria, Stability, register_page
 from equinfer.games.tabular import TabularGame
@@ -38,8 +38,6 @@ _MOST_PAIRS = 2_000
 """Pairs of equilibria between which points are certified, to see whether they lie on one continuum."""
 _SEARCHING = 0.8
 """Part of the time that the search may take; the rest is for stability and components."""
-_THREADED = 600
-"""State-action pairs from which on stability is computed side by side in threads, see `equilibrium_search`."""
 _AFTER_CTRL_C = 1.0
 """Seconds for stability and components after Ctrl-C has ended the search."""
 _SHARES = (0.37, 0.21, 0.8)
@@ -70,7 +68,7 @@ def solve_all(
     **Raises:** `UnknownName` for another concept than `nash`; `BadInput` for wrong values.
     """
     began = clock.perf_counter()
-    refuse_unless_nash(concept, "solve_all")
+    refuse_unless_nash(concept, "the search for all equilibria")
     game = game_to_solve(game)
     tables = game.tables()
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
@@ -96,7 +94,8 @@ def solve_all(
     ended = Status.interrupted if patience.interrupted else harvested.ended
     finished = harvested.ended is Status.above_eps
     degenerate = bool(harvested.info.get("degenerate")) if enumerable else None
-    complete = enumerable and finished and not degenerate and len(merged) % 2 == 1
+    left_out = harvested.left_out
+    complete = enumerable and finished and not degenerate and not left_out and len(merged) % 2 == 1
     total = clock.perf_counter() - began
     return Equilibria(
         game=GameLabels.of(tables),
@@ -110,15 +109,15 @@ def solve_all(
         complete=complete,
         degenerate=degenerate,
         status=ended if patience.interrupted or not (finished and merged) else Status.certified,
-        message=_message(ended, len(merged), len(set(components)), complete, degenerate),
+        message=_message(ended, len(merged), len(set(components)), complete, degenerate) + _of_refused(left_out, eps),
         seconds={"total": total, "solve": harvested.seconds},
     )
 
 
 def refuse_unless_nash(concept: str | None, what: str) -> None:
-    """**Raises:** `UnknownName` for a concept that does not exist, or whose equilibria `what` does not find."""
+    """**Raises:** `UnknownName` for a concept that does not exist, or that `what`, a noun, is not for."""
     if concept is not None and concept_row(concept).name != Nash.name:
-        raise UnknownName(f"{what} finds {Nash.name} equilibria only; got concept {concept!r}.")
+        raise UnknownName(f"{what} is for concept {Nash.name!r} only; got {concept!r}.")
 
 
 def judged(
@@ -168,7 +167,7 @@ def _is_enumerable(game: TabularGame) -> bool:
 def _stabilities(game: TabularGame, found: Sequence[Found], patience: _Patience) -> list[Stability]:
     """Of each; undetermined for what is left when time is up, or Ctrl-C comes."""
     verdicts = [Stability(None, reason=OUT_OF_TIME)] * len(found)
-    workers = cores() if game.horizon is None and game.num_states * sum(game.num_actions) >= _THREADED else 1
+    workers = cores() if game.horizon is None and worth_threads(game) else 1
     each = (_stability(game, one.profile, patience) for one in found)
     with patience.keeping():
         for number, verdict in side_by_side(each, workers=workers, window=max(1, len(found))):
@@ -262,7 +261,7 @@ def _message(ended: Status, number: int, components: int, complete: bool, degene
         return f"{count}{together} until it was interrupted; not proven to be all."
     if complete:
         return f"{count}: all equilibria of this game, which is nondegenerate."
-    if degenerate:
+    if degenerate and number:
         return (
             f"{count}{together}: the game is degenerate, these are its extreme equilibria, and every other one is a "
             "convex combination of extreme ones of one component."
@@ -270,6 +269,22 @@ def _message(ended: Status, number: int, components: int, complete: bool, degene
     if number and number % 2 == 0 and components == number:
         return f"{count}, not proven to be all: a regular game has an odd number of equilibria."
     return f"{count}{together}, not proven to be all."
+
+
+def _of_refused(left_out: Sequence[Found], eps: float) -> str:
+    """Why what a search took for equilibria is not among the answers."""
+    if not left_out:
+        return ""
+    best = min(left_out, key=lambda one: one.certificate.gap + one.certificate.numerical_error).certificate
+    are = "candidate is" if len(left_out) == 1 else "candidates are"
+    doubts = best.warnings(eps) if best.holds(eps) else ()
+    why = (
+        doubts[0]
+        if doubts
+        else f"{'its' if len(left_out) == 1 else 'the least'} gap is {best.gap:.2g}, to be known within "
+        f"{best.numerical_error:.2g}, against eps = {eps:.2g}."
+    )
+    return f" {len(left_out)} more {are} left out: {why}"
 
 
 def _report(equilibria: Equilibria, path: Any) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from equinfer.errors import BadInput
 
-__all__ = ["Footprint", "foresee", "foreseen_by", "in_words", "installed"]
+__all__ = ["Footprint", "foresee", "foreseen_by", "in_words", "installed", "refuse_beyond_half"]
 
 _COPIES, _FIXED = 2, 100 * 2**20
 """What solving takes beside the tables, in their size and in bytes: measured on random games of 2 to 4 players and on
@@ -70,6 +70,19 @@ def foresee(footprint: Footprint) -> None:
     """Tell whoever asked for it what is about to be allocated."""
     for hear in _HEARERS.get():
         hear(footprint)
+
+
+def refuse_beyond_half(what: str, needed: int, advice: str = "") -> None:
+    """Refuse arrays of so many bytes before they are made, if they would take more than half of this machine's memory:
+    whatever is done with them makes a copy on the way.
+
+    **Arguments:** `what`, the subject of the sentence, in the plural; `advice`, a sentence that follows it.
+
+    **Raises:** `BadInput` with the estimate.
+    """
+    if needed > installed() // 2:
+        also = f" {advice}" if advice else ""
+        raise BadInput(f"{what} need about {in_words(needed)}; this machine has {in_words(installed())}.{also}")
 
 
 def installed() -> int:

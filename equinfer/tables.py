@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.errors import BadInput
-from equinfer.memory import Footprint, foresee, in_words, installed
+from equinfer.memory import Footprint, foresee, refuse_beyond_half
 
 __all__ = [
     "MOST_PLAYERS",
@@ -165,12 +165,12 @@ def refuse_unless_it_fits(
         raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
     needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
-    if needed > installed() // 2:
-        kernel = "transition table" if successors is None else f"lists of {successors} successors"
-        raise BadInput(
-            f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions need about "
-            f"{in_words(needed)} for the reward table and the {kernel}; this machine has {in_words(installed())}."
-        )
+    kernel = "transition table" if successors is None else f"lists of {successors} successors"
+    refuse_beyond_half(
+        f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions, in a reward table and "
+        f"the {kernel},",
+        needed,
+    )
     foresee(Footprint.of_game(what, num_states, needed))
 
 
@@ -181,9 +181,8 @@ def refuse_unless_epochs_fit(horizon: int, num_players: int, num_states: int, nu
     """
     # Per epoch and state: a profile and its best responses; values, gains and what is needed on the way.
     needed = 8 * horizon * num_states * (2 * sum(num_actions) + 6 * num_players)
-    if needed > installed() // 2:
-        raise BadInput(
-            f"horizon {horizon}: policies and values of {num_states} states in every epoch need about "
-            f"{in_words(needed)}; this machine has {in_words(installed())}. "
-            "Leave `horizon` out for an infinite one, with a discount below 1."
-        )
+    refuse_beyond_half(
+        f"horizon {horizon}: policies and values of {num_states} states in every epoch",
+        needed,
+        "Leave `horizon` out for an infinite one, with a discount below 1.",
+    )

@@ -78,8 +78,7 @@ def test_the_memory_of_a_large_game_is_announced_before_work(capsys, way):
 
 @pytest.mark.parametrize("way", ENTRIES)
 def test_what_would_not_fit_is_refused_before_its_tables_are_made(capsys, monkeypatch, way):
-    for room in ("memory", "tables"):
-        monkeypatch.setattr(f"equinfer.{room}.installed", lambda: 200 * 2**20)
+    monkeypatch.setattr("equinfer.memory.installed", lambda: 200 * 2**20)
     monkeypatch.setattr("equinfer.games.catalog.random_games._generator", lambda *_: 1 / 0)
     # Tables of 9 x 1000 x (16 + 8 x 1000) bytes: less than half of 200 MiB, but not three times and 100 MiB.
     assert run(entry(way, "catalog:random", "--set", "states=1000", moving="discount=0.5:0.9:3")) == 4
@@ -101,7 +100,7 @@ def test_an_unknown_concept_is_the_same_sentence_everywhere(capsys, way):
 @pytest.mark.parametrize("way", ["--all", "sweep"])
 def test_a_concept_that_only_solve_finds_is_refused(capsys, way):
     assert run([*entry(way, DILEMMA, moving="reward=3:4:2"), "--concept", "zero-sum"]) == 2
-    assert "finds nash equilibria only; got concept 'zero-sum'" in capsys.readouterr().err
+    assert "is for concept 'nash' only; got 'zero-sum'" in capsys.readouterr().err
 
 
 def test_a_game_has_one_form_in_all_json(capsys, answer):

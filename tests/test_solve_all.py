@@ -177,7 +177,7 @@ def test_threads_find_the_same_bit_by_bit(monkeypatch):
     """Three searches in threads at once, on a game whose known equilibria are also crossed."""
     game = repeated_places(2, discount=0.5)
     for module in (equilibrium_search, many):
-        monkeypatch.setattr(module, "_THREADED", 0)
+        monkeypatch.setattr(module, "worth_threads", lambda game: True)
         monkeypatch.setattr(module, "cores", lambda: 1)
     alone = eq.solve_all(game, searches=12)
     for module in (equilibrium_search, many):
@@ -352,3 +352,21 @@ def test_strict_equilibria_are_on_no_continuum():
     found = eq.solve_all(coordination)
     assert len(found) == 3
     assert len(set(found.components)) == 3
+
+
+def test_what_is_left_out_for_its_gap_is_counted_and_never_called_all():
+    payoffs = np.zeros((2, 3, 3))
+    payoffs[:, range(3), range(3)] = [[1.0, 10.0, 100.0], [3.0, 30.0, 300.0]]
+    game = eq.TabularGame.from_payoffs(payoffs)
+    whole = eq.solve_all(game)
+    assert whole.complete
+    assert len(whole) == 7
+    known_within = sorted(one.gap + one.certificate.numerical_error for one in whole)
+    assert known_within[0] < known_within[-1]
+    some = eq.solve_all(game, eps=known_within[-1] * (1 - 1e-6))
+    assert 0 < len(some) < 7
+    assert not some.complete
+    assert f"{7 - len(some)} more candidate" in some.message
+    none = eq.solve_all(game, eps=0.0)
+    assert not none
+    assert "7 more candidates are left out" in none.message

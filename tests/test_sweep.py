@@ -88,6 +88,14 @@ def test_a_mixed_equilibrium_is_followed_when_it_is_asked_for():
     np.testing.assert_allclose([one.profile[0][0, 0] for one in swept], 1 / (1 + values), atol=1e-14)
 
 
+def test_a_start_far_from_any_equilibrium_is_refused():
+    # On both supports Newton's method leads to the mixed equilibrium, (1/2, 1/2), from anywhere.
+    with pytest.raises(eq.BadInput, match=r"start is no equilibrium of the first game: .* differs by 0\.4 in a prob"):
+        eq.sweep(coordination, "bonus", [1.0, 2.0], start=[[0.9, 0.1]] * 2)
+    swept = eq.sweep(coordination, "bonus", [1.0, 2.0], start=[[0.55, 0.45]] * 2)
+    np.testing.assert_allclose(swept[1].profile[0], [[1 / 3, 2 / 3]], atol=1e-12)
+
+
 def test_two_mixed_equilibria_of_three_players_meet_and_vanish():
     values = np.array([0.09, 0.01, -0.01])
     swept = eq.sweep(saddle_node, "x", values, start=[[0.8, 0.2]] * 3, precision=1e-5)

@@ -14,6 +14,10 @@ from equinfer.tables import Tables
 
 __all__ = ["Nash"]
 
+_TRACEABLE = 30_000
+"""Values of all players in all states, up to which the path is tried: beyond, a single factorisation takes minutes, and
+what it fills gigabytes, which the fast solver had better have for itself. Who asks for `homotopy` gets it."""
+
 
 class Nash(AbstractConcept):
     r"""Nash equilibrium: opponents $\rho(a^{-i}\mid s)$, policies $\pi(a^i\mid s)$.
@@ -33,5 +37,6 @@ class Nash(AbstractConcept):
         return partial(certify_nash, tables)
 
     def solvers(self, tables: Tables) -> tuple[str, ...]:
-        """The fast one, then the path that cannot cycle."""
-        return "stage-nash", "homotopy"
+        """The fast one, then the path that cannot cycle, where there is memory and time for its factors."""
+        values = tables.num_players * tables.num_states
+        return ("stage-nash", "homotopy") if values <= _TRACEABLE else ("stage-nash",)

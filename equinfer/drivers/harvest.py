@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ __all__ = ["SAME", "Found", "Harvest", "distance", "harvest"]
 
 SAME = 1e-6
 """Two equilibria none of whose probabilities differ by more are one."""
+_MOST_REFUSED = 1_000
 
 
 class Found(NamedTuple):
@@ -32,6 +34,8 @@ class Harvest(NamedTuple):
     """What a solver found until it had nothing more to try, no more time, or was interrupted."""
 
     found: tuple[Found, ...]
+    left_out: tuple[Found, ...]
+    """Candidates, each far from all that were found, whose certificates were refused; of many the first thousand."""
     ended: Status
     """`above_eps` stands for "finished"."""
     info: dict[str, float]
@@ -50,6 +54,7 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
     """
     began = time.perf_counter()
     found: list[Found] = []
+    refused: list[Found] = []
     info: dict[str, float] = {}
     iterates: Counter[int] = Counter()
 
@@ -60,7 +65,7 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
         iterates[search] += 1
         if iterate.candidate:
             profile = tuple(np.asarray(policy, np.float64) for policy in iterate.answer)
-            _take_in(found, profile, (search, iterates[search]), task, eps, began)
+            _take_in(found, refused, profile, (search, iterates[search]), task, eps, began)
         elapsed = time.perf_counter() - began
         if task.watch is not None:
             task.watch({**iterate.info, "found": float(len(found)), "seconds": elapsed})
@@ -68,7 +73,8 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
 
     ended = run_through(solver, game, task.seed, look)
     found.sort(key=lambda one: one.order)
-    return Harvest(tuple(found), ended, info, time.perf_counter() - began)
+    left_out = tuple(one for one in refused if _near(found, one.profile) is None)
+    return Harvest(tuple(found), left_out, ended, info, time.perf_counter() - began)
 
 
 def distance(one: Profile, other: Profile) -> float:
@@ -77,19 +83,30 @@ def distance(one: Profile, other: Profile) -> float:
 
 
 def _take_in(
-    found: list[Found], profile: Profile, order: tuple[int, int], task: Task, eps: float, began: float
+    found: list[Found],
+    refused: list[Found],
+    profile: Profile,
+    order: tuple[int, int],
+    task: Task,
+    eps: float,
+    began: float,
 ) -> None:
-    near = next((place for place, known in enumerate(found) if distance(known.profile, profile) <= SAME), None)
+    near = _near(found, profile)
     if near is not None and _rank(found[near].certificate, found[near].order) < (0.0, order):
         return
     certificate = task.judge(profile)
-    if not certificate.holds(eps) or certificate.warnings(eps):
-        return
     one = Found(profile, certificate, time.perf_counter() - began, order)
-    if near is None:
+    if not certificate.holds(eps) or certificate.warnings(eps):
+        if len(refused) < _MOST_REFUSED and near is None and _near(refused, profile) is None:
+            refused.append(one)
+    elif near is None:
         found.append(one)
     elif _rank(certificate, order) < _rank(found[near].certificate, found[near].order):
         found[near] = one._replace(seconds=found[near].seconds)
+
+
+def _near(known: Sequence[Found], profile: Profile) -> int | None:
+    return next((place for place, one in enumerate(known) if distance(one.profile, profile) <= SAME), None)
 
 
 def _rank(certificate: Certificate, order: tuple[int, int]) -> tuple[float, tuple[int, int]]:

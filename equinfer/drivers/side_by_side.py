@@ -9,10 +9,13 @@ from typing import Any, TypeVar
 
 import jax
 
-__all__ = ["cores", "side_by_side"]
+__all__ = ["cores", "side_by_side", "worth_threads"]
 
 T = TypeVar("T")
 
+_WORTH_THREADS = 600
+"""State-action pairs from which on runs on a game go side by side. In smaller games Python itself takes most of the
+time, which only one thread can have at a time: two then took up to twice as long as one."""
 _PATIENCE = 0.1
 """Seconds between two looks at the clock while every thread is at work."""
 
@@ -20,6 +23,11 @@ _PATIENCE = 0.1
 def cores() -> int:
     """Processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def worth_threads(game: Any) -> bool:
+    """Whether runs on `game` are long enough for threads of their own."""
+    return game.num_states * sum(game.num_actions) >= _WORTH_THREADS
 
 
 def side_by_side(runs: Iterator[Iterator[T]], *, workers: int, window: int) -> Iterator[tuple[int, T | None]]:

@@ -1,7 +1,6 @@
 """Many one-shot games of one shape: the checks that they pass once, all together."""
 
 import math
-import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput, cause
+from equinfer.memory import refuse_beyond_half
 from equinfer.tables import MOST_PLAYERS
 
 __all__ = ["checked_games"]
@@ -80,12 +80,11 @@ def _refuse_unless_it_fits(shape: tuple[int, ...]) -> None:
     if players > MOST_PLAYERS:
         raise BadInput(f"{players} players; payoffs have one axis for each, at most {MOST_PLAYERS}.")
     per_game = players * math.prod(num_actions) + 3 * players * max(num_actions) + 2 * players + 8
-    needed, available = 8 * games * per_game, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available // 2:
-        raise BadInput(
-            f"{games} games with {' x '.join(map(str, num_actions))} joint actions need about {needed / 2**30:.3g} GiB "
-            f"for payoffs and profiles; this machine has {available / 2**30:.3g} GiB. Solve them in parts."
-        )
+    refuse_beyond_half(
+        f"payoffs and profiles of {games} games with {' x '.join(map(str, num_actions))} joint actions",
+        8 * games * per_game,
+        "Solve them in parts.",
+    )
 
 
 def _refuse_unbounded(payoffs: Float[np.ndarray, "B N *A"]) -> None:

@@ -20,6 +20,7 @@ from scipy import sparse
 from equinfer.contraction import context_law, expected_own, product_law
 from equinfer.errors import BadInput, cause
 from equinfer.games.chains import AbstractChain, DenseChain, SparseChain
+from equinfer.memory import refuse_beyond_half
 from equinfer.tables import SuccessorLists
 from equinfer.types import AnyArray, PRNGKey, Profile, namespace_of
 
@@ -246,6 +247,7 @@ def _as_array(value: Any, what: str, kinds: str, dtype: type) -> AnyArray:
         array = np.asarray(value)
     except ValueError as error:
         raise BadInput(f"{what} of a sparse kernel is not a rectangular array: {cause(error)}.") from None
+    refuse_beyond_half(f"{what} of a sparse kernel, of shape {array.shape},", np.dtype(dtype).itemsize * array.size)
     if array.dtype.kind not in kinds:
         wanted = "whole numbers" if dtype is np.int32 else "numbers"
         raise BadInput(f"{what} of a sparse kernel must be {wanted}; got {array.dtype}.")

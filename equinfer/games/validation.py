@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from equinfer.arguments import shown
 from equinfer.errors import BadInput, cause
 from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel, compact
+from equinfer.memory import refuse_beyond_half
 from equinfer.tables import SuccessorLists, joint_mask
 
 __all__ = [
@@ -34,14 +35,25 @@ ROW_SUM_TOLERANCE = 1e-8
 _NO_NUMBERS = {"U": "text", "S": "text", "c": "complex", "M": "dates", "m": "times"}
 
 
-def _array(value: float | int | ArrayLike, what: str) -> np.ndarray:
+def _numbers(value: float | int | ArrayLike, what: str, *, beside: int = 0) -> np.ndarray:
+    """As an array of numbers, not copied if it is one, of which a copy in float64 fits in memory, `beside` the bytes of
+    what is kept already.
+    """
     try:
         given = np.asarray(value)
         if given.dtype.kind in _NO_NUMBERS:
             raise TypeError(f"its entries are {_NO_NUMBERS[given.dtype.kind]}")
-        return np.array(given, dtype=np.float64)
+        if given.dtype.kind == "O":
+            given = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{what} is not a rectangular array of real numbers: {cause(error)}.") from None
+    refuse_beyond_half(f"the entries of {what}, of shape {given.shape},", 8 * given.size + beside)
+    return given
+
+
+def _array(value: float | int | ArrayLike, what: str, *, beside: int = 0) -> np.ndarray:
+    """A copy in float64."""
+    return np.array(_numbers(value, what, beside=beside), dtype=np.float64)
 
 
 def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
@@ -60,8 +72,8 @@ def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
 
 
 def checked_payoffs(payoffs: ArrayLike) -> Float[np.ndarray, "N *A"]:
-    """A copy in float64, if its shape is (N, A_1, ..., A_N) with no empty axis."""
-    array = _array(payoffs, "payoffs")
+    """As an array, not yet copied, if its shape is (N, A_1, ..., A_N) with no empty axis."""
+    array = _numbers(payoffs, "payoffs")
     if array.ndim < 2 or array.ndim - 1 != array.shape[0] or 0 in array.shape:
         raise BadInput(
             f"payoffs must have shape (N, A_1, ..., A_N), an axis of actions for each of N players; got {array.shape}."
@@ -198,15 +210,17 @@ def checked_kernel(
         case SuccessorLists():
             return reward, _checked_lists(SparseKernel(*kernel), joint, named)
         case DenseKernel():
-            return reward, compact(_checked_table(kernel.probabilities, joint, named))
-    return reward, compact(_checked_table(kernel, joint, named))
+            return reward, compact(_checked_table(kernel.probabilities, joint, named, reward.nbytes))
+    return reward, compact(_checked_table(kernel, joint, named, reward.nbytes))
 
 
 Named = Callable[[Any], str]
 
 
-def _checked_table(kernel: Any, joint: Bool[np.ndarray, "S *A"], named: Named) -> Float[np.ndarray, "S *A S"]:
-    array, num_states = _array(kernel, "kernel"), len(joint)
+def _checked_table(
+    kernel: Any, joint: Bool[np.ndarray, "S *A"], named: Named, beside: int
+) -> Float[np.ndarray, "S *A S"]:
+    array, num_states = _array(kernel, "kernel", beside=beside), len(joint)
     if array.shape != (*joint.shape, num_states):
         raise BadInput(
             f"kernel must have shape {(*joint.shape, num_states)} = (S, A_1, ..., A_N, S); got {array.shape}."

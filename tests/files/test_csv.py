@@ -201,5 +201,5 @@ def test_a_joint_table_that_would_not_fit_is_refused_before_it_is_built(tmp_path
     path = tmp_path / "big.csv"
     rows = "".join(f"{s},{s}{i},{s}{j},0,0,{s}\n" for s in range(2000) for i in "xy" for j in "xy")
     path.write_text("state,a_0,a_1,u_0,u_1,to_state\ndelta,,,0.5,0.5,\n" + rows)
-    with pytest.raises(BadInput, match=r"2000 states with 4000 x 4000 joint actions need about .* GiB"):
+    with pytest.raises(BadInput, match=r"2000 states with 4000 x 4000 joint actions, in .* need about .* GiB"):
         read_game(path)

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from equinfer.contraction import expected
 from equinfer.drivers.harvest import SAME, distance
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
-from equinfer.drivers.side_by_side import cores, side_by_side
+from equinfer.drivers.side_by_side import cores, side_by_side, worth_threads
 from equinfer.games.units import COMPARABLE
 from equinfer.solvers.tabular.homotopy import Homotopy
 from equinfer.solvers.tabular.lemke_howson import LemkeHowson
@@ -41,12 +41,9 @@ _TRACEABLE = 3_000
 _TRIES = 12
 """Such attempts in one search."""
 _LONGEST_PATH = 1500
-_THREADED = 600
-"""State-action pairs from which on searches run side by side in threads. In smaller games Python itself takes most of
-the time, which only one thread can have at a time: two then took up to twice as long as one."""
 _WINDOW = 8
-"""Searches that may be under way at once then. A search knows what those that came so many before it have found, and
-nothing of later ones: what it does depends neither on timing nor on the number of threads."""
+"""Searches that may be under way at once in a game that is worth threads. A search knows what those that came so many
+before it have found, and nothing of later ones: what it does depends neither on timing nor on the number of threads."""
 
 
 class EquilibriumSearch(AbstractHostSolver):
@@ -72,7 +69,7 @@ class EquilibriumSearch(AbstractHostSolver):
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         known, last = _Known(), game.uniform_profile()
-        window = _WINDOW if _pairs(game) >= _THREADED else 1
+        window = _WINDOW if worth_threads(game) else 1
         searches = map(_if_it_works, self._searches(game, seed, known, window))
         for number, iterate in side_by_side(searches, workers=min(cores(), window), window=window):
             if iterate is not None:

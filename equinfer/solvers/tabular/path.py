@@ -23,8 +23,8 @@ from equinfer.solvers.tabular.soft_play import fisher_dual, fisher_squares
 __all__ = ["PathEnd", "PathPoint", "follow"]
 
 
-TINY = 1e-300
-LARGEST_LOG = 50.0
+_TINY = 1e-300
+_LARGEST_LOG = 50.0
 """No prediction goes to a larger log of the inverse temperature."""
 
 
@@ -185,8 +185,8 @@ def follow(
         point, here, tangent = corrected.point, corrected.here, corrected.tangent
         yield _path_point(system, point, here, tangent, step, corrected.corrections, rejected)
         grow = min(
-            np.sqrt(control.contraction / max(corrected.contraction, TINY)),
-            np.cbrt(control.distance / max(corrected.distance, TINY)),
+            np.sqrt(control.contraction / max(corrected.contraction, _TINY)),
+            np.cbrt(control.distance / max(corrected.distance, _TINY)),
         )
         step = moved * float(np.clip(grow, 0.5, 1.0 if rejected else control.growth))
         rejected = 0
@@ -235,7 +235,7 @@ def _corrected(
         for k in range(1, len(steps)):  # Broyden's rank-one updates, carried by the steps themselves (Kelley 1995)
             change = change.plus(steps[k], duals[k - 1] @ change.step)
         if steps:
-            ratio = metric.length(change.step) / max(metric.length(steps[-1].step), TINY)
+            ratio = metric.length(change.step) / max(metric.length(steps[-1].step), _TINY)
             contraction = max(contraction, ratio)
             if ratio > control.worst_contraction:
                 raise _Refused("the corrector is too slow")
@@ -247,7 +247,7 @@ def _corrected(
             if not distance <= control.worst_distance + tolerance / step:
                 raise _Refused("the prediction is too far off")
         steps.append(change)
-        duals.append(dual / max(squared, TINY))
+        duals.append(dual / max(squared, _TINY))
         point = point + change.step
         here = system.evaluate(point, here.tables + change.tables)
     else:
@@ -273,7 +273,7 @@ def _moved(
     """
     rise = to.point - point
     both = metric.dual(rise) + _Metric(system, to.here.policy, float(to.point[-1])).dual(rise)
-    fitted = 2 * (both @ rise) / max(both @ (tangent + to.tangent), TINY)
+    fitted = 2 * (both @ rise) / max(both @ (tangent + to.tangent), _TINY)
     return float(min(fitted, 4 * metric.length(rise)))
 
 
@@ -333,7 +333,7 @@ def _extrapolated(system: QRESystem, knot: _Knot, last: _Knot | None, step: floa
         return _Knot(advantage, (of.tangent[logits] - of.tangent[-1] * advantage) / rate, of.ahead)
 
     predicted = _hermite(relative(knot), relative(last), step)
-    predicted[-1] = np.expm1(min(predicted[-1], LARGEST_LOG))
+    predicted[-1] = np.expm1(min(predicted[-1], _LARGEST_LOG))
     alive = system.policy(knot.point).ravel()
     dying = magnet + predicted[-1] * _hermite(advantages(knot), advantages(last), step)
     predicted[logits] = alive * predicted[logits] + (1 - alive) * dying

@@ -10,7 +10,6 @@ actions off the support are strictly worse, those on it have positive probabilit
 Inside, every player's payoffs are centred and in units of their own range, so that no tolerance knows of units.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from equinfer.contraction import product_law
 from equinfer.errors import BadInput
 from equinfer.games.kernels import AbstractKernel
 from equinfer.games.units import in_own_units
+from equinfer.memory import refuse_beyond_half
 from equinfer.solvers.tabular.factors import AbstractFactors
 from equinfer.solvers.tabular.polish import Values, difference_jacobian, exact_values, indifferences, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
@@ -164,12 +164,11 @@ def _refuse_unless_it_fits(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -
     mixing, touched = int(np.maximum(played - 1, 0).sum()), int((played > 1).any(axis=1).sum())
     # The Jacobian, its factors and what it is built from; visits of the states of which it speaks, from everywhere.
     needed = 8 * (4 * mixing**2 + game.num_players * game.num_states * touched)
-    available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > available // 2:
-        raise BadInput(
-            f"the equilibrium has {mixing} mixing probabilities in {touched} of {game.num_states} states; its Jacobian "
-            f"needs about {needed / 2**30:.3g} GiB, this machine has {available / 2**30:.3g} GiB."
-        )
+    refuse_beyond_half(
+        f"the equilibrium has {mixing} mixing probabilities in {touched} of {game.num_states} states: its Jacobian and "
+        "what that is built from",
+        needed,
+    )
 
 
 def _refuse_ties(
