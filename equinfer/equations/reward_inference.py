@@ -19,7 +19,7 @@ nothing with the rest of the probability, so a finite horizon needs no equations
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from equinfer.equations.information import kl_divergence_of_logs
 from equinfer.equations.response import log_soft_best_response
@@ -200,15 +200,21 @@ def table_step(
 
 
 def smallest_reward(
-    reward: Float[AnyArray, "R A"], kernel: Float[AnyArray, "R A R"], discount: ScalarLike
+    reward: Float[AnyArray, "R A"],
+    kernel: Float[AnyArray, "R A R"],
+    discount: ScalarLike,
+    legal: Bool[AnyArray, "R A"] | None = None,
 ) -> Float[jax.Array, "R A"]:
     r"""The smallest of all rewards $\hat r+\varphi-\gamma P\varphi$ that explain the same play, in mean square.
 
     Two tables explain the same play under `kernel` exactly if this is the same for both: what can be identified.
-    For `discount` < 1, or 1 if the game ends for certain.
+    For `discount` < 1, or 1 if the game ends for certain. Zero where an action is not `legal`.
     """
     num_rows, num_actions = reward.shape
     shaping = jnp.repeat(jnp.eye(num_rows), num_actions, axis=0) - discount * jnp.reshape(kernel, (-1, num_rows))
+    if legal is not None:
+        shaping = jnp.where(jnp.reshape(legal, (-1, 1)), shaping, 0.0)
+        reward = jnp.where(legal, reward, 0.0)
     potential = jnp.linalg.lstsq(shaping, jnp.reshape(reward, -1))[0]
     return reward - (shaping @ potential).reshape(reward.shape)
 

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float
 from equinfer.contraction import context_law
 from equinfer.equations.information import logarithm
 from equinfer.equations.response import soft_best_response
-from equinfer.equations.reward_inference import inverse_soft_backup, scoring_step, table_step
+from equinfer.equations.reward_inference import inverse_soft_backup, scoring_step, smallest_reward, table_step
 from equinfer.errors import BadInput
 from equinfer.opponents.moves import Moves, Statistics, gathered, kernel_of, no_statistics
 from equinfer.opponents.protocol import AbstractOpponentModel
@@ -101,13 +101,18 @@ class AbstractInferred(AbstractOpponentModel[Inferences]):
         return lax.fori_loop(0, times, once, state)
 
     def rewards(self, state: Inferences, player: int) -> tuple[Float[Array, "R A"], ...]:
-        r"""$\hat r^j(s,a^j)$ of each other player, averaged over what the rest was seen to do; $\tau_j=1$."""
+        r"""$\hat r^j(s,a^j)$ of each other player, averaged over what the rest was seen to do; $\tau_j=1$.
+
+        Of the free tables that explain the same play, the smallest in mean square: what the prior prefers.
+        """
         others = _others(1 + len(state), player)
         return tuple(self._reward(each, j) for j, each in zip(others, state, strict=True))
 
     def _reward(self, each: Inference, other: int) -> Float[Array, "R A"]:
         if self.features is None:
-            return inverse_soft_backup(each.parameters, kernel_of(each.seen), each.discount, logarithm(each.prior))
+            kernel, legal = kernel_of(each.seen), each.prior > 0
+            reward = inverse_soft_backup(each.parameters, kernel, each.discount, logarithm(each.prior))
+            return smallest_reward(reward, kernel, each.discount, legal)
         return self._mean_features(each, other) @ each.parameters
 
     def _improved(self, each: Inference, other: int) -> Inference:
