@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
 from equinfer.arguments import shown
@@ -71,7 +71,7 @@ def checked_reward(reward: ArrayLike) -> Float[np.ndarray, "N S *A"]:
     return array
 
 
-def checked_payoffs(payoffs: ArrayLike) -> Float[np.ndarray, "N *A"]:
+def checked_payoffs(payoffs: ArrayLike) -> Shaped[np.ndarray, "N *A"]:
     """As an array, not yet copied, if its shape is (N, A_1, ..., A_N) with no empty axis."""
     array = _numbers(payoffs, "payoffs")
     if array.ndim < 2 or array.ndim - 1 != array.shape[0] or 0 in array.shape:
