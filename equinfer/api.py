@@ -212,8 +212,11 @@ def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> 
 
 def _report(solution: Solution, path: Target) -> None:
     from equinfer.report.page import write_report
+    from equinfer.solvers.correlated.payoff_set import reachable_payoffs
 
-    write_report(solution, Path(path))
+    coordinated = solution.joint is not None or solution.signal is not None
+    reachable = reachable_payoffs(solution.tables) if coordinated and solution.tables is not None else None
+    write_report(solution, Path(path), reachable=reachable)
 
 
 def _plot(solution: Solution) -> Any:

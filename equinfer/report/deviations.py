@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from equinfer.records import Solution
-from equinfer.report.theme import epoch_states, figure, number, player_colour, player_name
+from equinfer.report.places import place_names
+from equinfer.report.theme import figure, number, player_colour, player_name
 
 __all__ = ["DeviationRow", "deviation_rows", "gains_by_state"]
 
@@ -26,18 +27,19 @@ class DeviationRow:
 
 def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
     """For each player the place where deviating gains most, what is played there and what would be better."""
-    rows = []
+    rows, names = [], place_names(solution)
     for player, deviation in enumerate(solution.certificate.deviations):
         gain = np.ravel(deviation.gain)
         place = int(np.argmax(gain))
         actions = solution.game.actions[player]
         own = solution.profile[player].reshape(-1, len(actions))[place]
-        better = _mixture(deviation.policy.reshape(-1, len(actions))[place], actions)
+        instead = deviation.policy.reshape(gain.size, -1, len(actions))[place]
+        better = _swaps(instead, own, actions) if len(instead) > 1 else _mixture(instead[0], actions)
         rows.append(
             DeviationRow(
                 player=player_name(solution.game.players[player]),
                 gain=number(float(gain[place]), 3),
-                place=_row_names(solution)[place] if len(gain) > 1 else "",
+                place=names[place] if len(gain) > 1 else "",
                 plays=_mixture(own, actions),
                 instead=better if gain[place] > _noise(solution) else "nothing gains more than rounding",
             )
@@ -51,8 +53,7 @@ def gains_by_state(solution: Solution) -> go.Figure | None:
     if not gains or max(gain.max() for gain in gains) <= _noise(solution) or gains[0].size == 1:
         return None
     worst = np.argsort(-np.max(gains, axis=0), kind="stable")[:MOST_BARS]
-    shown = np.sort(worst)
-    names = _row_names(solution)
+    shown, names = np.sort(worst), place_names(solution)
     bars = [
         go.Bar(
             x=[names[row] for row in shown],
@@ -73,11 +74,6 @@ def _noise(solution: Solution) -> float:
     return max(solution.certificate.numerical_error, 1e-13 * solution.payoff_scale)
 
 
-def _row_names(solution: Solution) -> list[str]:
-    horizon = solution.profile[0].shape[0] if solution.profile[0].ndim == 3 else None
-    return epoch_states(solution.game.states, horizon)
-
-
 def _mixture(policy: np.ndarray, actions: tuple[str, ...]) -> str:
     """`stay 0.75, go 0.25`: the played actions, likeliest first."""
     order = [action for action in np.argsort(-policy, kind="stable") if policy[action] > 0]
@@ -86,3 +82,10 @@ def _mixture(policy: np.ndarray, actions: tuple[str, ...]) -> str:
     return ", ".join(f"{actions[action]} {number(float(policy[action]), 3)}" for action in order[:4]) + (
         ", …" if len(order) > 4 else ""
     )
+
+
+def _swaps(instead: np.ndarray, told: np.ndarray, actions: tuple[str, ...]) -> str:
+    """`told stay, go; told go, stay`: the recommendations that may come and are not followed."""
+    swapped = [a for a in range(len(actions)) if told[a] > 0 and instead[a, a] < 1]
+    words = [f"told {actions[a]}, play {_mixture(instead[a], actions)}" for a in swapped[:4]]
+    return "; ".join(words) + ("; …" if len(swapped) > 4 else "")

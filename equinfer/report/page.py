@@ -6,16 +6,23 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 
 from equinfer.records import Solution
+from equinfer.report.beliefs import belief_error_picture
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
 from equinfer.report.payoff_table import payoff_tables
+from equinfer.report.places import never_signalled
 from equinfer.report.policies import MOST_ROWS, policy_maps
 from equinfer.report.progress import gap_along_the_way
+from equinfer.report.reachable import reachable_map
+from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
+from equinfer.report.signal import signal_map
 from equinfer.report.theme import number, player_name
+from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 from equinfer.writing import written_atomically
 
 __all__ = ["IndexEntry", "embedded", "plot", "write_index", "write_page", "write_report"]
@@ -25,15 +32,24 @@ MOST_VALUES = 24
 
 
 def plot(solution: Solution) -> go.Figure:
-    """The figure that stands for an answer in a notebook: its policies."""
-    return policy_maps(solution)
+    """The figure that stands for an answer in a notebook: what is recommended, else the policies."""
+    return recommendation_maps(solution) or policy_maps(solution)
 
 
-def write_report(solution: Solution, path: str | os.PathLike[str]) -> None:
-    """Write the page of `solution`: the answer, its certificate, and pictures of both."""
+def write_report(
+    solution: Solution, path: str | os.PathLike[str], *, reachable: ReachablePayoffs | None = None
+) -> None:
+    """Write the page of `solution`: the answer, its certificate, and pictures of both.
+
+    **Arguments:** `reachable`, what can be got in correlated equilibria of its game, to be drawn around the answer.
+    """
     pictures = {
+        "signal": signal_map(solution),
+        "recommendations": recommendation_maps(solution),
+        "reachable": reachable_map(solution, reachable),
         "policies": policy_maps(solution),
         "progress": gap_along_the_way(solution),
+        "beliefs": belief_error_picture(solution),
         "path": probability_path(solution),
         "gains": gains_by_state(solution),
     }
@@ -47,6 +63,9 @@ def write_report(solution: Solution, path: str | os.PathLike[str]) -> None:
         pictures=drawn,
         payoff_tables=payoff_tables(solution),
         deviations=deviation_rows(solution),
+        draws=likeliest_draws(solution),
+        hidden_places=max(0, solution.values[0].size - MOST_PLACES),
+        value_names=_value_names(solution),
         values=_value_rows(solution),
         hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS),
         facts=_facts(solution),
@@ -93,13 +112,29 @@ def embedded(picture: go.Figure, name: str) -> str:
 
 
 def _policy_rows(solution: Solution) -> int:
-    policy = solution.profile[0]
-    return policy.size // policy.shape[-1]
+    return int((~never_signalled(solution)).sum())
+
+
+def _value_names(solution: Solution) -> list[str]:
+    """What the numbers of `_value_rows` are."""
+    names = [player_name(label) for label in solution.game.players]
+    if solution.concept != "zero-sum":
+        return names
+    first, second = names
+    return [f"value, to {first}", f"{first} makes sure of", f"{second} gives no more than", "sum of both gains"]
 
 
 def _value_rows(solution: Solution) -> list[tuple[str, list[str]]]:
-    """The first states with every player's value, of the first epoch where there are several."""
+    """The first states with every player's value, of the first epoch where there are several.
+
+    Of a zero-sum game one value, and what either policy makes sure of whatever the other player does.
+    """
     values = solution.values[:, 0] if solution.values.ndim == 3 else solution.values
+    if solution.concept == "zero-sum":
+        first, second = (each.gain.reshape(solution.values.shape[1:]) for each in solution.certificate.deviations)
+        if solution.values.ndim == 3:
+            first, second = first[0], second[0]
+        values = np.stack([values[0], values[0] - second, values[0] + first, first + second])
     return [
         (label, [number(float(value[state]), 8) for value in values])
         for state, label in enumerate(solution.game.states[:MOST_VALUES])
@@ -118,6 +153,11 @@ def _facts(solution: Solution) -> list[tuple[str, str]]:
             facts.append(("horizon", f"{tables.horizon} decision epochs"))
         if not tables.is_one_shot and (tables.horizon is None or (tables.discount != 1).any()):
             facts.append(("discount", ", ".join(dict.fromkeys(number(float(g), 6) for g in tables.discount))))
+    if solution.objective is not None and solution.objective_value is not None:
+        best = "the best" if solution.objective_certified else "not proven to be the best"
+        facts.append((solution.objective, f"{number(solution.objective_value, 6)}, {best}"))
+    if solution.route is not None:
+        facts.append(("by way of", solution.route))
     facts.append(("payoff scale", number(solution.payoff_scale)))
     facts.append(("solver", solution.solver))
     facts.append(("seconds", number(float(solution.seconds["total"]), 3)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from equinfer.answer import PublicPlay, average_play, product
 from equinfer.records import Solution
 from equinfer.report.theme import number, player_name
 from equinfer.tables import Tables
@@ -21,7 +22,7 @@ MOST_SLICES = 8
 
 @dataclass(frozen=True)
 class Cell:
-    """One joint action: what each player gets now, and how likely it is."""
+    """One joint action: what each player gets now, and how likely it is, given what players 2, 3, ... do."""
 
     payoffs: tuple[str, ...]
     probability: float
@@ -47,22 +48,39 @@ def payoff_tables(solution: Solution) -> tuple[PayoffTable, ...]:
     tables = solution.tables
     if tables is None or tables.num_players < 2:
         return ()
-    policies = tuple(policy[0] if policy.ndim == 3 else policy for policy in solution.profile)
+    epoch = (0,) if solution.values.ndim == 3 else ()
+    answer = solution.answer
+    policies = average_play(answer) if isinstance(answer, PublicPlay) else solution.profile
     return tuple(
         table
         for state in range(min(tables.num_states, MOST_STATES))
-        for table in _of_state(tables, tuple(policy[state] for policy in policies), state)
+        for table in _of_state(
+            tables, tuple(policy[(*epoch, state)] for policy in policies), _law(solution, (*epoch, state)), state
+        )
     )
 
 
-def _of_state(tables: Tables, mixed: tuple[np.ndarray, ...], state: int) -> Iterator[PayoffTable]:
+def _law(solution: Solution, place: tuple[int, ...]) -> np.ndarray:
+    """Of what all players do at one place, (A_1, ..., A_N)."""
+    if solution.joint is not None:
+        return solution.joint[place]
+    if solution.signal is None:
+        return product(tuple(policy[place] for policy in solution.profile))
+    called = [
+        product(tuple(policy[(w, *place)] for policy in solution.profile)) for w in range(len(solution.profile[0]))
+    ]
+    return np.tensordot(solution.signal[place], called, axes=1)
+
+
+def _of_state(tables: Tables, mixed: tuple[np.ndarray, ...], law: np.ndarray, state: int) -> Iterator[PayoffTable]:
     legal = [[int(a) for a in np.flatnonzero(mask[state])] for mask in tables.legal]
     others = list(itertools.product(*legal[2:]))
-    weights = [float(np.prod([mixed[2 + k][a] for k, a in enumerate(joint)])) for joint in others]
+    weights = [float(law[(slice(None), slice(None), *joint)].sum()) if joint else 1.0 for joint in others]
     slices = MOST_SLICES if tables.num_states == 1 else 1
     likeliest = sorted(range(len(others)), key=lambda index: -weights[index])[:slices]
     rows, columns = (_shown(legal[player], mixed[player]) for player in (0, 1))
     for index in likeliest:
+        here = law[(slice(None), slice(None), *others[index])] / (weights[index] or 1.0)
         yield PayoffTable(
             title=_title(tables, state, others[index], weights[index]),
             row_player=player_name(tables.player_labels[0]),
@@ -75,7 +93,7 @@ def _of_state(tables: Tables, mixed: tuple[np.ndarray, ...], state: int) -> Iter
                     tuple(
                         Cell(
                             tuple(number(r[(state, a, b, *others[index])]) for r in tables.reward),
-                            float(mixed[0][a] * mixed[1][b]),
+                            float(here[a, b]),
                         )
                         for b in columns
                     ),

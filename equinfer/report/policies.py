@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from equinfer.records import Solution
-from equinfer.report.theme import PROBABILITY, dress, epoch_states, number, player_name, shortened
+from equinfer.report.places import never_signalled, place_names
+from equinfer.report.theme import PROBABILITY, dress, number, player_name, shortened
 
 __all__ = ["policy_maps"]
 
@@ -19,9 +20,12 @@ TEXT_CELLS = 400
 
 
 def policy_maps(solution: Solution) -> go.Figure:
-    """One heat map per player; every state of every epoch is a row. Illegal actions are left blank."""
-    horizon = solution.profile[0].shape[0] if solution.profile[0].ndim == 3 else None
-    rows = epoch_states(solution.game.states, horizon)
+    """One heat map per player; every state of every epoch, under every signal that may come there, is a row.
+
+    Illegal actions are left blank.
+    """
+    played = ~never_signalled(solution)
+    rows = [name for name, kept in zip(place_names(solution), played, strict=True) if kept]
     shown = min(len(rows), MOST_ROWS)
     result = make_subplots(
         cols=len(solution.profile),
@@ -31,10 +35,10 @@ def policy_maps(solution: Solution) -> go.Figure:
         subplot_titles=[player_name(label) for label in solution.game.players],
     )
     for column, policy in enumerate(solution.profile, start=1):
-        flat = policy.reshape(-1, policy.shape[-1])[:shown].copy()
+        flat = policy.reshape(-1, policy.shape[-1])[played][:shown]
         if solution.tables is not None:
             legal = np.broadcast_to(solution.tables.legal[column - 1], policy.shape).reshape(-1, policy.shape[-1])
-            flat[~legal[:shown]] = np.nan
+            flat[~legal[played][:shown]] = np.nan
         # The last label goes to the bottom of an axis, so rows are turned round to read downwards.
         result.add_trace(
             go.Heatmap(

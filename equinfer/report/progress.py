@@ -1,4 +1,4 @@
-"""Picture: the gap along the way, against the theory's bound."""
+"""Picture: the gap along the way, or the regret of learners, against the theory's bound."""
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,18 +11,25 @@ __all__ = ["gap_along_the_way"]
 # What a trace may hold, how it is called in the picture, and how it is drawn.
 _SERIES = {
     "gap": ("certified gap", PLAYERS[0], "solid"),
-    "bound": ("theory's bound on the gap", PLAYERS[1], "dash"),
+    "regret": ("largest regret per round", PLAYERS[2], "solid"),
+    "bound": ("theory's bound", PLAYERS[1], "dash"),
     "residual": ("solver's own residual", MUTED, "dot"),
 }
 
 
 def gap_along_the_way(solution: Solution) -> go.Figure | None:
-    """Gap, bound and residual against the steps watched, on a logarithmic axis; None if fewer than two were."""
-    series = {name: solution.trace[name] for name in _SERIES if name in solution.trace}
+    """Gap, regret, bound and residual against the steps watched, on a logarithmic axis; None if fewer than two were.
+
+    Against the rounds of play, on two logarithmic axes, where learners play: what falls like a power is a line.
+    """
+    # An objective has a bound of its own, which is no bound on the gap.
+    names = [name for name in _SERIES if name in solution.trace and (name != "bound" or solution.objective is None)]
+    series = {name: solution.trace[name] for name in names}
     if not any(np.isfinite(values).sum() >= 2 for values in series.values()):
         return None
     length = max(len(values) for values in series.values())
-    steps = solution.trace.get("step", np.arange(1, length + 1))
+    in_rounds = "round" in solution.trace
+    steps = solution.trace["round"] if in_rounds else solution.trace.get("step", np.arange(1, length + 1))
     # Zero has no logarithm: an exact answer is drawn at the rounding error of its certificate, or of the scale.
     floor = max(solution.certificate.numerical_error, 1e-17 * max(solution.payoff_scale, 1e-300))
     lines = []
@@ -40,7 +47,7 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
                 mode="lines+markers" if known.sum() <= 60 else "lines",
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"size": 5},
-                hovertemplate="step %{x}: %{y:.3e}<extra>" + label + "</extra>",
+                hovertemplate=("round" if in_rounds else "step") + " %{x}: %{y:.3e}<extra>" + label + "</extra>",
             )
         )
     result = figure(*lines, height=380)
@@ -55,5 +62,8 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
         showarrow=False,
     )
     result.update_yaxes(type="log", exponentformat="power", title=solution.certificate.unit)
-    result.update_xaxes(title="step", dtick=1 if length <= 12 else None)
+    if in_rounds:
+        result.update_xaxes(title="round", type="log", exponentformat="power", dtick=1)
+    else:
+        result.update_xaxes(title="step", dtick=1 if length <= 12 else None)
     return result
