@@ -14,11 +14,13 @@ from equinfer.arguments import checked_seed, nonnegative, nonnegative_each, show
 from equinfer.attempts import ENOUGH
 from equinfer.batch_solution import BatchSolution
 from equinfer.certificates.batch import BatchCertificate, certify_batch
+from equinfer.certificates.batch_laws import certify_laws
 from equinfer.drivers.batch import AbstractBatchSearch, Answers, run
 from equinfer.errors import BadInput, UnknownName
 from equinfer.games.batch import checked_games
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
+from equinfer.solvers.correlated.many_laws import LawOfEach
 from equinfer.solvers.tabular.many_games import NashOfEach
 
 __all__ = ["solve_batch"]
@@ -37,10 +39,22 @@ class _Concept(NamedTuple):
     """Solvers for the games that the search leaves, in this order."""
 
 
+def _laws(told: bool) -> _Concept:
+    """Of concepts whose answers are joint laws; the one of largest welfare of each game."""
+
+    def judge(payoffs: np.ndarray, answers: Answers) -> BatchCertificate:
+        assert answers.joints is not None
+        return certify_laws(payoffs, answers.joints, told=told)
+
+    return _Concept(lambda payoffs, _: LawOfEach(payoffs, told=told), judge, ("auto",))
+
+
 _CONCEPTS = {
     "nash": _Concept(
         NashOfEach, lambda payoffs, answers: certify_batch(payoffs, answers.profiles), ("auto", "support")
     ),
+    "correlated": _laws(told=True),
+    "coarse-correlated": _laws(told=False),
 }
 
 
@@ -54,13 +68,15 @@ def solve_batch(
 ) -> BatchSolution:
     """Find an equilibrium of each of many one-shot games, and certify each.
 
-    **Arguments:** `payoffs` (B, N, A_1, ..., A_N), any array-like; `concept`, `"nash"`; `eps`, one number or one per
-    game, in units of reward, default 1e-8 of each game's payoff scale, decides the verdicts and never the effort;
-    `time` in seconds of wall clock for all games together; `seed`.
+    **Arguments:** `payoffs` (B, N, A_1, ..., A_N), any array-like; `concept`, `"nash"`, `"correlated"` or
+    `"coarse-correlated"`: of the last two the equilibrium of largest welfare, the sum of all players' payoffs; `eps`,
+    one number or one per game, in units of reward, default 1e-8 of each game's payoff scale, decides the verdicts and
+    never the effort; `time` in seconds of wall clock for all games together; `seed`.
 
-    **Returns:** a `BatchSolution`: `.profiles`, one array (B, A_i) per player, `.gaps` and `.certified` (B,),
-    `.statuses` and `.messages` game by game. Games that were not solved are marked, and have the best profile found:
-    one game may cost the batch some seconds at most, whatever it is like.
+    **Returns:** a `BatchSolution`: `.profiles`, one array (B, A_i) per player, `.joints` (B, A_1, ..., A_N) where the
+    answer is a law over joint actions (else None), `.gaps` and `.certified` (B,), `.statuses` and `.messages` game by
+    game. Games that were not solved are marked, and have the best answer found: one game may cost the batch some
+    seconds at most, whatever it is like.
 
     **Raises:** `BadInput` for payoffs that are no batch of games, with the game and the player; for a batch that would
     not fit in memory, before anything is allocated; for wrong values of the others. `UnknownName` for a concept that
@@ -139,9 +155,10 @@ class _OneByOne:
             except BadInput:  # a solver that does not take games like this one
                 continue
             ended = solution.status
-            rank = self._rank(payoffs, Answers(solution.profile))
+            found = Answers(solution.profile, solution.joint)
+            rank = self._rank(payoffs, found)
             if rank < best:
-                answers.adopt(game, solution.profile)
+                answers.adopt(game, found)
                 best = rank
             if ended is Status.interrupted:
                 self.interrupted = True

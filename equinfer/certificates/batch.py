@@ -15,7 +15,7 @@ from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, averaging_roundings, gamma, outward
 from equinfer.errors import BadInput
 
-__all__ = ["BatchCertificate", "certify_batch"]
+__all__ = ["BatchCertificate", "blocks", "centred", "certify_batch", "power_of_two"]
 
 _ENTRIES = 32_000
 """Payoffs judged at once: they stay in the cache, and what is made of them is small however many games there are."""
@@ -67,7 +67,7 @@ def certify_batch(
         raise BadInput(f"the profiles are of {len(profiles)} players; the games have {players}.")
     policies = [_checked(policy, (games, num_actions[player]), player) for player, policy in enumerate(profiles)]
     certificate = BatchCertificate(*np.empty((4, games, players)))
-    for part in _blocks(games, players * math.prod(num_actions)):
+    for part in blocks(games, players * math.prod(num_actions)):
         # The axis of the games last: every operation below then runs along it.
         tables = np.ascontiguousarray(np.moveaxis(payoffs[part], 0, -1))
         mixtures = [np.ascontiguousarray(policy[part].T) for policy in policies]
@@ -87,8 +87,8 @@ def _judge(
     relative = outward(gamma(averaging_roundings(payoffs.shape[1:-1]) + 8))
     with np.errstate(under="ignore"):
         for player, policy in enumerate(policies):
-            table, size, centre, spreads[player] = _centred(payoffs[player])
-            unit = np.where(spreads[player] > 0, _power_of_two(spreads[player]), 0.0)
+            table, size, centre, spreads[player] = centred(payoffs[player])
+            unit = np.where(spreads[player] > 0, power_of_two(spreads[player]), 0.0)
             own = _facing(table, policies, player)
             of_profile = (policy * own).sum(axis=0)
             gain = np.maximum(own.max(axis=0) - of_profile, 0.0)
@@ -99,7 +99,7 @@ def _judge(
             bounds[player] = np.where(unit > 0, np.nextafter(outward(1.0) * (unit * error), np.inf), 0.0)
 
 
-def _centred(
+def centred(
     payoff: Float[np.ndarray, "*A b"],
 ) -> tuple[Float[np.ndarray, "*A b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"], Float[np.ndarray, " b"]]:
     """One player's payoffs about their midrange, in powers of two near their spread; their largest absolute value in
@@ -108,11 +108,11 @@ def _centred(
     cells = payoff.reshape(-1, payoff.shape[-1])
     low, high = cells.min(axis=0), cells.max(axis=0)
     spread = high - low
-    centre, unit = low + spread / 2, _power_of_two(spread)
+    centre, unit = low + spread / 2, power_of_two(spread)
     return (payoff - centre) / unit, np.maximum(high - centre, centre - low) / unit, centre, spread
 
 
-def _power_of_two(spread: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
+def power_of_two(spread: Float[np.ndarray, " b"]) -> Float[np.ndarray, " b"]:
     """The largest one up to `spread`; of no spread, any."""
     return np.ldexp(1.0, np.frexp(spread)[1] - 1)
 
@@ -142,6 +142,7 @@ def _checked(policy: Float[np.ndarray, "B A"], shape: tuple[int, int], player: i
     return np.abs(policy / sums[:, None])  # of -0.0 too
 
 
-def _blocks(games: int, entries: int) -> Iterator[slice]:
+def blocks(games: int, entries: int) -> Iterator[slice]:
+    """The games that are judged together, each with so many `entries`."""
     size = max(1, _ENTRIES // entries)
     return (slice(begin, begin + size) for begin in range(0, games, size))

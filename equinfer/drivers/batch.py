@@ -2,7 +2,7 @@
 
 import abc
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -25,10 +25,12 @@ class Answers(NamedTuple):
         joints = None if self.joints is None else self.joints[game : game + 1]
         return Answers(tuple(policy[game : game + 1] for policy in self.profiles), joints)
 
-    def adopt(self, game: int, profile: Sequence[Float[np.ndarray, "1 _"]]) -> None:
-        """Put a profile of one game, (1, A_i) per player, in place."""
-        for policies, policy in zip(self.profiles, profile, strict=True):
+    def adopt(self, game: int, answer: "Answers") -> None:
+        """Put the answer to one game, a batch of one, in place."""
+        for policies, policy in zip(self.profiles, answer.profiles, strict=True):
             policies[game] = policy[0]
+        if self.joints is not None and answer.joints is not None:
+            self.joints[game] = answer.joints[0]
 
 
 class AbstractBatchSearch(abc.ABC):

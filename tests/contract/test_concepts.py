@@ -48,10 +48,10 @@ def built(kind, reward, kernel, **changes):
         "action_labels": [["up", "down"], ["left", "middle", "right"]],
         "player_labels": ["Ann", "Bob"],
     }
-    rates = {"one-shot": {"discount": 0.0}, "finite horizon": {"horizon": 3}, "discounted": {"discount": 0.8}}
-    return eq.TabularGame(reward, kernel, **{"legal": legal, **labels, **rates[kind], **changes})
+    return eq.TabularGame(reward, kernel, **{"legal": legal, **labels, **RATES[kind], **changes})
 
 
+RATES = {"one-shot": {"discount": 0.0}, "finite horizon": {"horizon": 3}, "discounted": {"discount": 0.8}}
 FILES = {"one-shot": "game.nfg", "finite horizon": "game.npz", "discounted": "game.csv"}
 CASES = list(product(CONCEPTS, FILES))
 every_case = pytest.mark.parametrize(("name", "kind"), CASES, ids=map(" ".join, CASES))
@@ -302,3 +302,15 @@ def test_three_players(name):
     assert solution.values.shape == (3, 1)
     wrong = tuple(np.array([[1.0, 0.0]]) for _ in range(3))
     assert eq.certify(game, wrong, name).gap > 0.5
+
+
+@every_case
+def test_players_without_a_choice(name, kind):
+    """One who has none, and then nobody: the only play there is has no gap."""
+    reward, kernel = payoffs_of(kind, np.random.default_rng(5))
+    for choices in (2, 1):
+        own = reward[:1, :, :choices, :1]
+        game = eq.TabularGame(np.concatenate([own, -own]), kernel[:, :choices, :1], **RATES[kind])
+        solution = eq.solve(game, name)
+        assert solution.certified
+        np.testing.assert_allclose(solution.values[0], -solution.values[1], atol=1e-9)

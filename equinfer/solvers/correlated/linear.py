@@ -13,7 +13,7 @@ def refined_solver(matrix: Float[np.ndarray, "S n n"], ridge: float) -> Callable
     size = matrix.shape[1]
     matrix = np.where(np.isfinite(matrix).all(axis=(1, 2), keepdims=True), matrix, np.eye(size))
     if ridge:
-        matrix = matrix + ridge * np.abs(matrix).max(axis=(1, 2))[:, None, None] * np.eye(size)
+        matrix = matrix + ridge * np.abs(matrix).max(axis=(1, 2), initial=0.0)[:, None, None] * np.eye(size)
     inverse = np.linalg.inv(matrix)
 
     def solve(right: np.ndarray) -> np.ndarray:

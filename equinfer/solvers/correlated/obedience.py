@@ -8,6 +8,7 @@ and in the coarse form, told nothing before it decides, $\sum_{a}(D\mu)_{i,a,b}\
 payoffs are brought to a spread of one first, which changes no inequality.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -62,7 +63,7 @@ def obedience_tables(
             lifted, sense = better.swapaxes(1, 2), legal[player]
         others = [other for j, other in enumerate(num_actions) if j != player]
         lifted = lifted.reshape(*lifted.shape[:3], *others)
-        rows.append(np.moveaxis(lifted, 2, 2 + player).reshape(*lifted.shape[:2], -1))
+        rows.append(np.moveaxis(lifted, 2, 2 + player).reshape(*lifted.shape[:2], math.prod(num_actions)))
         senses.append(sense)
     return np.concatenate(rows, axis=1), np.concatenate(senses, axis=1)
 

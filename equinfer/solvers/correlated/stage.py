@@ -122,7 +122,9 @@ def interior_point(
     with np.errstate(all="ignore"):  # a state that breaks down leaves with the best point it has had
         for _ in range(_MOST_STEPS):
             residuals, complementarity = data.residuals(point), data.complementarity(point)
-            now = np.max([complementarity, *(np.abs(r).reshape(len(r), -1).max(axis=1) for r in residuals)], axis=0)
+            now = np.max(
+                [complementarity, *(np.abs(r).reshape(len(r), -1).max(axis=1, initial=0.0) for r in residuals)], axis=0
+            )
             better = now < merit[active]
             for kept, new in zip(best, point, strict=True):
                 kept[active[better]] = new[better]
@@ -262,7 +264,7 @@ def _longest(
         (p.multiplier, d.multiplier, senses),
     ):
         ratio = np.where(where & (change < 0), -value / change, np.inf)
-        furthest = np.minimum(furthest, ratio.min(axis=1))
+        furthest = np.minimum(furthest, ratio.min(axis=1, initial=np.inf))
     return furthest
 
 
