@@ -49,7 +49,7 @@ def log_soft_value(
     exponent = jnp.where(
         support, jnp.where(support, q, 0.0) / temperature + jnp.where(support, log_prior, 0.0), -jnp.inf
     )
-    return temperature * jax.nn.logsumexp(exponent, axis=-1)
+    return jnp.asarray(temperature * jax.nn.logsumexp(exponent, axis=-1))
 
 
 def soft_policy_iteration(
@@ -196,7 +196,7 @@ def table_step(
     crowding = jnp.max(jnp.sum(kernel, axis=(0, 1)))
     prior_curvature = ridge * ((1 + discount * jnp.sqrt(crowding)) ** 2 + jnp.abs(pull) / 2)
     curvature = jnp.sum(actions, axis=1) / 2 + prior_curvature
-    return q - jnp.where(legal, gradient / curvature[:, None], 0.0)
+    return jnp.asarray(q - jnp.where(legal, gradient / curvature[:, None], 0.0))
 
 
 def smallest_reward(
@@ -211,6 +211,7 @@ def smallest_reward(
     For `discount` < 1, or 1 if the game ends for certain. Zero where an action is not `legal`.
     """
     num_rows, num_actions = reward.shape
+    reward = jnp.asarray(reward)
     shaping = jnp.repeat(jnp.eye(num_rows), num_actions, axis=0) - discount * jnp.reshape(kernel, (-1, num_rows))
     if legal is not None:
         shaping = jnp.where(jnp.reshape(legal, (-1, 1)), shaping, 0.0)

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from equinfer.contraction import context_law
-from equinfer.opponents.moves import Moves
+from equinfer.opponents.moves import Moves, kept_share
 from equinfer.opponents.protocol import AbstractOpponentModel
 from equinfer.types import AnyArray, Profile
 
@@ -30,6 +30,8 @@ class Empirical(AbstractOpponentModel[Counts]):
     forgetting: float = 0.0
     """The share of a decision point's counts that is dropped at each move seen there, in [0, 1). Others who learn are
     not stationary: 0 remembers for ever, 0.01 about the last hundred moves."""
+    renewal: float = 0.0
+    """As in `Inferred`: how much of an old move a new one replaces, in [0, 1)."""
 
     def init(self, game: Any, player: int) -> Counts:
         epochs = game.horizon or 1
@@ -43,7 +45,7 @@ class Empirical(AbstractOpponentModel[Counts]):
     def update(self, state: Counts, moves: Moves, player: int) -> Counts:
         def updated(counts: Float[Array, "R A"], actions: Int[AnyArray, " W"]) -> Float[Array, "R A"]:
             seen = jnp.zeros_like(counts).at[moves.rows, actions].add(1.0)
-            kept = (1 - self.forgetting) ** jnp.sum(seen, axis=1, keepdims=True)
-            return kept * counts + seen
+            kept = kept_share(jnp.sum(counts, axis=1), jnp.sum(seen, axis=1), self.forgetting, self.renewal)
+            return kept[:, None] * counts + seen
 
         return tuple(updated(counts, moves.others[:, m]) for m, counts in enumerate(state))

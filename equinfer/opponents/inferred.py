@@ -60,9 +60,12 @@ class AbstractInferred(AbstractOpponentModel[Inferences]):
     ridge: float = 0.1
     r"""Precision $\lambda$ of the prior of rewards, a normal law around 0: weight of $\frac12|\hat r|^2$ (of the
     parameters $\frac12|\theta|^2$) against one observed move."""
-    forgetting: float = 0.001
-    """The share of what was seen at a decision point that is dropped at each move seen there, in [0, 1). Others who
-    learn are not stationary; 0 remembers for ever."""
+    forgetting: float = 0.0
+    """The share of what was seen at a decision point that is dropped at each move seen there, in [0, 1): for others who
+    never settle. 0 drops nothing."""
+    renewal: float = 0.5
+    """How much of an old move a new one replaces, in [0, 1): for others who learn and settle. At 0.5 half of the moves
+    seen at a decision point count, recent ones more; 0 remembers all alike."""
 
     def init(self, game: Any, player: int) -> Inferences:
         if self.features is not None:
@@ -87,7 +90,7 @@ class AbstractInferred(AbstractOpponentModel[Inferences]):
     def update(self, state: Inferences, moves: Moves, player: int) -> Inferences:
         others = _others(1 + len(state), player)
         return tuple(
-            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting)), j)
+            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting, self.renewal)), j)
             for j, each in zip(others, state, strict=True)
         )
 

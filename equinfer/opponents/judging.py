@@ -4,13 +4,14 @@ Recovered rewards are not judged: only up to shaping and on visited support can 
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from equinfer.certificates import certify_nash
 from equinfer.equations.information import total_variation
+from equinfer.games.kernels import KernelLike
 from equinfer.games.tabular import TabularGame
 from equinfer.tables import Tables
 from equinfer.types import AnyArray, Profile
@@ -146,7 +147,12 @@ def imagined_game(game: TabularGame, player: int, rewards: Sequence[Any]) -> Tab
                 table = table.reshape(shape)
             joint[j] = np.broadcast_to(table, joint[j].shape)
     return TabularGame(
-        joint, game.kernel, np.asarray(game.discount), game.horizon, np.asarray(game.initial), list(game.legal)
+        joint,
+        cast(KernelLike, game.kernel),
+        np.asarray(game.discount),
+        game.horizon,
+        np.asarray(game.initial),
+        list(game.legal),
     )
 
 

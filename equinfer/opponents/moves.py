@@ -2,12 +2,13 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int
 
 from equinfer.types import AnyArray, ScalarLike
 
-__all__ = ["Moves", "Statistics", "gathered", "kernel_of", "no_statistics"]
+__all__ = ["Moves", "Statistics", "gathered", "kept_share", "kernel_of", "no_statistics"]
 
 
 class Moves(NamedTuple):
@@ -47,24 +48,46 @@ def no_statistics(num_rows: int, num_actions: tuple[int, ...], other: int) -> St
     return Statistics(table, table, jnp.zeros((*table.shape, num_rows)), jnp.zeros((num_rows, *rest)))
 
 
-def gathered(statistics: Statistics, moves: Moves, player: int, other: int, forgetting: ScalarLike = 0.0) -> Statistics:
-    """The statistics of player `other` after the moves that `player` saw.
+def kept_share(
+    sums: Float[AnyArray, " R"], seen: Float[AnyArray, " R"], forgetting: ScalarLike, renewal: ScalarLike
+) -> Float[jax.Array, " R"]:
+    r"""What is left of the sums of a decision point after `seen` new moves there.
 
-    **Arguments:** `forgetting` is the share of a decision point's sums that is dropped at each move seen there.
+    Each move drops the share `forgetting` of them, and `renewal` of a move: then sums of $n$ moves weigh
+    $(1-\text{renewal})\,n$, and one at $m\le n$ in proportion to $(m/n)^{r/(1-r)}$. Memory grows with what is seen, so
+    that play which settles down is known ever better, and what was done before it settled counts for ever less.
+
+    **Arguments:** `sums`, the weight of the moves that are remembered; `forgetting` and `renewal` in [0, 1).
     """
+    left = jnp.asarray((1 - forgetting) ** seen * sums)
+    dropped = jnp.minimum(renewal * seen, left)
+    return jnp.where(sums > 0, (left - dropped) / jnp.where(sums > 0, sums, 1.0), 1.0)
+
+
+def gathered(
+    statistics: Statistics,
+    moves: Moves,
+    player: int,
+    other: int,
+    forgetting: ScalarLike = 0.0,
+    renewal: ScalarLike = 0.0,
+) -> Statistics:
+    """The statistics of player `other` after the moves that `player` saw; `kept_share` says what is forgotten."""
     joint = list(moves.others.T)
     joint.insert(player, moves.action)
     action, rows = joint.pop(other), moves.rows
     seen = jnp.zeros_like(statistics.actions[:, 0]).at[rows].add(1.0)
-    kept = (1 - forgetting) ** seen
+    kept = kept_share(jnp.sum(statistics.actions, axis=1), seen, forgetting, renewal)
     one = jnp.ones(rows.shape, seen.dtype)
+
+    def added(sums: AnyArray, where: tuple[AnyArray, ...], what: AnyArray) -> jax.Array:
+        return jnp.asarray(kept.reshape(-1, *[1] * (sums.ndim - 1)) * sums).at[where].add(what)
+
     return Statistics(
-        (kept[:, None] * statistics.actions).at[rows, action].add(one),
-        (kept[:, None] * statistics.reward).at[rows, action].add(moves.reward),
-        (kept[:, None, None] * statistics.successors)
-        .at[rows, action, moves.next_rows]
-        .add(moves.continues.astype(seen.dtype)),
-        (kept.reshape(-1, *[1] * len(joint)) * statistics.rest).at[(rows, *joint)].add(one),
+        added(statistics.actions, (rows, action), one),
+        added(statistics.reward, (rows, action), moves.reward),
+        added(statistics.successors, (rows, action, moves.next_rows), moves.continues.astype(seen.dtype)),
+        added(statistics.rest, (rows, *joint), one),
     )
 
 

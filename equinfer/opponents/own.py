@@ -40,7 +40,9 @@ class Own(AbstractOpponentModel[tuple[Partner, ...]]):
 
     temperature: float = 0.1
     """That of the others, in units of one's own reward."""
-    forgetting: float = 0.001
+    forgetting: float = 0.0
+    """As in `Inferred`."""
+    renewal: float = 0.5
     """As in `Inferred`."""
 
     def init(self, game: Any, player: int) -> tuple[Partner, ...]:
@@ -60,7 +62,7 @@ class Own(AbstractOpponentModel[tuple[Partner, ...]]):
     def update(self, state: tuple[Partner, ...], moves: Moves, player: int) -> tuple[Partner, ...]:
         others = [j for j in range(1 + len(state)) if j != player]
         return tuple(
-            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting)))
+            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting, self.renewal)))
             for j, each in zip(others, state, strict=True)
         )
 

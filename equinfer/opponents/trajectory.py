@@ -64,7 +64,9 @@ class Trajectory(AbstractOpponentModel[tuple[TrajectoryInference, ...]]):
     """Moves of a trajectory, at most."""
     rate: float = 0.1
     """Step of (7), in units of the others' temperature."""
-    forgetting: float = 0.001
+    forgetting: float = 0.0
+    """As in `Inferred`."""
+    renewal: float = 0.5
     """As in `Inferred`."""
 
     def init(self, game: Any, player: int) -> tuple[TrajectoryInference, ...]:
@@ -89,7 +91,7 @@ class Trajectory(AbstractOpponentModel[tuple[TrajectoryInference, ...]]):
     ) -> tuple[TrajectoryInference, ...]:
         others = [j for j in range(1 + len(state)) if j != player]
         return tuple(
-            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting)), j)
+            self._improved(each._replace(seen=gathered(each.seen, moves, player, j, self.forgetting, self.renewal)), j)
             for j, each in zip(others, state, strict=True)
         )
 

@@ -12,6 +12,7 @@ from equinfer.errors import BadInput
 from equinfer.games.catalog import load
 from equinfer.games.tabular import TabularGame
 from equinfer.opponents import Empirical, Inferred, Moves, Own, Trajectory
+from equinfer.opponents.moves import kept_share
 
 GAMES = {
     "matching_pennies": (load("matching_pennies"), 0.7, [[0.8, 0.2]]),
@@ -114,20 +115,35 @@ def test_prior_policies_are_what_is_believed_before_anything_is_seen():
 
 
 def test_forgetting_follows_who_changes_its_mind():
-    # Two halves of 1,000 moves with opposite play: who remembers all believes the average, 0.4 away.
+    # Two halves of 1,000 moves with opposite play: who remembers all believes the average, 0.4 away. With renewal 1/2
+    # move m of n weighs m / n, so that a quarter of the weight is old: 0.2 away (in one batch a third, 0.27).
     game = load("chicken")
     errors = []
-    for forgetting in (0.0, 0.01):
-        model = Inferred(forgetting=forgetting)
+    for model in (Inferred(renewal=0.0), Inferred(forgetting=0.01, renewal=0.0), Inferred(renewal=0.5)):
         state = model.init(game, 0)
         for half, law in enumerate(([[0.9, 0.1]], [[0.1, 0.9]])):
             profile = (np.array([[0.5, 0.5]]), np.array(law))
-            state = model.update(state, seen_by(game, 0, profile, np.zeros(1000, int), np.random.default_rng(half)), 0)
+            for batch in range(10):
+                rng = np.random.default_rng(10 * half + batch)
+                state = model.update(state, seen_by(game, 0, profile, np.zeros(100, int), rng), 0)
         state = model.refined(state, 0, 500)
         errors.append(abs(float(state[0].policy[0, 0]) - 0.1))
-    # The last hundred moves or so: a standard error of 0.3 / root 200 = 0.02.
+    # The last hundred moves or so: a standard error of 0.3 / root 200 = 0.02. Of 1,000 halves: 0.3 / root 1500 = 0.008.
+    # Batches of 100 forget a little less than single moves.
     assert errors[0] == pytest.approx(0.4, abs=0.05)
     assert errors[1] < 0.11
+    assert errors[2] == pytest.approx(0.2, abs=0.05)
+
+
+def test_with_half_a_renewal_a_move_weighs_by_its_place():
+    # Sums of n moves are (n + 1) / 2, and move m is left with prod_k>=m k / (k + 1) = m / n of its weight.
+    weights = np.zeros(0)
+    for n in range(1, 200):
+        kept = kept_share(np.array([weights.sum()]), np.ones(1), 0.0, 0.5)
+        weights = np.append(float(kept[0]) * weights, 1.0)
+        np.testing.assert_allclose(weights, np.arange(1, n + 1) / n, rtol=1e-12)
+    left = kept_share(np.array([8.0, 0.0, 8.0]), np.array([3.0, 3.0, 0.0]), 0.5, 0.0)
+    np.testing.assert_allclose(left[np.array([0, 2])], [1 / 8, 1.0])
 
 
 @pytest.mark.parametrize("player", [0, 1, 2])

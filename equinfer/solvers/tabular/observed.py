@@ -2,13 +2,16 @@
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
+from equinfer.contraction import context_law
+from equinfer.equations.information import total_variation
 from equinfer.opponents import Moves
-from equinfer.types import PRNGKey
+from equinfer.types import AnyArray, PRNGKey, Profile
 
-__all__ = ["observed"]
+__all__ = ["belief_error", "observed"]
 
 
 def observed(game: Any, rows: Int[Array, " W"], actions: Int[Array, "W N"], key: PRNGKey) -> tuple[Moves, ...]:
@@ -35,3 +38,14 @@ def observed(game: Any, rows: Int[Array, " W"], actions: Int[Array, "W N"], key:
             context = context * size + others[:, m]
         views.append(Moves(rows, actions[:, player], others, context, reward, next_rows, continues))
     return tuple(views)
+
+
+def belief_error(beliefs: tuple[Float[AnyArray, "R _"], ...], executed: Profile) -> Float[jax.Array, ""]:
+    """The largest total variation between what a player believes of the others and what they execute, anywhere.
+
+    No player knows it: it is for the trace.
+    """
+    furthest = [
+        jnp.max(jnp.asarray(total_variation(belief, context_law(executed, i)))) for i, belief in enumerate(beliefs)
+    ]
+    return jnp.max(jnp.stack(furthest))

@@ -14,7 +14,7 @@ from equinfer.equations.bounds import log_soft_residual
 from equinfer.equations.information import kl_divergence_of_logs, logarithm
 from equinfer.equations.response import log_magnet_step
 from equinfer.solvers.tabular.evaluation import SoftEvaluation, evaluate, evaluate_executed, gap_bound
-from equinfer.solvers.tabular.observed import observed
+from equinfer.solvers.tabular.observed import belief_error, observed
 from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
 from equinfer.solvers.tabular.sweeping import CHOICES, RANGES, averaged, moved_magnets, rates, starting_point
 from equinfer.tables import Tables
@@ -151,13 +151,16 @@ class VPG(AbstractSolver[VPGState]):
         bound = self._bound(game, state, next_temperature, evaluation)
         final = (next_temperature == temperature) & (self.play == "last") & (self.magnet_every == 0)
         converged = (bound <= self.tolerance) | (final & settled)
-        return state, {
+        info = {
             "residual": residual,
             "bound": bound,
             "temperature": next_temperature,
             "step_size": next_step_size,
             "converged": converged,
         }
+        if not self.concept.opponent.is_exact:
+            info["belief_error"] = belief_error(self._beliefs(state.opponents, state.executed), state.executed)
+        return state, info
 
     def profile(self, game: Any, state: VPGState) -> Profile:
         if game.horizon is None:

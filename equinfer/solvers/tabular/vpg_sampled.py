@@ -17,7 +17,7 @@ from equinfer.equations.response import log_magnet_step
 from equinfer.opponents import Empirical, Moves
 from equinfer.solvers.tabular.critics import CRITICS, AbstractCritic, ExpectedSARSA, LearntModel
 from equinfer.solvers.tabular.evaluation import legal_rows
-from equinfer.solvers.tabular.observed import observed
+from equinfer.solvers.tabular.observed import belief_error, observed
 from equinfer.solvers.tabular.settings import check_choices, check_ranges, temperature_doubts
 from equinfer.tables import Tables
 from equinfer.types import AnyArray, PRNGKey, Profile, Tree
@@ -150,7 +150,10 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
         )
         residual = jnp.max(jnp.stack([residual for _, residual in learnt]))
         state = SampledVPGState(rows, agents, executed, average, moves)
-        return state, {"residual": residual, "converged": jnp.asarray(False)}
+        info = {"residual": residual, "converged": jnp.asarray(False)}
+        if not self.concept.opponent.is_exact:
+            info["belief_error"] = belief_error(tuple(beliefs), executed)
+        return state, info
 
     def doubts(self, tables: Tables) -> tuple[str, ...]:
         return temperature_doubts(tables, self.temperature, self.temperature)
