@@ -45,10 +45,10 @@ class Correlated(AbstractConcept):
 
 
 def joint_solvers(tables: Tables) -> tuple[str, ...]:
-    """One-shot: the linear programme, and what also takes entropy; by epochs: the latter; else Nash equilibria."""
+    """One-shot: the linear programme, and what also takes entropy; by epochs: the latter; else the path from Nash."""
     if tables.is_one_shot:
         return "lp", "vce"
-    return ("vce",) if tables.horizon is not None else ("stage-nash", "homotopy")
+    return ("vce",) if tables.horizon is not None else ("nash-path",)
 
 
 def joint_fields(tables: Tables, answer: Joint | Profile) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ import equinfer as eq
 from equinfer.answer import Joint
 from equinfer.certificates import certify_coarse_correlated, certify_correlated
 from equinfer.errors import BadInput, UnknownName
+from equinfer.solvers.correlated import stage
 from equinfer.solvers.correlated.gibbs import gibbs_laws, log_partition
 from equinfer.solvers.correlated.maximum_entropy import maximum_entropy
 from equinfer.solvers.correlated.obedience import comparable, obedience_matrix, obedience_tables, pairs
@@ -273,9 +274,9 @@ def test_one_epoch_of_many_states_is_one_shot():
         assert found.objective_value == pytest.approx(best, abs=2e-8)
 
 
-def test_discounted_games_fall_back_on_nash():
+def test_solvers_of_nash_equilibria_are_solvers_of_correlated_ones():
     """NoSDE has one stationary Nash equilibrium; as a law of independent choices it is obeyed."""
-    found = eq.solve("catalog:no_sde", "correlated")
+    found = eq.solve("catalog:no_sde", "correlated", "stage-nash")
     nash = eq.solve("catalog:no_sde")
     assert found.certified
     assert found.objective is None
@@ -325,3 +326,22 @@ def test_what_a_solver_cannot_do_it_says():
         eq.solve("catalog:chicken", "correlated", "vce", regularisation=0.0)
     with pytest.raises(UnknownName, match="lp finds a joint"):
         eq.solve("catalog:chicken", "nash", "lp")
+
+
+@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize(("sizes", "illegal"), [((3, 3), 0.0), ((2, 2, 3), 0.0), ((5, 4), 0.4)])
+def test_small_programmes_have_the_laws_of_the_arrays(sizes, illegal, told, monkeypatch):
+    """The compiled loop and the arrays of all states at once solve one problem, whose solution is unique."""
+    rng, num_states = np.random.default_rng(8), 30
+    legal = [rng.random((num_states, size)) >= illegal for size in sizes]
+    for mask in legal:
+        mask[:, 0] = True
+    payoffs = rng.normal(size=(num_states, len(sizes), *sizes))
+    worth = rng.normal(size=(num_states, *sizes))
+    alone = stage_correlated(payoffs, legal, worth, told=told, regularisation=0.3)
+    monkeypatch.setattr(stage, "_MOST_COMPILED", -1)
+    together = stage_correlated(payoffs, legal, worth, told=told, regularisation=0.3)
+    both = alone.solved & together.solved
+    assert both.mean() > 0.9
+    np.testing.assert_allclose(alone.joint[both], together.joint[both], atol=1e-9)
+    assert not alone.joint[~joint_mask(legal)].any()

@@ -19,6 +19,7 @@ from jaxtyping import Bool, Float
 from equinfer.solvers.correlated.gibbs import gibbs_laws
 from equinfer.solvers.correlated.linear import refined_solver, times, transposed
 from equinfer.solvers.correlated.obedience import comparable, obedience_tables
+from equinfer.solvers.correlated.small_programmes import interior_points
 from equinfer.tables import joint_mask
 
 __all__ = ["StageLaws", "interior_point", "stage_correlated"]
@@ -29,6 +30,8 @@ _GOAL, _SOLVED = 1e-13, 1e-10
 state leaves; one that comes no nearer for `_PATIENCE` steps leaves as well, solved if it has come so far."""
 _MOST_CAREFUL = 400
 """Inequalities and joint actions of a game up to which what was not solved is tried again by a stabler, dearer way."""
+_MOST_COMPILED = 200
+"""Inequalities of a game up to which a compiled loop over games is faster than numpy over all of them at once."""
 _BACK_OFF = 0.995
 """Of the step that would meet the boundary."""
 
@@ -111,10 +114,17 @@ def interior_point(
 ) -> tuple[Float[np.ndarray, "S J"], Float[np.ndarray, "S K"], Float[np.ndarray, "S J"], Bool[np.ndarray, " S"]]:
     """Laws, multipliers of the `rows`, multipliers of the cells, and which states were solved.
 
-    All states take their predictor and corrector steps together; who is done leaves.
+    All states take their predictor and corrector steps together; who is done leaves. Small ones run by themselves,
+    compiled, and leave out what is illegal.
 
     **Arguments:** `senses` and `cells` say which rows and columns stand for something legal.
     """
+    if rows.shape[1] <= _MOST_COMPILED and not careful:
+        rows, senses, cells, gain, centre = map(np.ascontiguousarray, (rows, senses, cells, gain, centre))
+        law, multiplier, reduced, error = interior_points(
+            rows, senses, cells, gain, centre, float(regularisation), _MOST_STEPS, _PATIENCE, _GOAL, _BACK_OFF
+        )
+        return law, multiplier, reduced, error <= _SOLVED
     active = np.arange(len(gain))
     point = _Point.start(rows, senses, cells)
     data = _Programme(rows, senses, cells, gain, centre, regularisation, careful)
