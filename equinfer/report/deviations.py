@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from equinfer.records import Solution
 from equinfer.report.places import place_names
-from equinfer.report.theme import figure, number, player_colour, player_name
+from equinfer.report.theme import RARE, figure, number, player_colour, player_name
 
 __all__ = ["DeviationRow", "deviation_rows", "gains_by_state"]
 
@@ -76,7 +76,7 @@ def _noise(solution: Solution) -> float:
 
 def _mixture(policy: np.ndarray, actions: tuple[str, ...]) -> str:
     """`stay 0.75, go 0.25`: the played actions, likeliest first."""
-    order = [action for action in np.argsort(-policy, kind="stable") if policy[action] > 0]
+    order = [action for action in np.argsort(-policy, kind="stable") if policy[action] >= RARE]
     if len(order) == 1:
         return actions[order[0]]
     return ", ".join(f"{actions[action]} {number(float(policy[action]), 3)}" for action in order[:4]) + (
@@ -86,6 +86,6 @@ def _mixture(policy: np.ndarray, actions: tuple[str, ...]) -> str:
 
 def _swaps(instead: np.ndarray, told: np.ndarray, actions: tuple[str, ...]) -> str:
     """`told stay, go; told go, stay`: the recommendations that may come and are not followed."""
-    swapped = [a for a in range(len(actions)) if told[a] > 0 and instead[a, a] < 1]
+    swapped = [a for a in range(len(actions)) if told[a] >= RARE and instead[a, a] < 1]
     words = [f"told {actions[a]}, play {_mixture(instead[a], actions)}" for a in swapped[:4]]
     return "; ".join(words) + ("; …" if len(swapped) > 4 else "")

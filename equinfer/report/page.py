@@ -21,7 +21,7 @@ from equinfer.report.progress import gap_along_the_way
 from equinfer.report.reachable import reachable_map
 from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
 from equinfer.report.signal import signal_map
-from equinfer.report.theme import number, player_name
+from equinfer.report.theme import RARE, number, player_name
 from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 from equinfer.writing import written_atomically
 
@@ -96,6 +96,7 @@ def write_page(template: str, path: str | os.PathLike[str], **context: Any) -> N
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["number"] = number
+    environment.globals["rare"] = RARE
     text = environment.get_template(template).render(version=importlib.metadata.version("equinfer"), **context)
     with written_atomically(path) as file:
         file.write(text.encode())
@@ -135,6 +136,8 @@ def _value_rows(solution: Solution) -> list[tuple[str, list[str]]]:
         if solution.values.ndim == 3:
             first, second = first[0], second[0]
         values = np.stack([values[0], values[0] - second, values[0] + first, first + second])
+    noise = solution.certificate.numerical_error
+    values = np.where(np.abs(values) <= noise, 0.0, values)
     return [
         (label, [number(float(value[state]), 8) for value in values])
         for state, label in enumerate(solution.game.states[:MOST_VALUES])

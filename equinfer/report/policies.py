@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 
 from equinfer.records import Solution
 from equinfer.report.places import never_signalled, place_names
-from equinfer.report.theme import PROBABILITY, dress, number, player_name, shortened
+from equinfer.report.theme import PROBABILITY, RARE, cut, dress, number, player_name, shortened
 
 __all__ = ["policy_maps"]
 
@@ -15,6 +15,8 @@ MOST_ROWS = 600
 MOST_HEIGHT = 1800
 MOST_LABELS = 70
 """Rows up to which each has its label."""
+MOST_TITLES = 90
+"""Letters of the players' names, side by side."""
 TEXT_CELLS = 400
 """Cells per player up to which each says its probability."""
 
@@ -27,12 +29,13 @@ def policy_maps(solution: Solution) -> go.Figure:
     played = ~never_signalled(solution)
     rows = [name for name, kept in zip(place_names(solution), played, strict=True) if kept]
     shown = min(len(rows), MOST_ROWS)
+    titles = [cut(player_name(label), MOST_TITLES // len(solution.profile)) for label in solution.game.players]
     result = make_subplots(
         cols=len(solution.profile),
         shared_yaxes=True,
         horizontal_spacing=0.03,
         column_widths=[max(policy.shape[-1], 2) for policy in solution.profile],
-        subplot_titles=[player_name(label) for label in solution.game.players],
+        subplot_titles=titles,
     )
     for column, policy in enumerate(solution.profile, start=1):
         flat = policy.reshape(-1, policy.shape[-1])[played][:shown]
@@ -67,4 +70,4 @@ def policy_maps(solution: Solution) -> go.Figure:
 
 
 def _texts(policy: np.ndarray) -> list[list[str]]:
-    return [["" if np.isnan(p) or p == 0 else number(p, 3) for p in row] for row in policy]
+    return [[number(p, 3) if p >= RARE else "" for p in row] for row in policy]

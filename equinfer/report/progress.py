@@ -11,7 +11,7 @@ __all__ = ["gap_along_the_way"]
 # What a trace may hold, how it is called in the picture, and how it is drawn.
 _SERIES = {
     "gap": ("certified gap", PLAYERS[0], "solid"),
-    "regret": ("largest regret per round", PLAYERS[2], "solid"),
+    "regret": ("largest regret per round", PLAYERS[2], "dot"),
     "bound": ("theory's bound", PLAYERS[1], "dash"),
     "residual": ("solver's own residual", MUTED, "dot"),
 }

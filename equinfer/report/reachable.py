@@ -4,7 +4,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from equinfer.records import Solution
-from equinfer.report.theme import INK, MUTED, PLAYERS, figure, player_name
+from equinfer.report.theme import INK, MUTED, PLAYERS, cut, figure, player_name
 from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 
 __all__ = ["reachable_map"]
@@ -24,9 +24,9 @@ def reachable_map(solution: Solution, reachable: ReachablePayoffs | None) -> go.
     traces.append(_points(reachable.nash, "Nash", PLAYERS[2], "circle", 10))
     start = solution.values.reshape(2, -1)[:, :1].T
     traces.append(_points(start, "this answer", PLAYERS[1], "star", 15))
-    names = [player_name(label) for label in solution.game.players]
-    result = figure(*traces, height=460, width=760)
-    result.update_layout(margin={"l": 70, "r": 24, "t": 60, "b": 56}, legend={"y": 1.02})
+    names = [cut(player_name(label), 28) for label in solution.game.players]
+    beside = {"orientation": "v", "x": 1.02, "y": 1.0, "yanchor": "top"}
+    result = figure(*traces, height=440, width=760, margin={"l": 70, "r": 24, "t": 16, "b": 56}, legend=beside)
     result.update_xaxes(title=f"payoff of {names[0]}")
     result.update_yaxes(title=f"payoff of {names[1]}")
     return result

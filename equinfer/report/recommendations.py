@@ -8,7 +8,7 @@ from plotly.subplots import make_subplots
 
 from equinfer.records import Solution
 from equinfer.report.places import horizon_of
-from equinfer.report.theme import PROBABILITY, dress, epoch_states, number, player_name, shortened
+from equinfer.report.theme import PROBABILITY, RARE, cut, dress, epoch_states, number, player_name, shortened
 
 __all__ = ["MOST_PLACES", "Draw", "likeliest_draws", "recommendation_maps"]
 
@@ -18,8 +18,6 @@ MOST_DRAWS = 12
 ACROSS = 3
 TEXT_CELLS = 150
 """Joint actions up to which each says its probability."""
-_NEVER = 1e-9
-"""Probabilities below this are rounding."""
 
 
 class Draw(NamedTuple):
@@ -45,7 +43,9 @@ def recommendation_maps(solution: Solution) -> go.Figure | None:
     result = make_subplots(
         rows=down,
         cols=across,
-        subplot_titles=names[:shown] if len(names) > 1 else None,
+        subplot_titles=[f"state {name}" if name.isdecimal() else name for name in names[:shown]]
+        if len(names) > 1
+        else None,
         horizontal_spacing=0.12 if across > 1 else 0.0,
         vertical_spacing=70 / height if down > 1 else 0.0,
     )
@@ -62,9 +62,7 @@ def recommendation_maps(solution: Solution) -> go.Figure | None:
                 zmax=1,
                 colorscale=PROBABILITY,
                 showscale=False,
-                text=[["" if not p > _NEVER else number(float(p), 4) for p in row] for row in turned]
-                if texts
-                else None,
+                text=[[number(float(p), 4) if p >= RARE else "" for p in row] for row in turned] if texts else None,
                 texttemplate="%{text}" if texts else None,
                 hovertemplate="%{y}, %{x}: %{z:.6g}<extra></extra>",
                 xgap=1,
@@ -73,13 +71,22 @@ def recommendation_maps(solution: Solution) -> go.Figure | None:
             row=place // across + 1,
             col=place % across + 1,
         )
-    width = min(1000, across * (150 + max(70, cell) * len(columns)))
-    dress(result, height=height, width=width, margin={"l": 60, "r": 24, "t": 40 if len(names) > 1 else 10, "b": 60})
-    first, second = (player_name(label) for label in solution.game.players)
+    first, second = (cut(player_name(label), 24) for label in solution.game.players)
+    width = min(960, max(480, across * (150 + max(70, cell) * len(columns))))
+    top = 76 if len(names) > 1 else 44
+    dress(result, height=height, width=width, margin={"l": 60, "r": 24, "t": top, "b": 40})
+    result.update_layout(
+        title={
+            "text": f"{first} ↓&#160;&#160; {second} →",
+            "font": {"size": 13},
+            "x": 0.01,
+            "y": 1.0,
+            "yanchor": "top",
+            "pad": {"t": 10},
+        }
+    )
     result.update_xaxes(type="category", showgrid=False)
     result.update_yaxes(type="category", showgrid=False, automargin=True)
-    result.update_xaxes(title=f"{second} is told", row=down)
-    result.update_yaxes(title=f"{first} is told", col=1)
     return result
 
 
@@ -94,7 +101,7 @@ def likeliest_draws(solution: Solution) -> tuple[Draw, ...]:
     for name, law in zip(names[:MOST_PLACES], laws, strict=False):
         for cell in np.argsort(-law, axis=None, kind="stable")[:most]:
             index = np.unravel_index(cell, law.shape)
-            if law[index] > _NEVER:
+            if law[index] > RARE:
                 told = tuple(labels[a] for labels, a in zip(solution.game.actions, index, strict=True))
                 draws.append(Draw(name if len(names) > 1 else "", told, float(law[index])))
     return tuple(draws)

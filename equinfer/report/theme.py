@@ -10,6 +10,8 @@ __all__ = [
     "MUTED",
     "PLAYERS",
     "PROBABILITY",
+    "RARE",
+    "cut",
     "dress",
     "epoch_states",
     "figure",
@@ -26,6 +28,9 @@ PLAYERS = ("#2f6fb7", "#c8572c", "#2c8a63", "#8a4fa3", "#a47a16", "#3c8ea0", "#b
 """One colour per player, told apart by the colour-blind too; repeated from the ninth player on."""
 PROBABILITY = [[0.0, "#f7f9fc"], [0.001, "#e3edf8"], [0.5, "#6fa3d8"], [1.0, "#173f73"]]
 """Zero is almost the page's white: what is never played should look empty."""
+
+RARE = 1e-9
+"""Probabilities below this are what methods of finite precision leave of zero."""
 
 
 def player_colour(player: int) -> str:
@@ -65,9 +70,13 @@ def number(value: float, digits: int = 4) -> str:
     return "0" if float(text) == 0 else text
 
 
+def cut(label: str, width: int) -> str:
+    return label if len(label) <= width else label[: width - 1] + "…"
+
+
 def shortened(labels: Sequence[str], width: int = 22) -> list[str]:
     """Labels that fit beside an axis, still all different."""
-    short = [label if len(label) <= width else label[: width - 1] + "…" for label in labels]
+    short = [cut(label, width) for label in labels]
     if len(set(short)) == len(short):
         return short
     return [f"{text} #{index}" for index, text in enumerate(short)]

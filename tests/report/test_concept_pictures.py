@@ -8,6 +8,7 @@ import pytest
 import equinfer as eq
 from equinfer.answer import Joint, PublicPlay
 from equinfer.concepts import concept as concept_row
+from equinfer.report.beliefs import belief_error_picture
 from equinfer.report.deviations import deviation_rows
 from equinfer.report.page import plot
 from equinfer.report.payoff_table import payoff_tables
@@ -160,3 +161,35 @@ def test_regret_is_drawn_against_rounds(best):
     with_objective = gap_along_the_way(replace(best, trace=trace))
     assert with_objective is not None
     assert "theory's bound" not in {line.name for line in with_objective.data}  # that one is the objective's
+
+
+def test_what_rounding_leaves_is_drawn_as_nothing(chicken):
+    """1e-16 is not a probability that a reader should weigh; 1e-6 is."""
+    joint = np.array([[[1 - 1e-6 - 1e-16, 1e-6], [1e-16, 0.0]]])
+    solution = answered(chicken, Joint(joint), "correlated")
+    drawn = recommendation_maps(solution)
+    assert drawn is not None
+    assert list(map(list, drawn.data[0].text[::-1])) == [["1", "1e-06"], ["", ""]]
+    assert [list(row) for row in policy_maps(solution).data[1].text] == [["1", "1e-06"]]
+    assert deviation_rows(solution)[0].plays == "swerve"
+
+
+def test_long_names_are_cut_where_they_would_meet(chicken):
+    game = eq.TabularGame.from_payoffs(
+        np.asarray(chicken.reward)[:, 0], player_labels=["A ministry of fisheries and of coasts" * 2, "Bob"]
+    )
+    solution = eq.solve(game, "correlated")
+    drawn = recommendation_maps(solution)
+    assert drawn is not None
+    assert "A ministry of fisheries…" in drawn.layout.title.text
+    assert len(policy_maps(solution).layout.annotations[0].text) == 45
+
+
+def test_beliefs_are_drawn_against_what_is_played():
+    solution = eq.solve("catalog:chicken", solver="vpg", opponent="empirical", temperature=0.5, steps=200)
+    drawn = belief_error_picture(solution)
+    assert drawn is not None
+    (line,) = drawn.data
+    assert 0 < line.y[-1] < line.y[0] <= 1  # what is counted comes nearer to what is played
+    known = eq.solve("catalog:chicken", solver="vpg", temperature=0.5, steps=200)
+    assert belief_error_picture(known) is None
