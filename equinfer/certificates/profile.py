@@ -1,13 +1,14 @@
 """The checks that a profile passes before anything is said about it."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
 
 from equinfer.answer import Joint
 from equinfer.errors import BadInput, cause
+from equinfer.mean_field_tables import MeanFieldTables
 from equinfer.records import Solution
 from equinfer.tables import Tables
 
@@ -20,7 +21,11 @@ SINGLE_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
 precision resolves no more than 1e-3; only rows that it holds exactly, or nearly, such as (1/4, 3/4), pass."""
 
 
-def checked_profile(tables: Tables, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
+Players: TypeAlias = Tables | MeanFieldTables
+"""What a profile is checked against: who plays, where, with which actions."""
+
+
+def checked_profile(tables: Players, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
     """One float64 policy per player, ([H,] S, A_i): a copy of `answer`, if it is a profile of this game.
 
     **Arguments:** `answer` is a `Solution`, or a sequence of one array-like per player (nested lists, NumPy or JAX
@@ -70,7 +75,7 @@ def checked_law(
     return np.abs(array / sums[..., None])  # of -0.0 too
 
 
-def _checked_policy(tables: Tables, player: int, policy: Any) -> Float[np.ndarray, "..."]:
+def _checked_policy(tables: Players, player: int, policy: Any) -> Float[np.ndarray, "..."]:
     array, tolerance = real_array(policy, f"the policy of player {tables.player_labels[player]}")
     array = _shaped(tables, player, array)
     legal = np.broadcast_to(tables.legal[player], array.shape)
@@ -102,7 +107,7 @@ def real_array(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]
     return array, SINGLE_TOLERANCE if coarse else ROW_SUM_TOLERANCE
 
 
-def _shaped(tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _shaped(tables: Players, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     stationary = (tables.num_states, tables.num_actions[player])
     expected = stationary if tables.horizon is None else (tables.horizon, *stationary)
     if array.shape == expected:
@@ -115,7 +120,7 @@ def _shaped(tables: Tables, player: int, array: Float[np.ndarray, "..."]) -> Flo
     )
 
 
-def _refuse_entry(tables: Tables, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
+def _refuse_entry(tables: Players, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
     index = tuple(np.argwhere(bad)[0].tolist())
     action = tables.action_labels[player][index[-1]]
     raise BadInput(
@@ -123,6 +128,6 @@ def _refuse_entry(tables: Tables, player: int, array: np.ndarray, bad: np.ndarra
     )
 
 
-def _place(tables: Tables, player: int, row: tuple[int, ...]) -> str:
+def _place(tables: Players, player: int, row: tuple[int, ...]) -> str:
     epoch = f", epoch {row[0]}" if tables.horizon is not None else ""
     return f"policy of player {tables.player_labels[player]}{epoch}, state {tables.state_labels[row[-1]]}"

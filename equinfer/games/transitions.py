@@ -1,0 +1,113 @@
+"""How the states of a mean-field game follow each other: by tables, by lists, or by functions of the population."""
+
+import abc
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from equinfer.games.kernels import SparseKernel
+from equinfer.mean_field_tables import RawTransition
+from equinfer.tables import SuccessorLists
+from equinfer.types import AnyArray
+
+__all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws"]
+
+Laws: TypeAlias = tuple[Float[AnyArray, "S _"], ...]
+"""The state-action law (S, A_p) of every population, at one time."""
+
+
+class AbstractTransition(eqx.Module):
+    """The kernel $P_t(s'|s,a,L)$ of one population, known by its two contractions."""
+
+    @property
+    @abc.abstractmethod
+    def is_fixed(self) -> bool:
+        """True if it does not depend on the population."""
+
+    @abc.abstractmethod
+    def expect(self, t: Any, laws: Laws, value: Float[AnyArray, " S"]) -> Float[AnyArray, "S A"]:
+        r"""$\sum_{s'}P_t(s'\mid s,a,L)v(s')$."""
+
+    @abc.abstractmethod
+    def push(self, t: Any, laws: Laws, joint: Float[AnyArray, "S A"]) -> Float[Array, " S"]:
+        r"""$\sum_{s,a}L(s,a)P_t(\cdot\mid s,a,L)$: where a state-action law goes."""
+
+    @abc.abstractmethod
+    def raw(self, t: int, laws: Laws) -> RawTransition:
+        """The kernel at one time, in NumPy."""
+
+
+class Fixed(AbstractTransition):
+    """A table (S, A, S), or lists of successors, that depends neither on time nor on the population."""
+
+    kernel: Float[AnyArray, "S A S"] | SparseKernel
+
+    @property
+    def is_fixed(self) -> bool:
+        return True
+
+    def expect(self, t: Any, laws: Laws, value: Float[AnyArray, " S"]) -> Float[AnyArray, "S A"]:
+        return _expect(self.kernel, value)
+
+    def push(self, t: Any, laws: Laws, joint: Float[AnyArray, "S A"]) -> Float[Array, " S"]:
+        return _push(self.kernel, joint)
+
+    def raw(self, t: int, laws: Laws) -> RawTransition:
+        return _raw(self.kernel)
+
+
+class ByFunction(AbstractTransition):
+    """What a function (t, law) hands back: a table (S, A, S), or a `SparseKernel`."""
+
+    function: Callable[..., Any] = eqx.field(static=True)
+
+    @property
+    def is_fixed(self) -> bool:
+        return False
+
+    def expect(self, t: Any, laws: Laws, value: Float[AnyArray, " S"]) -> Float[AnyArray, "S A"]:
+        return _expect(self._at(t, laws), value)
+
+    def push(self, t: Any, laws: Laws, joint: Float[AnyArray, "S A"]) -> Float[Array, " S"]:
+        return _push(self._at(t, laws), joint)
+
+    def raw(self, t: int, laws: Laws) -> Any:
+        return _raw(_evaluated(self.function, t, laws))
+
+    def _at(self, t: Any, laws: Laws) -> Any:
+        return self.function(t, laws[0] if len(laws) == 1 else laws)
+
+
+def _evaluated(function: Callable[..., Any], t: int, laws: Laws) -> Any:
+    """Compiled once per function: its numbers are what solvers see, to the bit."""
+    return _compiled(function, jnp.asarray(t), laws[0] if len(laws) == 1 else laws)
+
+
+@eqx.filter_jit
+def _compiled(function: Callable[..., Any], t: Any, law: Any) -> Any:
+    return function(t, law)
+
+
+def _expect(kernel: Any, value: Any) -> Any:
+    if isinstance(kernel, SparseKernel):
+        return jnp.sum(kernel.probabilities * jnp.asarray(value)[kernel.successors], axis=-1)
+    return jnp.asarray(kernel) @ value
+
+
+def _push(kernel: Any, joint: Any) -> Any:
+    if isinstance(kernel, SparseKernel):
+        mass = joint[..., None] * kernel.probabilities
+        return jax.ops.segment_sum(mass.ravel(), jnp.asarray(kernel.successors).ravel(), num_segments=len(joint))
+    return jnp.einsum("sa,sax->x", joint, jnp.asarray(kernel))
+
+
+def _raw(kernel: Any) -> Any:
+    # Not annotated as a kernel: what a function hands back is checked, and refused, by whoever asks.
+    if isinstance(kernel, SparseKernel):
+        return SuccessorLists(np.asarray(kernel.successors), np.asarray(kernel.probabilities, np.float64))
+    return np.asarray(kernel, np.float64)

@@ -1,0 +1,63 @@
+"""A mean-field game for those who judge and draw it: plain arrays, and functions from NumPy to NumPy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from equinfer.tables import Origin, SuccessorLists
+
+__all__ = ["Flow", "MeanFieldTables", "RawTransition", "Staged"]
+
+Flow: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
+"""The state-action law of every population, (H, S, A_p); without the H where the game is stationary."""
+
+
+class Staged(NamedTuple):
+    """A kernel in two stages: an action leads to a cell, of which there may be more than states, noise to a state."""
+
+    moves: Int[np.ndarray, "S A"]
+    successors: Int[np.ndarray, "U E"]
+    probabilities: Float[np.ndarray, "U E"]
+
+
+RawTransition: TypeAlias = Float[np.ndarray, "S A S"] | SuccessorLists | Staged
+
+
+@dataclass(frozen=True, eq=False)
+class MeanFieldTables:
+    """The game as its certificate sees it. P populations live in the same S states; A_p actions of population p."""
+
+    rewards: Callable[[Flow], tuple[Float[np.ndarray, "..."], ...]]
+    """Of a flow, the reward of every population, shaped like it."""
+    transitions: Callable[[int, tuple[Float[np.ndarray, "S _"], ...]], tuple[RawTransition, ...]]
+    """Of a time and the laws at it, every population's kernel."""
+    initial: tuple[Float[np.ndarray, " S"], ...]
+    legal: tuple[Bool[np.ndarray, "S _"], ...]
+    horizon: int | None
+    """Number of decision epochs; None for a stationary game."""
+    discount: float
+    """Of one step to the next, 1 unless said otherwise."""
+    name: str
+    state_labels: tuple[str, ...]
+    action_labels: tuple[tuple[str, ...], ...]
+    player_labels: tuple[str, ...]
+    """Of the populations."""
+    grid: tuple[int, ...] | None = None
+    """The shape of the grid that states are the cells of, in C order, if they are."""
+    origin: Origin | None = None
+
+    @property
+    def num_players(self) -> int:
+        """The number of populations."""
+        return len(self.initial)
+
+    @property
+    def num_states(self) -> int:
+        return len(self.initial[0])
+
+    @property
+    def num_actions(self) -> tuple[int, ...]:
+        return tuple(mask.shape[1] for mask in self.legal)

@@ -1,0 +1,140 @@
+"""Mean-field games: what is accepted, and exploitability against numbers derived by hand."""
+
+from fractions import Fraction
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.certificates.mean_field import certify_mean_field, exact_flow
+from equinfer.equations.mean_field import evaluated, flow_of, soft_plan
+from equinfer.games.mean_field import MeanFieldGame
+from equinfer.games.stencil import Stencil
+
+STEPS = np.zeros((3, 2, 3))
+STEPS[:, 0, 1] = STEPS[:, 1, 2] = 1
+
+
+def crossroads(t, law):
+    """Left costs its share of the population, right twice its share."""
+    mass = law.sum(axis=1)
+    return jnp.stack([0 * mass[0], -mass[1], -2 * mass[2]])[:, None] * jnp.ones((3, 2))
+
+
+def left_right():
+    return MeanFieldGame(crossroads, STEPS, [1, 0, 0], horizon=2)
+
+
+def going_left(p):
+    policy = np.full((2, 3, 2), 0.5)
+    policy[0, 0] = p, 1 - p
+    return policy
+
+
+@pytest.mark.parametrize("p", [0.0, 0.5, 0.6, 2 / 3, 1.0])
+def test_what_one_gains_at_a_fork(p):
+    # Left pays -p, right -2 (1 - p): the better one, less what everybody gets.
+    certificate = certify_mean_field(left_right().tables(), going_left(p))
+    expected = max(-p, -2 * (1 - p)) - (p * -p + (1 - p) * -2 * (1 - p))
+    assert abs(certificate.gap - expected) <= certificate.numerical_error + 1e-16
+    assert 0 < certificate.numerical_error < 1e-13
+    if p != 2 / 3:
+        assert certificate.deviation(0).policy[0, 0].tolist() == [float(p < 2 / 3), float(p >= 2 / 3)]
+
+
+def test_the_error_bound_holds_where_payoffs_are_written_in_thirds():
+    """The same game in rationals: masses that no float holds."""
+    certificate = certify_mean_field(left_right().tables(), going_left(1 / 3))
+    p = 1 / 3  # the float; everything else is exact in the rationals
+    q = Fraction(p)
+    exact = max(-q, -2 * (1 - q)) - (-q * q - 2 * (1 - q) ** 2)
+    assert abs(Fraction(certificate.gap) - exact) <= Fraction(certificate.numerical_error)
+
+
+def test_two_populations_add_up():
+    """Each minds only the other's crowding: left pays minus what the others do there."""
+
+    def minding(other):
+        return lambda t, laws: -jnp.stack([laws[other].sum(axis=1)] * 2, axis=1) * jnp.array([[0], [1.0], [2.0]])
+
+    game = MeanFieldGame([minding(1), minding(0)], [STEPS, STEPS], [[1, 0, 0]] * 2, horizon=2)
+    p, q = 0.25, 0.75
+    certificate = certify_mean_field(game.tables(), (going_left(p), going_left(q)))
+    gains = [
+        max(-other, -2 * (1 - other)) + own * other + 2 * (1 - own) * (1 - other) for own, other in ((p, q), (q, p))
+    ]
+    np.testing.assert_allclose(certificate.per_player, gains, atol=1e-15)
+    assert certificate.gap == pytest.approx(sum(gains))
+
+
+def test_values_and_flows_of_both_implementations_agree():
+    """Law-dependent dynamics, three ways to say them: NumPy backwards and JAX forwards, tables and lists."""
+
+    def infect(t, law):
+        ill = 0.8 * law.sum(axis=1)[1]
+        return jnp.array([[[1.0, 0], [1, 0]], [[0.3, 0.7], [0.3, 0.7]]]).at[0, 0].set(jnp.stack([1 - ill, ill]))
+
+    def listed(t, law):
+        return eq.SparseKernel(jnp.broadcast_to(jnp.arange(2), (2, 2, 2)), infect(t, law))
+
+    def suffer(t, law):
+        return -jnp.array([[0.0, 0.5], [1.0, 1.5]]) * (1 + law[0, 0])
+
+    policy = np.random.default_rng(0).dirichlet(np.ones(2), (7, 2))
+    certificates = []
+    for kernel in (infect, listed):
+        game = MeanFieldGame(suffer, kernel, [0.6, 0.4], horizon=7)
+        tables = game.tables()
+        certificates.append(certify_mean_field(tables, policy))
+        with jax.enable_x64(True):
+            flow = flow_of(game, (jnp.asarray(policy),))
+            values, _ = evaluated(game, 0, flow, jnp.asarray(policy))
+            hard = soft_plan(game, 0, flow, jnp.zeros_like(policy), 1e-7)
+        np.testing.assert_allclose(flow[0], exact_flow(tables, (policy,))[0], atol=1e-15)
+        np.testing.assert_allclose(values, certificates[-1].values[0], atol=1e-14)
+        best = certificates[-1].values[0] + certificates[-1].deviation(0).gain
+        np.testing.assert_allclose(hard.values, best, atol=7e-7 * np.log(2))
+    assert certificates[0].gap == pytest.approx(certificates[1].gap, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0]), "needs a horizon, or a discount"),
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0], horizon=0), "at least 1; got 0"),
+        (
+            lambda: MeanFieldGame(crossroads, STEPS, [1, 0.5, -0.5], horizon=2),
+            "state 2 is -0.5, negative",
+        ),
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 1, 0], horizon=2), "sum to 2, not to one"),
+        (lambda: MeanFieldGame(crossroads, STEPS / 2, [1, 0, 0], horizon=2), "state 0, action 0 has prob.* sum to one"),
+        (lambda: MeanFieldGame(crossroads, lambda t, law: STEPS[:2], [1, 0, 0], horizon=2), r"expected \(S, A, S\)"),
+        (lambda: MeanFieldGame(lambda t, law: np.log(law), STEPS, [1, 0, 0], horizon=2), "it uses NumPy"),
+        (lambda: MeanFieldGame(lambda t, law: law if law[0, 0] else -law, STEPS, [1, 0, 0], horizon=2), "an `if`"),
+        (lambda: MeanFieldGame(lambda t, law: jnp.log(law * 0 - 1), STEPS, [1, 0, 0], 2), "time 0, state 0"),
+        (
+            lambda: MeanFieldGame([crossroads] * 2, [STEPS], [[1, 0, 0]] * 2, 2),
+            "kernel must be a list",
+        ),
+        (lambda: MeanFieldGame(crossroads, Stencil(4, [[0], [1]]), [1, 0, 0], 2), "has not 3 cells"),
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0], 2, discount=1.5), "discount is 1.5"),
+    ],
+)
+def test_what_is_no_game_is_refused(make, says):
+    with pytest.raises(eq.BadInput, match=says):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("policy", "says"),
+    [
+        (np.full((2, 3, 2), np.nan), "which is not a finite number"),
+        (np.full((2, 3, 2), 0.6), "sum to 1.2, not to one"),
+        (np.full((3, 3, 2), 0.5), "must have shape"),
+    ],
+)
+def test_what_is_no_policy_is_refused(policy, says):
+    with pytest.raises(eq.BadInput, match=says):
+        certify_mean_field(left_right().tables(), policy)
