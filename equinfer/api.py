@@ -17,7 +17,7 @@ from equinfer.arguments import checked_seed, nonnegative
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.concepts import AbstractConcept, natural_concept
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.protocol import AbstractSolver, Outcome, Task, Watch
+from equinfer.drivers.protocol import AbstractSolver, Choice, Outcome, Task, Watch
 from equinfer.errors import BadInput
 from equinfer.games.extensive import behaviour
 from equinfer.games.relabelling import matched
@@ -109,17 +109,30 @@ def recorded(
         **fields,
     )
     if choice is not None:
-        certified = choice.bound is not None and choice.value >= choice.bound - eps
         solution = dataclasses.replace(
             solution,
             objective=choice.objective,
             objective_value=choice.value,
-            objective_certified=certified,
+            objective_certified=_is_best(tables, choice),
             route=choice.route,
         )
     if solution.certified and solution.status is not Status.interrupted:
         return dataclasses.replace(solution, status=Status.certified)
     return solution
+
+
+def _is_best(tables: Tables, choice: Choice) -> bool:
+    """The bound of the dual problem is met, to 1e-8 of what the objective can vary by: in nats, or weighted payoffs."""
+    if choice.bound is None:
+        return False
+    if choice.objective == "entropy":
+        draws = np.count_nonzero(tables.legal_joint.reshape(tables.num_states, -1), axis=1)
+        varies = np.log(max(draws.max(), 2))
+    else:
+        welfare = choice.objective == "welfare"
+        weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
+        varies = np.abs(weights * tables.payoff_scales).sum()
+    return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
 
 
 def _behaviour(game: TabularGame, answer: Answer) -> Any:

@@ -21,6 +21,9 @@ Solver = AbstractSolver | AbstractHostSolver
 ENOUGH = 1e-10
 """Of its payoff scale: if a player has a larger gap, the next solver is tried, whatever eps is."""
 
+_IN_WORDS = {"profile": "a profile", "joint": "a joint law", "signal": "a public signal with profiles"}
+"""Kinds of answers."""
+
 
 def attempts_at(
     row: AbstractConcept, names: Sequence[str], solver: str | Solver, options: dict[str, Any]
@@ -101,7 +104,8 @@ def _drive(solver: Solver, game: TabularGame, task: Task) -> Outcome:
 def _of_this_kind(row: AbstractConcept, solver: Any) -> Any:
     """**Raises:** `UnknownName` if the concept has another kind of answer than the solver; a profile is of any kind."""
     if solver.answers not in ("profile", row.answers):
-        raise UnknownName(f"solver {solver.name} finds a {solver.answers}, and the answer of {row.name} is none.")
+        found, asked = _IN_WORDS[solver.answers], _IN_WORDS[row.answers]
+        raise UnknownName(f"solver {solver.name} finds {found}, and an answer of {row.name} is {asked}.")
     return solver
 
 

@@ -66,8 +66,12 @@ def test_a_wrong_law_shows_the_swap_that_pays(run, tmp_path):
             4,
             "welfare, entropy, or a weight for each of 2 players",
         ),
-        (["--objective", "welfare"], 2, "'objective'"),
-        (["--concept", "nash", "--solver", "vce"], 2, "vce finds a joint"),
+        (
+            ["--objective", "welfare"],
+            2,
+            "is for --concept public-correlated or correlated or coarse-correlated; the concept here is nash.",
+        ),
+        (["--concept", "nash", "--solver", "vce"], 2, "vce finds a joint law, and an answer of nash is a profile"),
     ],
 )
 def test_refusals(run, words, code, says):

@@ -47,7 +47,16 @@ def test_a_wrong_answer_says_after_which_signal(capsys, tmp_path):
     ("words", "code", "says"),
     [
         ((*ASK, "--signals", "0"), 4, "signals must be at least 1"),
-        (("--signals", "2"), 2, "'signals'"),
+        ((*ASK, "--signals", "1.5"), 2, "--signals must be a whole number; got '1.5'"),
+        (("--signals", "2"), 2, "--signals is for --concept public-correlated; the concept here is nash."),
+        (("--concept", "correlated", "--signals", "2"), 2, "the concept here is correlated."),
+        (
+            ("--concept", "zero-sum", "--objective", "welfare"),
+            2,
+            "--objective is for --concept public-correlated or correlated or coarse-correlated; the concept here is",
+        ),
+        (("--concept", "correlated", "--all"), 2, "--all finds Nash equilibria only: leave --concept correlated out."),
+        (("--concept", "corelated", "--all"), 2, "unknown concept 'corelated'; did you mean 'correlated'?"),
         ((*ASK, "--option", "signals=2"), 2, "signals"),
         (("--all", "--signals", "2"), 2, "leave --signals out"),
         (("--all", "--objective", "welfare"), 2, "leave --objective out"),

@@ -3,7 +3,7 @@
 Nothing heavy is imported before a command runs: `--help` is as quick as the interpreter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +37,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 
 Seed = Annotated[int, Parameter(converter=_whole)]
+Signals = Annotated[int | None, Parameter(converter=_whole)]
 
 SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch", "objective", "signals")
 """What is no option of a solver, but an argument of `equinfer.solve`."""
@@ -56,7 +57,7 @@ def solve(
     settings: Settings = None,
     options: Options = None,
     objective: str | None = None,
-    signals: int | None = None,
+    signals: Signals = None,
     out: Path | None = None,
     force: bool = False,
     as_json: Json = False,
@@ -101,12 +102,9 @@ def solve(
     from equinfer.cli import display, output, progress
     from equinfer.targets import game_to_solve
 
-    if every and solver != "auto":
-        raise UsageError("--all chooses its own solvers: leave --solver out.")
     coordinated = {"objective": objective, "signals": signals}
     coordinated = {name: value for name, value in coordinated.items() if value is not None}
-    if every and coordinated:
-        raise UsageError(f"--all finds all equilibria, and chooses none: leave --{next(iter(coordinated))} out.")
+    _refuse_what_does_not_go_together(concept, solver, every, coordinated)
     folder = output.prepared(out, force) if out else None
     with progress.memory_announced():
         game = game_to_solve(target, **_parameters(settings))
@@ -302,6 +300,26 @@ def doctor() -> int:
     from equinfer.cli import health
 
     return health.run()
+
+
+def _refuse_what_does_not_go_together(
+    concept: str | None, solver: str, every: bool, coordinated: Mapping[str, Any]
+) -> None:
+    from equinfer.concepts import CONCEPTS, natural_concept
+    from equinfer.concepts import concept as concept_row
+
+    row = concept_row(concept or natural_concept())
+    if every and row.name != natural_concept():
+        raise UsageError(f"--all finds Nash equilibria only: leave --concept {row.name} out.")
+    if every and solver != "auto":
+        raise UsageError("--all chooses its own solvers: leave --solver out.")
+    if every and coordinated:
+        raise UsageError(f"--all finds all equilibria, and chooses none: leave --{next(iter(coordinated))} out.")
+    for name in coordinated:
+        kinds = ("signal",) if name == "signals" else ("joint", "signal")
+        if row.answers not in kinds:
+            known = " or ".join(each for each, kind in CONCEPTS.items() if kind.answers in kinds)
+            raise UsageError(f"--{name} is for --concept {known}; the concept here is {row.name}.")
 
 
 def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":

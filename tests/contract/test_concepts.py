@@ -169,6 +169,20 @@ def test_json_is_strict_and_has_the_answer_under_its_name(name, kind):
 
 
 @every_case
+def test_the_report_is_written(name, kind, tmp_path):
+    solution = solved(name, kind)
+    solution.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert f'<p class="muted">{solution.certificate.equilibrium}</p>' in page
+    assert "Why this is an equilibrium" in page
+    kinds = {"recommendations": "joint", "signal": "signal"}
+    for picture, needs in kinds.items():
+        assert (f'<div id="{picture}"' in page) == (CONCEPTS[name].answers == needs)
+    shown = kind == "one-shot" and CONCEPTS[name].answers != "profile"
+    assert ('<div id="reachable"' in page) == shown
+
+
+@every_case
 def test_what_a_deviation_says_that_it_gains_it_gains(name, kind):
     """The deviation is played, and its worth compared: in every state, averaged over the signal if there is one."""
     game = game_for(name, kind)
@@ -239,17 +253,17 @@ def test_gaps_are_counted_in_the_units_of_the_payoffs(name, kind):
 @every_case
 def test_the_command_line_solves_and_judges_files(name, kind, tmp_path, capsys):
     game = game_for(name, kind)
-    target, answer = tmp_path / FILES[kind], tmp_path / "answer.json"
+    target, out = tmp_path / FILES[kind], tmp_path / "out"
     eq.save(game, target)
-    assert run(["solve", str(target), "--concept", name, "--json"]) == 0
-    answer.write_text(capsys.readouterr().out)
-    record = json.loads(answer.read_text())
+    assert run(["solve", str(target), "--concept", name, "--out", str(out)]) == 0
+    assert "CERTIFIED" in capsys.readouterr().out
+    record = json.loads((out / "result.json").read_text())
     assert record["concept"] == name
     assert record["certified"] is True
-    assert run(["certify", str(target), str(answer), "--concept", name]) == 0
+    assert run(["certify", str(target), str(out / "result.json"), "--concept", name]) == 0
     said = capsys.readouterr().out
     assert f"\n{solved(name, kind).certificate.equilibrium} to within eps" in said
-    assert run(["certify", str(target), str(answer), "--concept", name, "--json"]) == 0
+    assert run(["certify", str(target), str(out), "--concept", name, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["gap"] == record["gap"]
 
 
