@@ -62,6 +62,7 @@ def programme_of(payoffs: np.ndarray) -> dict[str, Any]:
 
 
 def one_shot(seeds: int) -> str:
+    eq.solve(eq.TabularGame.from_payoffs(payoffs_of(2, 3, 0)[0]), "correlated")
     lines = []
     for players, actions in ONE_SHOT:
         found = []

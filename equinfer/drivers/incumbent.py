@@ -66,6 +66,8 @@ class Incumbent:
 def _rank(certificate: Certificate, choice: Choice | None) -> tuple[bool, float, float]:
     # A player with little at stake may lose all of it within the rounding of the others' gaps.
     settled = certificate.settled(ROUNDING_LEVEL if choice is None else CHOICE_LEVEL)
-    # To as many digits as the gap leaves them; of two that are worth as much, the smaller gap decides.
-    worth = 0.0 if choice is None or not settled else -float(f"{choice.value:.10g}")
-    return not settled, worth, certificate.gap
+    if not settled:
+        return True, 0.0, certificate.gap
+    # To as many digits as the gap leaves them; of two that are worth as much, the smaller gap decides. What was not
+    # offered as a choice, a last look at what was tried, comes after all that was.
+    return False, np.inf if choice is None else -float(f"{choice.value:.10g}"), certificate.gap

@@ -183,12 +183,23 @@ def test_value_iteration_cycles_on_no_sde_and_the_portfolio_does_not():
         before, value = value, (laws * q).reshape(2, 2, -1).sum(axis=-1)
         changes.append(np.abs(value - before).max())
     assert min(changes[60:]) > 0.01
-    found, nash = eq.solve(game, "correlated"), eq.solve(game)
+    found = eq.solve(game, "correlated")
     assert found.certified
-    assert found.gap <= 1e-9
-    welfare = float(np.asarray(game.initial) @ nash.values.sum(axis=0))
-    assert found.objective_value >= welfare - 1e-9
-    assert found.route in {"nash", "path", "sweeps t=1", "sweeps t=10", "sweeps t=100"}
+    assert found.gap <= 1e-12
+    # Whoever decides mixes, and is indifferent between both recommendations: the Nash equilibrium is all there is.
+    assert found.route == "nash"
+    np.testing.assert_allclose(found.values, [[4, 16 / 3], [16 / 3, 4]], atol=1e-12)
+    np.testing.assert_allclose(found.joint[0].sum(axis=1), [1 / 3, 2 / 3, 0], atol=1e-12)
+    np.testing.assert_allclose(found.joint[1].sum(axis=0), [7 / 12, 5 / 12, 0], atol=1e-12)
+    assert found.objective_value == pytest.approx(28 / 3)
+
+
+def test_an_objective_below_zero_is_still_an_objective():
+    """What is looked at on the way, and is worth nothing to the objective, does not count as worth zero."""
+    found = eq.solve("catalog:no_sde", "correlated", objective=[-1, -1])
+    assert found.route == "nash"
+    assert found.objective == "-1, -1"
+    assert found.objective_value == pytest.approx(-28 / 3)
 
 
 @pytest.mark.parametrize("concept", JUDGES)
