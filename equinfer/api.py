@@ -15,10 +15,10 @@ from equinfer import saved
 from equinfer.answer import Answer, Joint, PublicPlay
 from equinfer.arguments import checked_seed, nonnegative
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
-from equinfer.concepts import AbstractConcept, natural_concept
+from equinfer.concepts import CONCEPTS, AbstractConcept, natural_concept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractSolver, Choice, Outcome, Task, Watch
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.games.extensive import behaviour
 from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
@@ -153,8 +153,8 @@ def certify(game: TabularGame | Target, answer: Any, concept: str | None = None)
     **Arguments:** `answer` is a `Solution`; one array ([H,] S, A_i) per player ((A_i,) will do when S = 1); one array
     ([H,] S, A_1, ..., A_N), a joint law; `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`;
     or the path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV. Where
-    it comes with labels, states and actions are matched by them. `concept` is by default that of the solution, and
-    otherwise `nash` for profiles, `correlated` for joint laws, `public-correlated` for signals.
+    it comes with labels, states and actions are matched by them. `concept` is by default that of the solution, saved
+    or not, and otherwise `nash` for profiles, `correlated` for joint laws, `public-correlated` for signals.
 
     **Raises:** `BadInput` if it is no answer to this game, with the player and the state; or the first label that the
     answer has and the game has not, or the other way round; or if the concept has no meaning for the game.
@@ -169,17 +169,26 @@ def certify(game: TabularGame | Target, answer: Any, concept: str | None = None)
         concept = concept or answer.concept
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
     answer = _understood(tables, answer)
-    return concept_row(concept or natural_concept(answer)).judge(tables)(answer)
+    return _judged(concept_row(concept or natural_concept(answer)), tables, answer)
+
+
+def _judged(row: AbstractConcept, tables: Tables, answer: Any) -> Certificate:
+    judge = row.judge(tables)
+    if isinstance(answer, PublicPlay) and row.answers == "profile":
+        raise BadInput("the answer is a public signal with profiles; a profile has one policy for each player.")
+    return judge(answer)
 
 
 def _certified_file(tables: Tables, path: Path, concept: str | None) -> Certificate:
-    from equinfer.games.files.answers import read_answer
+    from equinfer.games.files.answers import read_answer, said_concept
 
     path = path / "solution.npz" if path.is_dir() else path
     answer = read_answer(path, tables)
-    judge = concept_row(concept or natural_concept(answer)).judge(tables)
+    concept = concept or said_concept(path) or natural_concept(answer)
+    if concept not in CONCEPTS:
+        raise BadInput(f"{path}: its concept {concept!r} is unknown here; known: {', '.join(CONCEPTS)}.")
     try:
-        return judge(answer)
+        return _judged(concept_row(concept), tables, answer)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
 
@@ -188,11 +197,31 @@ def _understood(tables: Tables, answer: Any) -> Any:
     """An array of all players' actions is a joint law, a dict with a signal is public play; else as it is."""
     if isinstance(answer, Mapping):
         if set(answer) != {"signal", "profile"}:
-            raise BadInput(f"a public signal and what it calls for are {{'signal':, 'profile':}}; got {set(answer)}.")
-        return PublicPlay(np.asarray(answer["signal"]), tuple(np.asarray(policy) for policy in answer["profile"]))
+            keys = ", ".join(sorted(map(str, answer))[:8]) or "nothing"
+            raise BadInput(f"a public signal and what it calls for are {{'signal':, 'profile':}}; got {keys}.")
+        profile = answer["profile"]
+        if not isinstance(profile, Sequence | np.ndarray) or isinstance(profile, str):
+            raise BadInput("what a public signal calls for is one array of policies for each player.")
+        policies = enumerate(profile)
+        called = tuple(_rectangular(policy, f"the policies of player {player}") for player, policy in policies)
+        return PublicPlay(_rectangular(answer["signal"], "the law of the signal"), called)
     axes = tables.num_players + (tables.horizon is not None)
+    if isinstance(answer, list) and _levels(answer) == axes + 1 and len(answer) != tables.num_players:
+        answer = _rectangular(answer, "the joint law")
     is_joint = getattr(answer, "ndim", 0) in (axes, axes + 1) and not _is_stacked(tables, answer)
     return Joint(np.asarray(answer)) if is_joint else answer
+
+
+def _rectangular(given: Any, what: str) -> np.ndarray:
+    try:
+        return np.asarray(given)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{what}: no rectangular array of numbers: {cause(error)}.") from None
+
+
+def _levels(nested: Any) -> int:
+    """How deeply lists are nested, by the first of each."""
+    return 1 + (_levels(nested[0]) if nested else 0) if isinstance(nested, list) else np.ndim(nested)
 
 
 def _is_stacked(tables: Tables, array: Any) -> bool:

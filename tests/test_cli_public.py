@@ -46,7 +46,7 @@ def test_a_wrong_answer_says_after_which_signal(capsys, tmp_path):
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [
-        ((*ASK, "--signals", "0"), 4, "signals must be at least 1"),
+        ((*ASK, "--signals", "0"), 4, "signals must be from 1 to 1000"),
         ((*ASK, "--signals", "1.5"), 2, "--signals must be a whole number; got '1.5'"),
         (("--signals", "2"), 2, "--signals is for --concept public-correlated; the concept here is nash."),
         (("--concept", "correlated", "--signals", "2"), 2, "the concept here is correlated."),

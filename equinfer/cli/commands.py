@@ -156,9 +156,11 @@ def certify(
         The game: a file, or catalog:NAME, or openspiel:NAME.
     answer
         A saved solution (.npz, or the folder of --out), the object of solve --json, or CSV with the columns
-        state,player,action,probability; of a joint law, state,action_0,action_1,...,probability.
+        state,player,action,probability; of a joint law, state,action_0,action_1,...,probability; of public play, the
+        columns of a profile and signal.
     concept
-        The kind of equilibrium [nash].
+        The kind of equilibrium [that of the saved solution; else nash for profiles, correlated for joint laws,
+        public-correlated for signals].
     eps
         The gap up to which the answer counts, in units of reward [1e-8 of the payoff scale].
     settings

@@ -174,6 +174,10 @@ def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[
         apart = np.abs(np.array(a["profile"][i]) - np.array(b["profile"][i])).max()
         values = np.abs(np.array(a["values"][i], float) - np.array(b["values"][i], float)).max()
         table.add_row(clean(player), f"{apart:.3g}", f"{values:.3g}")
+    for name, what in (("joint", "all, drawn together"), ("signal", "the signal")):
+        laws = [np.array(each[name], float) for each in (a, b) if each.get(name) is not None]
+        if len(laws) == 2 and laws[0].shape == laws[1].shape:
+            table.add_row(what, f"{np.abs(laws[0] - laws[1]).max():.3g}", "")
     console.print(table)
 
 

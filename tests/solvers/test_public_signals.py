@@ -86,5 +86,5 @@ def test_of_many_equally_good_equilibria_those_are_kept_that_treat_the_players_a
 
 
 def test_signals_must_be_at_least_one():
-    with pytest.raises(eq.BadInput, match="signals must be at least 1"):
+    with pytest.raises(eq.BadInput, match="signals must be from 1 to 1000"):
         eq.solve("catalog:chicken", "public-correlated", signals=0)

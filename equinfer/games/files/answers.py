@@ -18,7 +18,7 @@ from equinfer.games.relabelling import Order, matched
 from equinfer.records import GameLabels
 from equinfer.tables import Tables
 
-__all__ = ["read_answer"]
+__all__ = ["read_answer", "said_concept"]
 
 SHOWN = 8
 """Labels listed in an error."""
@@ -53,6 +53,21 @@ def read_answer(path: str | os.PathLike[str], tables: Tables) -> Answer:
     if reader is None:
         raise BadInput(f"{path}: an answer's file ends in one of {', '.join(_READERS)}.")
     return reader(path, tables)
+
+
+def said_concept(path: Path) -> str | None:
+    """Of what a saved solution, or the object of `solve --json`, says that it is an equilibrium; None of other files.
+
+    **Arguments:** `path` of a file that `read_answer` has read.
+    """
+    record: Any = None
+    if path.suffix.lower() == ".npz":
+        with opened(path) as archive:
+            record = archive.record("meta") if "meta" in archive else None
+    elif path.suffix.lower() == ".json":
+        record = json.loads(read_text(path))
+    concept = record.get("concept") if isinstance(record, dict) else None
+    return concept if isinstance(concept, str) else None
 
 
 def _shapes(tables: Tables, player: int) -> tuple[tuple[int, ...], ...]:

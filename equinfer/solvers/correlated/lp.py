@@ -47,7 +47,8 @@ class LinearProgramme(AbstractHostSolver):
     @classmethod
     def suits(cls, options: Mapping[str, Any]) -> bool:
         """Entropy is not linear."""
-        return options.get("objective") != "entropy"
+        objective = options.get("objective")
+        return not isinstance(objective, str) or objective.strip() != "entropy"
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         del seed  # nothing is random here

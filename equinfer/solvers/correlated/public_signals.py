@@ -27,6 +27,9 @@ _SETTLED = 1e-13
 _ENUMERABLE = 8
 """Actions of each of two players up to which all supports of every stage game are examined."""
 
+_MOST_SIGNALS = 1000
+"""Far more than there are equilibria to be mixed; each is judged by itself."""
+
 
 class PublicSignals(AbstractHostSolver):
     r"""Equilibria that a public signal coordinates (paper, section 5.3): per state the best mixture of Nash equilibria.
@@ -55,8 +58,8 @@ class PublicSignals(AbstractHostSolver):
     """Random searches for the equilibria of one stage game, where supports are too many to examine all."""
 
     def __check_init__(self) -> None:
-        if self.signals < 1:
-            raise BadInput(f"signals must be at least 1; got {self.signals}.")
+        if not 1 <= self.signals <= _MOST_SIGNALS:
+            raise BadInput(f"signals must be from 1 to {_MOST_SIGNALS}; got {self.signals}.")
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         selection = _Selection(self, game, seed)
