@@ -117,24 +117,25 @@ def test_the_values_move_the_residual_as_its_derivative_says(options, log_weight
 )
 def test_every_accepted_point_is_an_equilibrium(sizes, options, concept):
     game = random_game(2, 5, sizes, **options)
-    tables, routes = game.tables(), set()
+    tables, nash, better, attempts = game.tables(), [], [], set()
     solver = NashPath(concept=eq.concepts.concept(concept))
     for iterate in solver.iterates(game, seed=0):
-        if not iterate.candidate:
+        if iterate.candidate:
+            (nash if iterate.choice.route == "nash" else better).append(iterate.choice.value)
+        if np.isnan(iterate.info["residual"]):
             continue
-        routes.add(iterate.choice.route)
+        attempts.add(iterate.info["attempt"])
+        assert iterate.info["residual"] <= 1e-9
         certificate = JUDGES[concept](tables, iterate.answer)
-        if iterate.choice.route == "nash":
-            continue
         assert certificate.gap <= 1e-9
         # V = E_mu Q at the values of the certificate
         joint = iterate.answer.joint
         ahead = np.asarray(game.kernel.expect(np.asarray(game.discount)[:, None] * certificate.values))
         earned = ((np.asarray(game.reward) + ahead) * joint).reshape(*certificate.values.shape, -1).sum(axis=-1)
         np.testing.assert_allclose(earned, certificate.values, atol=1e-10)
-        assert iterate.info["residual"] <= 1e-9
-    assert {"nash", "path"} <= routes
-    assert any(route.startswith("sweeps") for route in routes)
+    assert 1 in attempts
+    assert attempts & {2, 3, 4}
+    assert min(better, default=np.inf) > max(nash)  # nothing else is offered
 
 
 def test_never_below_nash_and_often_above():
@@ -147,7 +148,7 @@ def test_never_below_nash_and_often_above():
         assert found.certified
         assert found.objective_certified is False
         welfare = float(np.asarray(game.initial) @ nash.values.sum(axis=0))
-        assert found.objective_value >= welfare - 1e-9
+        assert found.objective_value >= welfare - 1e-10  # a Nash equilibrium of gap 1e-12 has its own rounding
         assert found.objective_value == pytest.approx(np.asarray(game.initial) @ found.values.sum(axis=0), abs=1e-9)
         better = found.objective_value > welfare + 1e-6
         assert better or found.route == "nash" or abs(found.objective_value - welfare) <= 1e-6

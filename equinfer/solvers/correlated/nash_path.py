@@ -46,8 +46,9 @@ class NashPath(AbstractHostSolver):
     * `path`: the zeros that are connected with it, by pseudo-arclength in $(V,\log t)$;
     * `sweeps t=1`, `t=10`, `t=100`: best laws at values and values of laws in turn, finished by Newton's method.
 
-    Each zero is a candidate. The answer is worth at least as much as the Nash equilibrium; that it is the best of all
-    is not claimed. Where the game is too large to solve for its values, the Nash equilibrium is the only attempt.
+    Each zero that is worth more than the Nash equilibrium is a candidate: the answer is never worth less. That it is
+    the best of all is not claimed. Where the game is too large to solve for its values, the Nash equilibrium is the
+    only attempt.
 
     Watched: `attempt` (0 nash, 1 path, then the sweeps), `weight` (t), `residual` of F in units of reward.
     """
@@ -68,17 +69,18 @@ class NashPath(AbstractHostSolver):
                 "vce also a finite horizon."
             )
         worth = _Worth(game, objective)
-        joint, found = None, False
+        joint, least = None, -math.inf
         for iterate in _nash(game, seed):
-            joint, found = np.asarray(product(tuple(map(np.asarray, iterate.answer)))), found or iterate.candidate
+            joint = np.asarray(product(tuple(map(np.asarray, iterate.answer))))
             choice = worth.choice(joint, "nash") if iterate.candidate else None
+            least = least if choice is None else max(least, choice.value)
             yield Iterate(Joint(joint), _info(0, 0.0, math.nan), iterate.candidate, choice)
         if joint is None or not _affordable(game, told=self.concept.told_first):
             return
         system = MarkovLaws(
             game, objective, told=self.concept.told_first, centre=joint, start=worth.values(joint, game.discount)
         )
-        for number, (route, weight, attempt) in enumerate(self._attempts(system, found), start=1):
+        for number, (route, weight, attempt) in enumerate(self._attempts(system, least > -math.inf), start=1):
             last = _info(number, weight, math.nan)
             try:
                 for point in attempt:
@@ -86,7 +88,9 @@ class NashPath(AbstractHostSolver):
                         yield Iterate(Joint(joint), last)
                         continue
                     last = _info(number, math.exp(point.log_weight), point.error)
-                    yield Iterate(Joint(point.joint), last, True, worth.choice(point.joint, route))
+                    choice = worth.choice(point.joint, route)
+                    better = choice.value > least
+                    yield Iterate(Joint(point.joint), last, better, choice if better else None)
             except (np.linalg.LinAlgError, FloatingPointError):
                 continue  # this attempt is over; the others begin elsewhere
 
