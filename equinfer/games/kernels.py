@@ -106,7 +106,7 @@ class DenseKernel(AbstractKernel):
         return DenseChain(expected_own(self.probabilities, profile, player))
 
     def draw(self, states: Int[AnyArray, " K"], actions: Int[AnyArray, "K N"], key: PRNGKey) -> Int[AnyArray, " K"]:
-        return jax.random.categorical(key, jnp.log(self.probabilities[(states, *actions.T)]))
+        return jax.random.categorical(key, jnp.log(jnp.asarray(self.probabilities)[(states, *actions.T)]))
 
     def pushforward(self, law: Float[AnyArray, "S *A"]) -> Float[AnyArray, " S"]:
         return law.reshape(math.prod(law.shape)) @ self.probabilities.reshape(-1, self.num_states)
@@ -178,7 +178,7 @@ class SparseKernel(AbstractKernel):
 
     def draw(self, states: Int[AnyArray, " K"], actions: Int[AnyArray, "K N"], key: PRNGKey) -> Int[AnyArray, " K"]:
         places = (states, *actions.T)
-        listed = jax.random.categorical(key, jnp.log(self.probabilities[places]))
+        listed = jax.random.categorical(key, jnp.log(jnp.asarray(self.probabilities)[places]))
         return jnp.take_along_axis(jnp.asarray(self.successors)[places], listed[:, None], axis=1)[:, 0].astype(int)
 
     def pushforward(self, law: Float[AnyArray, "S *A"]) -> Float[AnyArray, " S"]:

@@ -238,7 +238,7 @@ def test_the_seed_decides_everything():
     for seed in (0, 7):
         first, second = (list(StageNash().iterates(game, seed=seed)) for _ in range(2))
         assert [one.info for one in first] == [two.info for two in second]
-        for one, two in zip(first[-1].profile, second[-1].profile, strict=True):
+        for one, two in zip(first[-1].answer, second[-1].answer, strict=True):
             np.testing.assert_array_equal(one, two)
 
 
