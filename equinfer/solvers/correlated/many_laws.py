@@ -14,8 +14,8 @@ from equinfer.solvers.correlated.stage import stage_correlated
 
 __all__ = ["LawOfEach"]
 
-_MOST_ROWS = 40
-"""Inequalities of a game up to which interior points, all games side by side, are faster than programmes one by one."""
+_MOST_ROWS = 80
+"""Inequalities of a game up to which interior points are faster than linear programmes."""
 _ENTRIES = 100_000
 """Of the matrices between two looks at the clock: some tenths of a second."""
 _REGULARISATION = 1e-5
@@ -23,8 +23,8 @@ _REGULARISATION = 1e-5
 
 
 class LawOfEach(AbstractBatchSearch):
-    """Solves a batch of games for the law of largest welfare: interior points side by side, and linear programmes for
-    games that are too large for that, or that it does not finish.
+    """Solves a batch of games for the law of largest welfare: by interior points, and by linear programmes where a game
+    is too large for them, or is not finished.
     """
 
     solved: Bool[np.ndarray, " B"]
@@ -50,7 +50,7 @@ class LawOfEach(AbstractBatchSearch):
         if rows <= _MOST_ROWS:
             block = max(1, _ENTRIES // max(1, rows * math.prod(self._sizes)))
             for begin in range(0, len(self._payoffs), block):
-                self._side_by_side(slice(begin, begin + block))
+                self._by_interior_points(slice(begin, begin + block))
                 yield
         actions = [np.arange(size) for size in self._sizes]
         for game in np.flatnonzero(~self.solved):
@@ -59,7 +59,7 @@ class LawOfEach(AbstractBatchSearch):
             self.solved[game] = True
             yield
 
-    def _side_by_side(self, part: slice) -> None:
+    def _by_interior_points(self, part: slice) -> None:
         q = self._payoffs[part]
         legal = [np.ones((len(q), size), bool) for size in self._sizes]
         laws = stage_correlated(q, legal, q.sum(axis=1), told=self._told, regularisation=_REGULARISATION)
