@@ -244,9 +244,16 @@ def test_large_games_get_a_nash_equilibrium(monkeypatch):
 
 
 def test_an_early_end_has_an_answer():
-    found = eq.solve(random_game(5, 30, (4, 4)), "correlated", time=0.5)
+    def interrupt(row):
+        if row.get("attempt", 0) >= 1:
+            raise KeyboardInterrupt
+
+    found = eq.solve(random_game(5, 30, (4, 4)), "correlated", watch=interrupt)
+    assert found.status is eq.Status.interrupted
     assert found.certified
-    assert found.objective == "welfare"
+    assert (found.objective, found.route) == ("welfare", "nash")
+    hasty = eq.solve(random_game(5, 30, (4, 4)), "correlated", time=0)
+    assert hasty.objective == "welfare"
 
 
 def test_what_it_cannot_do_it_says():

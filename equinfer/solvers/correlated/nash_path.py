@@ -72,8 +72,8 @@ class NashPath(AbstractHostSolver):
         joint, least = None, -math.inf
         for iterate in _nash(game, seed):
             joint = np.asarray(product(tuple(map(np.asarray, iterate.answer))))
-            choice = worth.choice(joint, "nash") if iterate.candidate else None
-            least = least if choice is None else max(least, choice.value)
+            choice = worth.choice(joint, "nash")
+            least = max(least, choice.value) if iterate.candidate else least
             yield Iterate(Joint(joint), _info(0, 0.0, math.nan), iterate.candidate, choice)
         if joint is None or not _affordable(game, told=self.concept.told_first):
             return
