@@ -143,7 +143,6 @@ def test_unknown_names_are_answered_with_the_known_ones():
         ("congestion", {"slopes": (1.0, 2.0)}, "2 and 3"),
         ("quality_ladder", {"firms": 9, "levels": 9}, "GiB"),
         ("quality_ladder", {"shock": 1.5}, "shock"),
-        ("quality_ladder", {"step": 1e3}, "step"),
         ("price_duopoly", {"steps": 10**4}, "GiB"),
         ("cliff", {"horizon": 0}, "horizon"),
         ("no_sde", {"discount": 0.5}, r"\(1/2, 1\)"),

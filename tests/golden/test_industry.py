@@ -148,3 +148,13 @@ def test_the_duopoly_has_no_pure_equilibrium():
     found, pairs = _pure_equilibria(profit, 0.95, 1e-6)
     assert pairs > 7**7
     assert found == 0
+
+
+def test_no_quality_is_too_large():
+    # e^1000 is no float. Once the outside good is forgotten, only differences of quality count, up to the rounding of
+    # exponents of that size, 4 * 1001 * 2^-52.
+    near, far = (bertrand_profits(np.array([[level, level - 1.0]]), market=1.0) for level in (100.0, 1000.0))
+    np.testing.assert_allclose(near, far, rtol=1e-11)
+    ahead, behind = bertrand_profits(np.array([[800.0, 0.0]]), market=1.0)[0]
+    others = np.log1p(np.exp(-1.0 - behind))
+    np.testing.assert_allclose(ahead + np.log(ahead), 799 - others, rtol=1e-12)  # w + log w = z for w = W(e^z)

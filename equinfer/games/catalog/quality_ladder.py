@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import lambertw
+from scipy.special import logsumexp, wrightomega
 
 from equinfer.games.catalog.entry import KnownEquilibrium, entry, require
 from equinfer.games.kernels import listed, worth_listing
@@ -20,16 +20,26 @@ def bertrand_profits(quality: Float[np.ndarray, "S N"], market: float) -> Float[
     Firm i's share is $D_i=e^{q_i-m_i}/(1+\sum_je^{q_j-m_j})$, $m_i$ its markup. Against the others' prices the best
     markup solves $m_i=1/(1-D_i)$, that is $m_i=1+W(e^{q_i-1}/(1+\sum_{j\ne i}e^{q_j-m_j}))$, $W$ the Lambert
     function. Best responses increase in each other and start below the equilibrium at 1, so their iteration climbs to
-    it; the equilibrium of logit demand is unique. At it, profits are market size times $m_iD_i=m_i-1$.
+    it; the equilibrium of logit demand is unique. At it, profits are market size times $m_iD_i=m_i-1$. Everything is
+    in logarithms, $W(e^z)$ being Wright's omega function of z, so that no quality is too large.
     """
-    markup, rivals = np.ones_like(quality), 1.0 - np.eye(quality.shape[1])
+    markup = np.ones_like(quality)
     rounding = 4 * np.finfo(float).eps * (1 + np.abs(quality).max())  # of the exponents
     while True:
-        others = 1.0 + np.exp(quality - markup) @ rivals
-        better = 1.0 + lambertw(np.exp(quality - 1.0) / others).real
+        better = 1.0 + wrightomega(quality - 1.0 - _log_rivals(quality - markup))
         if np.abs(better - markup).max() <= rounding * better.max():
             return market * (better - 1.0)
         markup = better
+
+
+def _log_rivals(utility: Float[np.ndarray, "S N"]) -> Float[np.ndarray, "S N"]:
+    r"""$\log(1+\sum_{j\ne i}e^{u_j})$: the outside good has utility 0."""
+    weighed = np.zeros_like(utility)
+    for i in range(utility.shape[1]):
+        against = utility.copy()
+        against[:, i] = 0.0  # the outside good takes the firm's place
+        weighed[:, i] = logsumexp(against, axis=1)
+    return weighed
 
 
 def _levels(firms: int, levels: int) -> np.ndarray:
@@ -122,10 +132,6 @@ def quality_ladder(
         require(value >= least, f"quality_ladder needs {what} >= {least}; got {value}.")
     for what, value in (("cost", cost), ("efficacy", efficacy), ("step", step), ("market", market)):
         require(value >= 0, f"quality_ladder needs {what} >= 0; got {value:g}.")
-    require(
-        step * (levels - 1) <= 100,
-        f"quality_ladder needs step * (levels - 1) <= 100, a best quality of e^100; got {step * (levels - 1):g}.",
-    )
     require(0 <= shock <= 1, f"quality_ladder needs a shock in [0, 1]; got {shock:g}.")
     states = levels**firms
     outcomes = 2 ** (firms + 1)
