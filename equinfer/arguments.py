@@ -1,6 +1,7 @@
-"""Numbers that users hand to the functions of the package, checked: one sentence for what is wrong."""
+"""Numbers that users hand to the functions and classes of the package, checked: one sentence for what is wrong."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from jaxtyping import Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["checked_seed", "nonnegative", "nonnegative_each", "shown"]
+__all__ = ["check_ranges", "checked_seed", "nonnegative", "nonnegative_each", "shown"]
 
 _LONGEST = 80
 """Characters of a value that a message repeats."""
@@ -54,3 +55,20 @@ def checked_seed(seed: Any) -> int:
     if isinstance(seed, (bool, np.bool_)) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**63:
         raise BadInput(f"seed must be a whole number, at least 0 and below 2**63; got {shown(seed)}.")
     return int(seed)
+
+
+def check_ranges(model: Any, ranges: Mapping[str, str]) -> None:
+    """Check fields of a solver or a model against intervals such as `"(0, 1]"`; what is no number, such as a tracer,
+    passes.
+
+    **Raises:** `BadInput` if a field of `model` lies outside its interval, or is not a number.
+    """
+    for field, interval in ranges.items():
+        value = getattr(model, field)
+        if isinstance(value, (int, float, np.integer, np.floating)) and not _lies_in(float(value), interval):
+            raise BadInput(f"{field} must lie in {interval}; got {shown(value)}.")
+
+
+def _lies_in(value: float, interval: str) -> bool:
+    low, high = map(float, interval[1:-1].split(","))
+    return low < value < high or (value == low and interval[0] == "[") or (value == high and interval[-1] == "]")

@@ -5,6 +5,7 @@ from typing import Any, ClassVar, TypeAlias
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from equinfer.arguments import check_ranges
 from equinfer.contraction import context_law
 from equinfer.opponents.moves import Moves, kept_share
 from equinfer.opponents.protocol import AbstractOpponentModel
@@ -32,6 +33,9 @@ class Empirical(AbstractOpponentModel[Counts]):
     not stationary: 0 remembers for ever, 0.01 about the last hundred moves."""
     renewal: float = 0.0
     """As in `Inferred`: how much of an old move a new one replaces, in [0, 1)."""
+
+    def __check_init__(self) -> None:
+        check_ranges(self, {"concentration": "(0, inf)", "forgetting": "[0, 1)", "renewal": "[0, 1)"})
 
     def init(self, game: Any, player: int) -> Counts:
         epochs = game.horizon or 1

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from equinfer.arguments import check_ranges
 from equinfer.contraction import context_law
 from equinfer.equations.information import logarithm
 from equinfer.equations.response import soft_best_response
@@ -66,6 +67,9 @@ class AbstractInferred(AbstractOpponentModel[Inferences]):
     renewal: float = 0.5
     """How much of an old move a new one replaces, in [0, 1): for others who learn and settle. At 0.5 half of the moves
     seen at a decision point count, recent ones more; 0 remembers all alike."""
+
+    def __check_init__(self) -> None:
+        check_ranges(self, {"ridge": "(0, inf)", "forgetting": "[0, 1)", "renewal": "[0, 1)"})
 
     def init(self, game: Any, player: int) -> Inferences:
         if self.features is not None:

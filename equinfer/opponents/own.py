@@ -5,6 +5,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Float
 
+from equinfer.arguments import check_ranges
 from equinfer.contraction import context_law
 from equinfer.equations.information import logarithm
 from equinfer.equations.response import soft_best_response
@@ -44,6 +45,9 @@ class Own(AbstractOpponentModel[tuple[Partner, ...]]):
     """As in `Inferred`."""
     renewal: float = 0.5
     """As in `Inferred`."""
+
+    def __check_init__(self) -> None:
+        check_ranges(self, {"temperature": "(0, inf)", "forgetting": "[0, 1)", "renewal": "[0, 1)"})
 
     def init(self, game: Any, player: int) -> tuple[Partner, ...]:
         discount = jnp.asarray(game.discount)[player]

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from equinfer.arguments import check_ranges
 from equinfer.contraction import context_law
 from equinfer.equations.information import logarithm
 from equinfer.equations.posterior import effective_sample_size, normalised_weights, trajectory_log_weights
@@ -68,6 +69,10 @@ class Trajectory(AbstractOpponentModel[tuple[TrajectoryInference, ...]]):
     """As in `Inferred`."""
     renewal: float = 0.5
     """As in `Inferred`."""
+
+    def __check_init__(self) -> None:
+        counts = {"trajectories": "[1, inf)", "length": "[1, inf)"}
+        check_ranges(self, counts | {"rate": "(0, inf)", "forgetting": "[0, 1)", "renewal": "[0, 1)"})
 
     def init(self, game: Any, player: int) -> tuple[TrajectoryInference, ...]:
         discount = jnp.asarray(game.discount)[player]
