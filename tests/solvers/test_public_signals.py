@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.solvers.correlated import first_nash
+from equinfer.solvers.correlated.laws import entropies
 from equinfer.solvers.correlated.mixtures import best_mixture
+from equinfer.solvers.correlated.stage_equilibria import stage_equilibria
+from equinfer.solvers.tabular.stage_nash import StageNash
 
 
 def welfare(solution, game):
@@ -88,3 +92,63 @@ def test_of_many_equally_good_equilibria_those_are_kept_that_treat_the_players_a
 def test_signals_must_be_at_least_one():
     with pytest.raises(eq.BadInput, match="signals must be from 1 to 1000"):
         eq.solve("catalog:chicken", "public-correlated", signals=0)
+
+
+def test_time_is_kept_between_the_states_of_a_sweep():
+    """Three players with 40 states: one sweep alone takes twenty seconds."""
+    game = eq.load("catalog:random", seed=0, players=3, states=40, actions=3)
+    solution = eq.solve(game, "public-correlated", time=1.0)
+    assert solution.seconds["solve"] < 6.0
+    assert solution.certified  # by the Nash equilibrium that it began at
+
+
+def test_alone_one_takes_the_best_action_and_searches_for_nothing(monkeypatch):
+    """Against the values of dynamic programming, written out here."""
+    monkeypatch.setattr("equinfer.solvers.correlated.stage_equilibria.EquilibriumSearch", None)
+    rng = np.random.default_rng(0)
+    reward, kernel = rng.normal(size=(1, 20, 4)), rng.dirichlet(np.ones(20), (20, 4))
+    best = np.zeros(20)
+    for _ in range(5):
+        best = (reward[0] + kernel @ best).max(axis=1)
+    solution = eq.solve(eq.TabularGame(reward, kernel, horizon=5), "public-correlated")
+    assert solution.certified
+    np.testing.assert_allclose(solution.values[0, 0], best, atol=1e-12)
+
+
+def test_dominance_leaves_one_player_with_a_choice_or_two():
+    """Player 0 has a best action whatever the others do; then the others play a battle of the sexes: 3 equilibria."""
+    payoffs = np.zeros((3, 2, 2, 2))
+    payoffs[0, 1] = 1.0
+    payoffs[1:, :] = np.array([np.diag([3.0, 1.0]), np.diag([1.0, 3.0])])[:, None]
+    actions = [np.arange(2)] * 3
+    found = [p for p in stage_equilibria(payoffs, actions, searches=1, seed=0) if p is not None]
+    seconds = sorted(float(profile[1][0]) for profile in found)
+    np.testing.assert_allclose(seconds, [0.0, 0.75, 1.0], atol=1e-12)
+    assert all(profile[0][1] == 1.0 for profile in found)
+    payoffs[1, :, 1] += 5.0  # and now player 1 has one as well
+    alone = [p for p in stage_equilibria(payoffs, actions, searches=1, seed=0) if p is not None]
+    assert [profile[2].tolist() for profile in alone] == [[0.0, 1.0]]
+
+
+def test_where_stage_nash_finds_nothing_it_begins_at_the_end_of_a_path(monkeypatch):
+    game = eq.load("catalog:random", seed=1, players=2, states=3, actions=2)
+
+    class Nothing(StageNash):
+        def iterates(self, game, *, seed):
+            return iter(())
+
+    monkeypatch.setattr(first_nash, "StageNash", Nothing)
+    begun = [iterate for iterate in first_nash.first_nash(game, 0) if iterate.candidate]
+    assert len(begun) == 1
+    assert eq.certify(game, begun[0].answer).gap <= 1e-10
+    solution = eq.solve(game, "public-correlated", sweeps=1)
+    assert solution.certified
+
+
+def test_entropy_is_that_of_the_first_decision():
+    """Three rounds of coordination: each decision has log 2, and it is not the sum that is named."""
+    game = eq.TabularGame(np.tile(np.eye(2), (2, 1, 1, 1)), np.ones((1, 2, 2, 1)), horizon=3)
+    solution = eq.solve(game, "public-correlated", objective="entropy")
+    assert solution.signal is not None
+    law = np.einsum("w,wa,wb->ab", solution.signal[0, 0], *(policy[:, 0, 0] for policy in solution.profile))
+    assert solution.objective_value == pytest.approx(float(entropies(law[None])[0]), abs=1e-12)

@@ -12,13 +12,13 @@ from equinfer.answer import Joint, product
 from equinfer.concepts import CoarseCorrelated, Correlated
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
-from equinfer.games.units import in_comparable_units
 from equinfer.solvers.correlated.arclength import follow, newton, sweep
+from equinfer.solvers.correlated.first_nash import first_nash
+from equinfer.solvers.correlated.laws import entropies, values_for_ever
 from equinfer.solvers.correlated.markov_laws import MarkovLaws, Point
 from equinfer.solvers.correlated.obedience import pairs
 from equinfer.solvers.correlated.objective import Objective, checked_objective
-from equinfer.solvers.tabular.homotopy import Homotopy
-from equinfer.solvers.tabular.stage_nash import StageNash
+from equinfer.solvers.tabular.settings import check_ranges
 
 __all__ = ["NashPath"]
 
@@ -61,6 +61,9 @@ class NashPath(AbstractHostSolver):
     sweeps: int = 60
     """At each weight, at most."""
 
+    def __check_init__(self) -> None:
+        check_ranges(self, {"sweeps": "[0, inf)"})
+
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         objective = checked_objective(self.objective, game.num_players)
         if game.horizon is not None or game.is_one_shot:
@@ -70,7 +73,7 @@ class NashPath(AbstractHostSolver):
             )
         worth = _Worth(game, objective)
         joint, least = None, -math.inf
-        for iterate in _nash(game, seed):
+        for iterate in first_nash(game, seed):
             joint = np.asarray(product(tuple(map(np.asarray, iterate.answer))))
             choice = worth.choice(joint, "nash")
             least = max(least, choice.value) if iterate.candidate else least
@@ -78,7 +81,11 @@ class NashPath(AbstractHostSolver):
         if joint is None or not _affordable(game, told=self.concept.told_first):
             return
         system = MarkovLaws(
-            game, objective, told=self.concept.told_first, centre=joint, start=worth.values(joint, game.discount)
+            game,
+            objective,
+            told=self.concept.told_first,
+            centre=joint,
+            start=values_for_ever(game, joint, game.discount),
         )
         for number, (route, weight, attempt) in enumerate(self._attempts(system, least > -math.inf), start=1):
             last = _info(number, weight, math.nan)
@@ -99,22 +106,6 @@ class NashPath(AbstractHostSolver):
             yield "path", _FIRST, _path(system)
         for weight in _WEIGHTS:
             yield f"sweeps t={weight:g}", weight, sweep(system, system.start, math.log(weight), self.sweeps)
-
-
-def _nash(game: Any, seed: int) -> Iterator[Iterate]:
-    """Profiles, up to the last Nash equilibrium that one of two solvers offers."""
-    for solver in (StageNash(), Homotopy(restarts=3)):
-        found = False
-        try:
-            for iterate in solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed):
-                found = found or iterate.candidate
-                yield iterate
-                if iterate.candidate and isinstance(solver, Homotopy):
-                    return
-        except (np.linalg.LinAlgError, FloatingPointError):
-            continue
-        if found:
-            return
 
 
 def _path(system: MarkovLaws) -> Attempt:
@@ -139,18 +130,11 @@ class _Worth:
     def choice(self, joint: Float[np.ndarray, "S *A"], route: str) -> Choice:
         """From the initial law; an entropy is discounted as the players do on average."""
         if self._objective.is_entropy:
-            rows = joint.reshape(len(joint), -1)
-            entropy = -(rows * np.log(np.where(rows > 0, rows, 1.0))).sum(axis=1)
             rate = np.mean(np.asarray(self._game.discount), keepdims=True)
-            worth = np.asarray(self._game.kernel.induced_by(joint).values(entropy[None], rate))[0]
+            worth = np.asarray(self._game.kernel.induced_by(joint).values(entropies(joint)[None], rate))[0]
         else:
-            worth = self._objective.payoff(self.values(joint, self._game.discount))
+            worth = self._objective.payoff(values_for_ever(self._game, joint, self._game.discount))
         return Choice(self._objective.name, float(np.asarray(self._game.initial) @ worth), route=route)
-
-    def values(self, joint: Float[np.ndarray, "S *A"], discount: Any) -> Float[np.ndarray, "N S"]:
-        reward = np.asarray(self._game.reward)
-        earned = (joint * reward).reshape(len(reward), len(joint), -1).sum(axis=-1)
-        return np.asarray(self._game.kernel.induced_by(joint).values(earned, np.asarray(discount)))
 
 
 def _info(attempt: int, weight: float, residual: float) -> dict[str, float]:

@@ -1,8 +1,9 @@
 """Public signals: in every state, the best mixture of the stage equilibria that are found."""
 
 import math
-from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar
+import time
+from collections.abc import Generator, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -11,21 +12,21 @@ from equinfer.answer import PublicPlay
 from equinfer.contraction import product_law
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
-from equinfer.games.tabular import TabularGame
+from equinfer.solvers.correlated.first_nash import first_nash
+from equinfer.solvers.correlated.laws import entropies, values_for_ever
 from equinfer.solvers.correlated.mixtures import best_mixture
 from equinfer.solvers.correlated.objective import checked_objective
-from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
-from equinfer.solvers.tabular.stage_nash import StageNash
+from equinfer.solvers.correlated.stage_equilibria import stage_equilibria
+from equinfer.solvers.tabular.settings import check_ranges
 from equinfer.solvers.tabular.stage_payoffs import stage_payoffs
-from equinfer.solvers.tabular.support import SupportEnumeration
 from equinfer.types import Profile
 
 __all__ = ["PublicSignals"]
 
 _SETTLED = 1e-13
 """Of the largest value: values that move by less between two sweeps have arrived."""
-_ENUMERABLE = 8
-"""Actions of each of two players up to which all supports of every stage game are examined."""
+_GLANCE = 0.05
+"""Seconds between two looks at the clock: each look may cost a certificate."""
 
 _MOST_SIGNALS = 1000
 """Far more than there are equilibria to be mixed; each is judged by itself."""
@@ -43,6 +44,8 @@ class PublicSignals(AbstractHostSolver):
     choice repeated at the values that it leads to. That need not settle; every sweep is a candidate, and so is every
     Nash equilibrium met, which is public play whose signal says nothing.
 
+    `entropy` is that of the law of what everybody does in one decision: the first one, where there are several.
+
     Watched: `sweep`, and `change`, by how much the values moved.
     """
 
@@ -58,6 +61,7 @@ class PublicSignals(AbstractHostSolver):
     """Random searches for the equilibria of one stage game, where supports are too many to examine all."""
 
     def __check_init__(self) -> None:
+        check_ranges(self, {"sweeps": "[0, inf)", "searches": "[1, inf)"})
         if not 1 <= self.signals <= _MOST_SIGNALS:
             raise BadInput(f"signals must be from 1 to {_MOST_SIGNALS}; got {self.signals}.")
 
@@ -79,20 +83,25 @@ class _Selection:
         self._actions = [[np.flatnonzero(np.asarray(mask)[s]) for mask in game.legal] for s in range(game.num_states)]
         self._known: list[list[Profile]] = [[] for _ in self._actions]
 
-    def at(self, q: Float[np.ndarray, "N S *A"]) -> tuple[PublicPlay, Float[np.ndarray, "S *A"]]:
-        """The choice in the stage games `q`, and the law of what everybody does."""
-        signal, called = zip(*(self._mixture(q[:, state], state) for state in range(q.shape[1])), strict=True)
+    def at(self, q: Float[np.ndarray, "N S *A"]) -> Generator[None, None, tuple[PublicPlay, Float[np.ndarray, "S *A"]]]:
+        """The choice in the stage games `q`, and the law of what everybody does; yields where the clock may be read."""
+        choices = []
+        for state in range(q.shape[1]):
+            choices.append((yield from self._mixture(q[:, state], state)))
+        signal, called = zip(*choices, strict=True)
         play = PublicPlay(np.stack(signal), tuple(np.stack(each, axis=1) for each in zip(*called, strict=True)))
         return play, _law(play)
 
     def choice(self, law: Float[np.ndarray, "S *A"], value: Float[np.ndarray, "N S"], route: str) -> Choice:
         """How play with this law, worth `value`, stands: by its start, averaged over the initial states."""
-        worth = _entropy(law) if self.objective.is_entropy else self.objective.payoff(value)
+        worth = entropies(law) if self.objective.is_entropy else self.objective.payoff(value)
         return Choice(self.objective.name, float(np.asarray(self.game.initial) @ worth), route=route)
 
-    def _mixture(self, q: Float[np.ndarray, "N *A"], state: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    def _mixture(
+        self, q: Float[np.ndarray, "N *A"], state: int
+    ) -> Generator[None, None, tuple[np.ndarray, list[np.ndarray]]]:
         """The law of the signal (W,), and each player's mixed actions under it (W, A_i)."""
-        found = self._equilibria(q, state)
+        found = yield from self._equilibria(q, state)
         laws = np.stack([product_law(tuple(mixed[None] for mixed in profile))[0] for profile in found])
         values = np.stack([(law * q).reshape(len(q), -1).sum(axis=1) for law in laws])
         probabilities, chosen = best_mixture(values, laws, self._weights, self.signals)
@@ -101,17 +110,13 @@ class _Selection:
         called = [found[k] for k in chosen] + [found[chosen[0]]] * (self.signals - len(chosen))
         return signal, [np.stack(mixed) for mixed in zip(*called, strict=True)]
 
-    def _equilibria(self, q: Float[np.ndarray, "N *A"], state: int) -> list[Profile]:
-        """Each player's mixed actions (A_i,) in equilibria of one state's game; the last ones if none is found."""
-        actions, sizes = self._actions[state], q.shape[1:]
-        game = TabularGame.from_payoffs(q[np.ix_(np.arange(len(q)), *actions)])
-        enumerable = len(q) == 2 and max(game.num_actions) <= _ENUMERABLE
-        solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=self._searches)
-        found: list[Profile] = [
-            tuple(_spread(mixed[0], own, size) for mixed, own, size in zip(iterate.answer, actions, sizes, strict=True))
-            for iterate in solver.iterates(game, seed=self.seed)
-            if iterate.candidate
-        ]
+    def _equilibria(self, q: Float[np.ndarray, "N *A"], state: int) -> Generator[None, None, list[Profile]]:
+        """Those of one state's game; the last ones if none is found."""
+        found: list[Profile] = []
+        for profile in stage_equilibria(q, self._actions[state], searches=self._searches, seed=self.seed):
+            if profile is not None:
+                found.append(profile)
+            yield
         if found:
             self._known[state] = found
         if not self._known[state]:
@@ -125,14 +130,18 @@ def _backward(selection: _Selection) -> Iterator[Iterate]:
     horizon = game.horizon or 1
     value = np.zeros((game.num_players, game.num_states))
     epochs: list[PublicPlay] = []
+    shown, info = _silent(game.uniform_profile(), selection.signals), {"sweep": 0.0, "change": math.nan}
+    if game.horizon is not None:
+        shown = _in_epochs([shown] * horizon)
     for epoch in reversed(range(horizon)):
         q = np.asarray(game.reward) if epoch == horizon - 1 else stage_payoffs(game, value)
-        play, law = selection.at(q)
+        play, law = yield from _looking_at_the_clock(selection.at(q), Iterate(shown, info))
         before, value = value, (q * law).reshape(*value.shape, -1).sum(axis=-1)
         epochs.insert(0, play)
         info = {"sweep": float(horizon - epoch), "change": float(np.abs(value - before).max())}
         if epoch:
-            yield Iterate(_in_epochs([play] * epoch + epochs), info)
+            shown = _in_epochs([play] * epoch + epochs)
+            yield Iterate(shown, info)
         else:
             whole = _in_epochs(epochs) if game.horizon is not None else play
             choice = selection.choice(law, value, "one shot" if horizon == 1 else "backward induction")
@@ -143,28 +152,38 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
     """From a Nash equilibrium: the choice at its values, the values of that choice, the choice at those, and so on."""
     game = selection.game
     value = np.zeros((game.num_players, game.num_states))
-    for iterate in StageNash().iterates(game, seed=selection.seed):
+    shown, info = _silent(game.uniform_profile(), selection.signals), {"sweep": 0.0, "change": math.nan}
+    for iterate in first_nash(game, selection.seed):
         profile = tuple(np.asarray(policy) for policy in iterate.answer)
         law = np.asarray(product_law(profile))
-        value = _values(game, law)
-        info = {"sweep": 0.0, "change": math.nan}
+        value, shown = values_for_ever(game, law, game.discount), _silent(profile, selection.signals)
         choice = selection.choice(law, value, "nash") if iterate.candidate else None
-        yield Iterate(_silent(profile, selection.signals), info, iterate.candidate, choice)
+        yield Iterate(shown, info, iterate.candidate, choice)
     for sweep in range(1, sweeps + 1):
-        play, law = selection.at(stage_payoffs(game, value))
-        before, value = value, _values(game, law)
+        at = selection.at(stage_payoffs(game, value))
+        shown, law = yield from _looking_at_the_clock(at, Iterate(shown, info))
+        before, value = value, values_for_ever(game, law, game.discount)
         change = float(np.abs(value - before).max())
         info = {"sweep": float(sweep), "change": change}
-        yield Iterate(play, info, candidate=True, choice=selection.choice(law, value, "sweeps"))
+        yield Iterate(shown, info, candidate=True, choice=selection.choice(law, value, "sweeps"))
         if change <= _SETTLED * float(np.abs(value).max()):
             return
 
 
-def _spread(mixed: Float[np.ndarray, " a"], actions: np.ndarray, size: int) -> Float[np.ndarray, " A"]:
-    """A law over legal actions as one over all actions."""
-    whole = np.zeros(size)
-    whole[actions] = mixed
-    return whole
+T = TypeVar("T")
+
+
+def _looking_at_the_clock(work: Generator[None, None, T], iterate: Iterate) -> Generator[Iterate, None, T]:
+    """What `work` returns; meanwhile the `iterate` is shown again, about as often as anybody looks."""
+    shown = time.perf_counter()
+    while True:
+        try:
+            next(work)
+        except StopIteration as end:
+            return end.value
+        if time.perf_counter() - shown > _GLANCE:
+            yield iterate
+            shown = time.perf_counter()
 
 
 def _silent(profile: Profile, signals: int) -> PublicPlay:
@@ -187,14 +206,3 @@ def _law(play: PublicPlay) -> Float[np.ndarray, "S *A"]:
     laws = [product_law(tuple(policy[w] for policy in play.profile)) for w in range(play.signal.shape[1])]
     weights = np.moveaxis(play.signal, 1, 0)
     return np.sum([w.reshape(-1, *[1] * (law.ndim - 1)) * law for w, law in zip(weights, laws, strict=True)], axis=0)
-
-
-def _values(game: Any, law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, "N S"]:
-    """What discounted play with this law of joint actions is worth."""
-    reward = (np.asarray(game.reward) * law).reshape(game.num_players, game.num_states, -1).sum(axis=-1)
-    return np.asarray(game.kernel.induced_by(law).values(reward, np.asarray(game.discount)))
-
-
-def _entropy(law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
-    rows = law.reshape(len(law), -1)
-    return -(rows * np.log(np.where(rows > 0, rows, 1.0))).sum(axis=1)

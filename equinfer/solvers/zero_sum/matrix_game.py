@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from equinfer.certificates import refuse_unless_zero_sum
 from equinfer.contraction import expected, expected_own
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
+from equinfer.solvers.tabular.settings import check_ranges
 from equinfer.solvers.zero_sum.matrix_games import solve_matrix_games
 from equinfer.tables import SuccessorLists, Tables
 from equinfer.types import Profile
@@ -54,6 +55,9 @@ class MatrixGame(AbstractHostSolver):
     """Jumps refused in a row, after which Hoffman and Karp's steps take the place of Shapley's."""
     sweeps: int = 100_000
     """At most."""
+
+    def __check_init__(self) -> None:
+        check_ranges(self, {"patience": "[0, inf)", "sweeps": "[1, inf)"})
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         tables = game.tables()

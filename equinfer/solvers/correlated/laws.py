@@ -1,0 +1,21 @@
+"""What laws over joint actions are worth, and how undecided they are."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["entropies", "values_for_ever"]
+
+
+def entropies(law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
+    """In nats."""
+    rows = law.reshape(len(law), -1)
+    return -(rows * np.log(np.where(rows > 0, rows, 1.0))).sum(axis=1)
+
+
+def values_for_ever(game: Any, law: Float[np.ndarray, "S *A"], discount: Any) -> Float[np.ndarray, "N S"]:
+    """What play by this law in every epoch of a discounted game is worth."""
+    reward = np.asarray(game.reward)
+    earned = (law * reward).reshape(len(reward), len(law), -1).sum(axis=-1)
+    return np.asarray(game.kernel.induced_by(law).values(earned, np.asarray(discount)))
