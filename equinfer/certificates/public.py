@@ -54,11 +54,11 @@ def checked_public_play(tables: Tables, answer: Any) -> PublicPlay:
         lead = (tables.num_states,) if tables.horizon is None else (tables.horizon, tables.num_states)
         return PublicPlay(np.ones((*lead, 1)), tuple(policy[None] for policy in profile))
     signal = _checked_signal(tables, answer.signal)
-    if not hasattr(answer.profile, "__len__") or len(answer.profile) != tables.num_players:
+    if not _is_list(answer.profile) or len(answer.profile) != tables.num_players:
         raise BadInput(f"public play needs one array of policies for each of {tables.num_players} players.")
     num_signals = signal.shape[-1]
     for player, policy in enumerate(answer.profile):
-        if not hasattr(policy, "__len__") or len(policy) != num_signals:
+        if not _is_list(policy) or len(policy) != num_signals:
             raise BadInput(
                 f"the policies of player {tables.player_labels[player]} must be one for each of {num_signals} signals: "
                 "the first axis of the array."
@@ -70,6 +70,11 @@ def checked_public_play(tables: Tables, answer: Any) -> PublicPlay:
         except BadInput as error:
             raise BadInput(f"signal {w}: {error}") from None
     return PublicPlay(signal, tuple(np.stack(policies) for policies in zip(*called, strict=True)))
+
+
+def _is_list(value: Any) -> bool:
+    """Whether it holds things in order: text, a mapping and an array without axes do not."""
+    return hasattr(value, "__len__") and not isinstance(value, (str, bytes, Mapping)) and getattr(value, "ndim", 1) > 0
 
 
 def _checked_signal(tables: Tables, signal: Any) -> Float[np.ndarray, "*HS W"]:

@@ -89,6 +89,13 @@ def test_a_signal_that_says_nothing_changes_nothing(horizon):
         (lambda s, p: (s[:2], p), "the law of the signal must have shape"),
         (lambda s, p: (s, p[:1]), "one array of policies for each of 2 players"),
         (lambda s, p: (s, [p[0][:1], p[1]]), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, [0.5, 0.5]), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, np.array([0.5, 0.5])), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, [p[0], None]), "policies of player 1 must be one for each of 2 signals"),
+        (lambda s, p: (s, ["ab", "cd"]), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, [{}, {}]), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, [{0: 1, 1: 1}, p[1]]), "policies of player 0 must be one for each of 2 signals"),
+        (lambda s, p: (s, [[["a"], ["b"]], p[1]]), "signal 0: .* player 0"),
         (lambda s, p: (s, [2 * p[0], p[1]]), "signal 0: policy of player 0, state 0: probabilities sum to 2"),
     ],
 )
@@ -99,3 +106,10 @@ def test_what_is_no_public_play_is_refused_with_its_place(change, says):
     signal, profile = change(signal, profile)
     with pytest.raises(eq.BadInput, match=says):
         eq.certify(game, {"signal": signal, "profile": profile})
+
+
+@pytest.mark.parametrize("profile", ["ab", {0: 1, 1: 2}, np.asarray(0.5), 0.5, None])
+def test_what_is_no_list_of_policies_is_refused(profile):
+    game, _ = drawn(5)
+    with pytest.raises(eq.BadInput, match="one array of policies for each of 2 players"):
+        certify_public(game.tables(), PublicPlay(np.full((4, 2), 0.5), profile))
