@@ -10,6 +10,7 @@ import numpy as np
 
 import equinfer as eq
 from benchmarks.children import peak_memory
+from equinfer.targets import tabular_game_of
 
 WARM_SEED = 999
 LADDERS = 10
@@ -56,7 +57,7 @@ class Row(NamedTuple):
     def game(self, seed: int) -> eq.TabularGame:
         """A random game of the seed; or one of ten ladders, whose market grows by a twentieth from seed to seed."""
         if self.kind == "random":
-            return eq.load(
+            made = eq.load(
                 "catalog:random",
                 players=self.players,
                 states=self.size,
@@ -64,10 +65,12 @@ class Row(NamedTuple):
                 discount=0.95,
                 seed=seed,
             )
+            return tabular_game_of(made, "the benchmark")
         market = 5.0 * (1 + seed % LADDERS / 20)
-        return eq.load(
+        made = eq.load(
             "catalog:quality_ladder", firms=self.players, levels=self.size, investments=self.actions, market=market
         )
+        return tabular_game_of(made, "the benchmark")
 
 
 RANDOM = [

@@ -85,8 +85,8 @@ def logit_step(game: Game) -> float:
 
 def path(payoffs: np.ndarray, solver: Kernel, seed: int, sweeps: int) -> list[np.ndarray]:
     """The policies (sweeps + 1, A_i) of each player of a one-shot game."""
-    solver, game, state, _ = begin(solver, TabularGame.from_payoffs(payoffs), seed)
-    profiles = _path(solver, game, state, sweeps)
+    ready, game, state, _ = begin(solver, TabularGame.from_payoffs(payoffs), seed)
+    profiles = _path(ready, game, state, sweeps)
     return [np.asarray(policies)[:, 0] for policies in profiles]
 
 

@@ -22,6 +22,7 @@ from benchmarks.children import Broken, answers, peak_memory
 from benchmarks.nasty import confirmed
 from benchmarks.open_spiel_values import open_spiel_values
 from benchmarks.results import table, versions, write_section
+from equinfer.targets import tabular_game_of
 
 FINE = 1e-10
 """Of the payoff scale: what counts as solved."""
@@ -70,7 +71,7 @@ class Answer(NamedTuple):
 def game_of(row: Row, seed: int) -> eq.TabularGame:
     """Soccer, or a random game: normal rewards, transitions exponential weights over all states or some of them."""
     if row.name == "soccer":
-        return eq.load("catalog:soccer")
+        return tabular_game_of(eq.load("catalog:soccer"), "the benchmark")
     rng = np.random.default_rng(seed)
     shape = (row.states, row.actions, row.actions)
     reward = rng.normal(size=shape)

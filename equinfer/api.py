@@ -15,22 +15,23 @@ from equinfer import saved
 from equinfer.answer import Answer, Joint, PublicPlay
 from equinfer.arguments import checked_seed, nonnegative
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
-from equinfer.concepts import CONCEPTS, AbstractConcept, natural_concept
+from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractSolver, Choice, Outcome, Task, Watch
 from equinfer.errors import BadInput, cause
 from equinfer.games.extensive import behaviour
 from equinfer.games.relabelling import matched
 from equinfer.games.tabular import TabularGame
+from equinfer.mean_field_tables import AnyTables
 from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
 from equinfer.tables import Tables
-from equinfer.targets import Target, game_of, game_to_solve, load, save
+from equinfer.targets import Game, Target, game_of, game_to_solve, load, save, tabular_game_of
 
-__all__ = ["certify", "load", "load_solution", "recorded", "save", "solve"]
+__all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "recorded", "save", "solve"]
 
 
 def solve(
-    game: TabularGame | Target,
+    game: Game | Target,
     concept: str | None = None,
     solver: str | Solver = "auto",
     *,
@@ -57,10 +58,12 @@ def solve(
     **Raises:** `UnknownName` for a concept, solver or option that does not exist; `BadInput` for wrong values.
     """
     began = clock.perf_counter()
-    row = concept_row(concept or natural_concept())
+    if concept is not None:
+        concept_row(concept)  # before anything is made
     game = game_to_solve(game)
+    row = _row(game, concept)
     tables = game.tables()
-    eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
+    eps = default_eps(tables, row.name) if eps is None else nonnegative("eps", eps)
     if time is not None:
         time = nonnegative("time", time)
     seed = checked_seed(seed)
@@ -83,8 +86,8 @@ def solve(
 
 def recorded(
     row: AbstractConcept,
-    game: TabularGame,
-    tables: Tables,
+    game: Game,
+    tables: AnyTables,
     outcome: Outcome,
     solver: str,
     eps: float,
@@ -101,10 +104,10 @@ def recorded(
         certificate=outcome.certificate,
         eps=eps,
         status=outcome.ended,
-        payoff_scale=tables.payoff_scale,
+        payoff_scale=row.stakes(tables),
         seconds=seconds,
         trace=outcome.trace,
-        tables=tables,
+        tables=tables if isinstance(tables, Tables) else None,
         behaviour=_behaviour(game, outcome.answer),
         **fields,
     )
@@ -113,7 +116,7 @@ def recorded(
             solution,
             objective=choice.objective,
             objective_value=choice.value,
-            objective_certified=_is_best(tables, choice),
+            objective_certified=outcome.certificate.holds(eps) and _is_best(tables, choice),
             route=choice.route,
         )
     if solution.certified and solution.status is not Status.interrupted:
@@ -121,7 +124,7 @@ def recorded(
     return solution
 
 
-def _is_best(tables: Tables, choice: Choice) -> bool:
+def _is_best(tables: Any, choice: Choice) -> bool:
     """The bound of the dual problem is met, to 1e-8 of what the objective can vary by: in nats, or weighted payoffs."""
     if choice.bound is None:
         return False
@@ -135,26 +138,41 @@ def _is_best(tables: Tables, choice: Choice) -> bool:
     return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
 
 
-def _behaviour(game: TabularGame, answer: Answer) -> Any:
+def _row(game: Game, concept: str | None, answer: Any = None) -> AbstractConcept:
+    """The concept, or the natural one. **Raises:** `BadInput` if it is for another kind of games."""
+    row = concept_row(concept or natural_concept(game, answer))
+    if row.games != game.kind:
+        kinds = {"tables": "in tables", "mean-field": "with a mean field"}
+        raise BadInput(f"concept {row.name!r} is for games {kinds[row.games]}; {game.name} is one {kinds[game.kind]}.")
+    return row
+
+
+def _behaviour(game: Game, answer: Answer) -> Any:
     """Behaviour strategies, where the game came from a tree and the answer is a profile."""
-    if game.extensive is None or isinstance(answer, (Joint, PublicPlay)):
+    if not isinstance(game, TabularGame) or game.extensive is None or isinstance(answer, (Joint, PublicPlay)):
         return None
     return behaviour(game.extensive, answer)
 
 
-def default_eps(tables: Tables) -> float:
+def payoff_scale(tables: AnyTables, concept: str = Nash.name) -> float:
+    """What players have at stake: the natural unit of every gap of a concept."""
+    return concept_row(concept).stakes(tables)
+
+
+def default_eps(tables: AnyTables, concept: str = Nash.name) -> float:
     """The gap up to which an answer counts as an equilibrium unless somebody says otherwise: 1e-8 payoff scales."""
-    return 1e-8 * tables.payoff_scale
+    return 1e-8 * payoff_scale(tables, concept)
 
 
-def certify(game: TabularGame | Target, answer: Any, concept: str | None = None) -> Certificate:
+def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Certificate:
     """Judge an answer that came from anywhere.
 
     **Arguments:** `answer` is a `Solution`; one array ([H,] S, A_i) per player ((A_i,) will do when S = 1); one array
-    ([H,] S, A_1, ..., A_N), a joint law; `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`;
-    or the path of a file: a saved solution (or the folder that holds it), the object of `solve --json`, or CSV. Where
-    it comes with labels, states and actions are matched by them. `concept` is by default that of the solution, saved
-    or not, and otherwise `nash` for profiles, `correlated` for joint laws, `public-correlated` for signals.
+    ([H,] S, A_1, ..., A_N), a joint law; the policy ([H,] S, A) of a game with a mean field;
+    `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`; or the path of a file: a saved solution
+    (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes with labels, states and actions
+    are matched by them. `concept` is by default that of the solution, saved or not, and otherwise `nash` for profiles,
+    `correlated` for joint laws, `public-correlated` for signals, `mean-field` in games with a mean field.
 
     **Raises:** `BadInput` if it is no answer to this game, with the player and the state; or the first label that the
     answer has and the game has not, or the other way round; or if the concept has no meaning for the game.
@@ -164,31 +182,33 @@ def certify(game: TabularGame | Target, answer: Any, concept: str | None = None)
     game = game_of(game)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
-        return _certified_file(tables, Path(answer), concept)
+        return _certified_file(game, Path(answer), concept)
     if isinstance(answer, Solution):
         concept = concept or answer.concept
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
-    answer = _understood(tables, answer)
-    return _judged(concept_row(concept or natural_concept(answer)), tables, answer)
+    if isinstance(tables, Tables):
+        answer = _understood(tables, answer)
+    return _judged(_row(game, concept, answer), tables, answer)
 
 
-def _judged(row: AbstractConcept, tables: Tables, answer: Any) -> Certificate:
+def _judged(row: AbstractConcept, tables: AnyTables, answer: Any) -> Certificate:
     judge = row.judge(tables)
     if isinstance(answer, PublicPlay) and row.answers == "profile":
         raise BadInput("the answer is a public signal with profiles; a profile has one policy for each player.")
     return judge(answer)
 
 
-def _certified_file(tables: Tables, path: Path, concept: str | None) -> Certificate:
+def _certified_file(game: Game, path: Path, concept: str | None) -> Certificate:
     from equinfer.games.files.answers import read_answer, said_concept
 
     path = path / "solution.npz" if path.is_dir() else path
+    tables = game.tables()
     answer = read_answer(path, tables)
-    concept = concept or said_concept(path) or natural_concept(answer)
+    concept = concept or said_concept(path) or natural_concept(game, answer)
     if concept not in CONCEPTS:
         raise BadInput(f"{path}: its concept {concept!r} is unknown here; known: {', '.join(CONCEPTS)}.")
     try:
-        return _judged(concept_row(concept), tables, answer)
+        return _judged(_row(game, concept), tables, answer)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
 
@@ -231,11 +251,12 @@ def _is_stacked(tables: Tables, array: Any) -> bool:
     return len(policies) == 1 and array.shape == (tables.num_players, *next(iter(policies)))
 
 
-def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> Solution:
+def load_solution(path: Target, *, game: Game | Target | None = None) -> Solution:
     """Read back what `Solution.save` wrote.
 
     **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game, in whose order it comes
-    back. Without it the verdict is what the file says, and `recorded` is true.
+    back. Without it the verdict is what the file says, and `recorded` is true. With it nothing is said of how the
+    answer stands among others (`objective_value`, `bound`): that was of the game that it was found in.
 
     **Raises:** `BadInput` if the file is missing, damaged, or something else; or its answer is none of `game`.
     """
@@ -245,11 +266,13 @@ def load_solution(path: Target, *, game: TabularGame | Target | None = None) -> 
         solution = saved.load_solution(path)
     if game is None:
         return solution
-    tables = game_of(game).tables()
-    row = concept_row(solution.concept)
+    game = game_of(game)
+    row, tables = _row(game, solution.concept), game.tables()
     answer = matched(solution.game, tables, str(path)).of(solution.answer)
-    solution = dataclasses.replace(solution, game=GameLabels.of(tables), **row.recorded(tables, answer))
-    return solution.rejudged(row.judge(tables)(answer), tables)
+    unknown = dict.fromkeys(("objective", "objective_value", "objective_certified", "route", "bound"))
+    solution = dataclasses.replace(solution, game=GameLabels.of(tables), **unknown, **row.recorded(tables, answer))
+    known = tables if isinstance(tables, Tables) else None
+    return solution.rejudged(row.judge(tables)(answer), known, row.stakes(tables))
 
 
 def _report(solution: Solution, path: Target) -> None:
@@ -267,12 +290,12 @@ def _plot(solution: Solution) -> Any:
     return plot(solution)
 
 
-def _sensitivity(solution: Solution, parameter: Any, game: TabularGame | Target | None) -> Any:
+def _sensitivity(solution: Solution, parameter: Any, game: Game | Target | None) -> Any:
     from equinfer.solvers.tabular.parameters import sensitivity
 
     if solution.joint is not None or solution.signal is not None:
         raise BadInput(f"only a profile of independent policies has a derivative; this answer is {solution.concept}.")
-    game = _game_of(solution) if game is None else game_of(game)
+    game = _game_of(solution) if game is None else tabular_game_of(game_of(game), "a derivative")
     with jax.enable_x64(True):
         return sensitivity(game, solution.profile, parameter, solution.game.origin)
 

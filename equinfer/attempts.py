@@ -10,9 +10,9 @@ from equinfer.concepts import AbstractConcept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Outcome, Task
 from equinfer.errors import BadInput, UnknownName
-from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.solvers import solver_class
+from equinfer.targets import Game
 
 __all__ = ["ENOUGH", "Solver", "attempts_at", "best_of", "bound_on"]
 
@@ -21,6 +21,7 @@ Solver = AbstractSolver | AbstractHostSolver
 ENOUGH = 1e-10
 """Of its payoff scale: if a player has a larger gap, the next solver is tried, whatever eps is."""
 
+_GAMES = {"tables": "games in tables", "mean-field": "games with a mean field"}
 _IN_WORDS = {"profile": "a profile", "joint": "a joint law", "signal": "a public signal with profiles"}
 """Kinds of answers."""
 
@@ -53,7 +54,7 @@ def attempts_at(
     ]
 
 
-def best_of(attempts: Sequence[Solver], game: TabularGame, task: Task) -> tuple[Outcome, Solver]:
+def best_of(attempts: Sequence[Solver], game: Game, task: Task) -> tuple[Outcome, Solver]:
     """The best outcome of the attempts, with the seconds all of them took, and the solver that had it.
 
     Each attempt but the last may use half of the time that is left.
@@ -93,7 +94,7 @@ def _rank(outcome: Outcome) -> tuple[bool, float]:
     return not outcome.certificate.settled(ENOUGH), outcome.certificate.gap
 
 
-def _drive(solver: Solver, game: TabularGame, task: Task) -> Outcome:
+def _drive(solver: Solver, game: Game, task: Task) -> Outcome:
     from equinfer.drivers import host, scan
 
     if isinstance(solver, AbstractHostSolver):
@@ -102,10 +103,19 @@ def _drive(solver: Solver, game: TabularGame, task: Task) -> Outcome:
 
 
 def _of_this_kind(row: AbstractConcept, solver: Any) -> Any:
-    """**Raises:** `UnknownName` if the concept has another kind of answer than the solver; a profile is of any kind."""
+    """**Raises:** `UnknownName` if the concept has another kind of answer than the solver, or than the concept that a
+    solver object was built for; a profile is of any kind.
+    """
+    if solver.games != row.games:
+        raise UnknownName(
+            f"solver {solver.name} is for {_GAMES[solver.games]}, and {row.name} is for {_GAMES[row.games]}."
+        )
     if solver.answers not in ("profile", row.answers):
         found, asked = _IN_WORDS[solver.answers], _IN_WORDS[row.answers]
         raise UnknownName(f"solver {solver.name} finds {found}, and an answer of {row.name} is {asked}.")
+    built_for = getattr(solver, "concept", None)
+    if solver.answers != "profile" and isinstance(built_for, AbstractConcept) and built_for.name != row.name:
+        raise UnknownName(f"this solver {solver.name} was made for {built_for.name!r}, and asked for {row.name!r}.")
     return solver
 
 

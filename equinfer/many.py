@@ -27,7 +27,7 @@ from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
 from equinfer.solvers.tabular.response_stability import OUT_OF_TIME, stability
 from equinfer.solvers.tabular.support import SupportEnumeration
 from equinfer.tables import Tables
-from equinfer.targets import game_to_solve
+from equinfer.targets import Game, game_to_solve, tabular_game_of
 from equinfer.types import Profile
 
 __all__ = ["judged", "refuse_unless_nash", "solve_all"]
@@ -45,7 +45,7 @@ _SHARES = (0.37, 0.21, 0.8)
 
 
 def solve_all(
-    game: TabularGame | str,
+    game: Game | str,
     concept: str | None = None,
     *,
     searches: int | None = None,
@@ -69,7 +69,7 @@ def solve_all(
     """
     began = clock.perf_counter()
     refuse_unless_nash(concept, "the search for all equilibria")
-    game = game_to_solve(game)
+    game = tabular_game_of(game_to_solve(game), "the search for all equilibria")
     tables = game.tables()
     eps = default_eps(tables) if eps is None else nonnegative("eps", eps)
     time = None if time is None else nonnegative("time", time)

@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from equinfer.tables import Origin, SuccessorLists
+from equinfer.tables import Origin, SuccessorLists, Tables
 
-__all__ = ["Flow", "MeanFieldTables", "RawTransition", "Staged"]
+__all__ = ["AnyTables", "Flow", "MeanFieldTables", "RawTransition", "Staged"]
 
 Flow: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """The state-action law of every population, (H, S, A_p); without the H where the game is stationary."""
@@ -61,3 +61,6 @@ class MeanFieldTables:
     @property
     def num_actions(self) -> tuple[int, ...]:
         return tuple(mask.shape[1] for mask in self.legal)
+
+
+AnyTables: TypeAlias = Tables | MeanFieldTables

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from equinfer.errors import BadInput, UnknownName
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee
-from equinfer.targets import game_to_solve
+from equinfer.targets import game_to_solve, tabular_game_of
 
 __all__ = ["RECORD", "ParametrisedGame"]
 
@@ -83,15 +83,17 @@ class ParametrisedGame:
 
     def _made(self, value: float) -> TabularGame:
         if not callable(self._target):
-            return game_to_solve(self._target, **{**self._others, self._parameter: value})
+            made = game_to_solve(self._target, **{**self._others, self._parameter: value})
+            return tabular_game_of(made, "a sweep")
         made = self._target(value, **self._others)
         if not isinstance(made, TabularGame):
             raise BadInput(f"the function of {self._parameter} must make a TabularGame; got {type(made).__name__}.")
-        return game_to_solve(made)
+        game_to_solve(made)
+        return made
 
 
 def _tables(game: TabularGame) -> int:
-    return game.reward.nbytes + game.kernel.raw().nbytes
+    return game.nbytes
 
 
 def _kept(game: TabularGame) -> int:

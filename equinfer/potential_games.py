@@ -5,7 +5,7 @@ from equinfer.certificates.potential import potential_defect as judged
 from equinfer.errors import BadInput
 from equinfer.games.tabular import TabularGame
 from equinfer.potential import PotentialDefect
-from equinfer.targets import Target, game_of
+from equinfer.targets import Target, game_of, tabular_game_of
 
 __all__ = ["potential_defect"]
 
@@ -28,4 +28,4 @@ def potential_defect(game: TabularGame | Target, *, cycles: int | None = None, s
     """
     if cycles is not None and (isinstance(cycles, bool) or cycles < 2):
         raise BadInput(f"cycles must be a whole number, at least 2; got {cycles!r}.")
-    return judged(game_of(game).tables(), cycles=cycles, seed=checked_seed(seed))
+    return judged(tabular_game_of(game_of(game), "a potential").tables(), cycles=cycles, seed=checked_seed(seed))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from equinfer.answer import Answer, Joint, Profile, PublicPlay
 from equinfer.certificate import Certificate, Deviation, freeze
+from equinfer.mean_field_tables import AnyTables
 from equinfer.tables import Origin, Tables, kernel_arrays
 from equinfer.writing import json_text, plain, written_atomically
 
@@ -54,16 +55,22 @@ class GameLabels(NamedTuple):
     states: tuple[str, ...]
     actions: tuple[tuple[str, ...], ...]
     origin: Origin | None = None
+    grid: tuple[int, ...] | None = None
+    """The shape of the grid that states are the cells of, in C order, if they are."""
 
     @classmethod
-    def of(cls, tables: Tables) -> "GameLabels":
-        return cls(tables.name, tables.player_labels, tables.state_labels, tables.action_labels, tables.origin)
+    def of(cls, tables: AnyTables) -> "GameLabels":
+        names = tables.name, tables.player_labels, tables.state_labels, tables.action_labels
+        return cls(*names, tables.origin, getattr(tables, "grid", None))
 
     def to_json(self) -> dict[str, Any]:
         """The object `game` of everything that is written as JSON."""
         origin = self.origin
         where = None if origin is None else {"target": origin.target, "parameters": dict(origin.parameters)}
-        return plain({**self._asdict(), "origin": where})
+        record = {**self._asdict(), "origin": where}
+        if self.grid is None:
+            del record["grid"]
+        return plain(record)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +114,11 @@ class Solution:
     """The objective is proven to be the best of all answers of the concept, by a bound from its dual problem."""
     route: str | None = None
     """Which of several attempts the answer came from."""
+    flows: tuple[Float[np.ndarray, "..."], ...] | None = None
+    """Of a mean-field equilibrium: the state-action law of every population, ([H,] S, A_p), made by `profile`."""
 
     def __post_init__(self) -> None:
-        freeze(self, "profile", "values", "joint", "signal")
+        freeze(self, "profile", "values", "joint", "signal", "flows")
 
     @property
     def answer(self) -> Answer:
@@ -120,10 +129,27 @@ class Solution:
 
     @property
     def value(self) -> Float[np.ndarray, "*HS"]:
-        """The value of a zero-sum game, to player 0: ([H,] S)."""
-        if self.concept != "zero-sum":
-            raise AttributeError("value: only a zero-sum equilibrium has one value; see `values`.")
+        """The value of a zero-sum game, to player 0, or to a player of the only population: ([H,] S)."""
+        if self.concept != "zero-sum" and (self.flows is None or len(self.profile) > 1):
+            raise AttributeError("value: only a zero-sum or one-population equilibrium has one; see `values`.")
         return self.values[0]
+
+    @property
+    def policy(self) -> Float[np.ndarray, "*HS A"] | Profile:
+        """Of a mean-field equilibrium: the policy of the only population, ([H,] S, A), or of each."""
+        self._refuse_unless_mean_field("policy")
+        return self.profile[0] if len(self.profile) == 1 else self.profile
+
+    @property
+    def flow(self) -> Float[np.ndarray, "*HS A"] | Profile:
+        """Of a mean-field equilibrium: the state-action law of the only population, ([H,] S, A), or of each."""
+        flows = self._refuse_unless_mean_field("flow")
+        return flows[0] if len(flows) == 1 else flows
+
+    def _refuse_unless_mean_field(self, what: str) -> Profile:
+        if self.flows is None:
+            raise AttributeError(f"{what}: only a mean-field equilibrium has one; see `profile`.")
+        return self.flows
 
     @property
     def gap(self) -> float:
@@ -134,14 +160,20 @@ class Solution:
         """The certificate is a proof (exact or an upper bound) and says gap + rounding error <= eps."""
         return self.certificate.holds(self.eps)
 
-    def rejudged(self, certificate: Certificate, tables: Tables) -> "Solution":
-        """The same answer under a certificate that was computed here, of the game `tables`."""
+    def rejudged(
+        self, certificate: Certificate, tables: Tables | None, payoff_scale: float | None = None
+    ) -> "Solution":
+        """The same answer under a certificate that was computed here, of the game `tables`, whose payoff scale is kept
+        unless another is given.
+        """
+        if payoff_scale is None:
+            payoff_scale = self.payoff_scale if tables is None else tables.payoff_scale
         return replace(
             self,
             values=certificate.values,
             certificate=certificate,
             status=Status.certified if certificate.holds(self.eps) else Status.above_eps,
-            payoff_scale=tables.payoff_scale,
+            payoff_scale=payoff_scale,
             tables=tables,
             recorded=False,
         )
@@ -191,6 +223,12 @@ class Solution:
         }
         if self.concept == "zero-sum":
             record["value"] = self.value
+        if self.flows is not None:
+            record |= {
+                "policy": self.policy,
+                "flow": self.flow,
+                "value": self.values[0] if len(self.flows) == 1 else None,
+            }
         for name in ("behaviour", "joint", "signal", "objective", "objective_value", "objective_certified", "route"):
             if getattr(self, name) is not None:
                 record[name] = getattr(self, name)
@@ -204,6 +242,7 @@ class Solution:
         """
         arrays: dict[str, np.ndarray] = {f"profile_{i}": policy for i, policy in enumerate(self.profile)}
         arrays["values"] = self.values
+        arrays |= {f"flow_{i}": flow for i, flow in enumerate(self.flows or ())}
         arrays |= {name: array for name in ("joint", "signal") if (array := getattr(self, name)) is not None}
         arrays["per_player_gap"] = self.certificate.per_player
         arrays["per_player_error"] = self.certificate.per_player_error
@@ -212,7 +251,17 @@ class Solution:
             arrays[f"gain_{i}"] = deviation.gain
         arrays |= {f"trace_{name}": np.asarray(series) for name, series in self.trace.items()}
         meta = self.to_json()
-        for in_arrays in ("profile", "values", "value", "joint", "signal", "per_player_gap", "per_player_error"):
+        for in_arrays in (
+            "profile",
+            "values",
+            "value",
+            "policy",
+            "flow",
+            "joint",
+            "signal",
+            "per_player_gap",
+            "per_player_error",
+        ):
             meta.pop(in_arrays, None)
         if self.tables is not None and self.tables.reward.nbytes + self.tables.kernel.nbytes <= TABLES_LIMIT:
             meta["horizon"] = self.tables.horizon

@@ -45,6 +45,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         tuple(names["states"]),
         tuple(map(tuple, names["actions"])),
         _origin(names.get("origin")),
+        tuple(names["grid"]) if names.get("grid") else None,
     )
     players = range(len(labels.players))
     tables = None
@@ -97,6 +98,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
         joint=arrays.get("joint"),
         signal=arrays.get("signal"),
+        flows=tuple(arrays[f"flow_{i}"] for i in players) if "flow_0" in arrays else None,
         **{name: meta.get(name) for name in ("objective", "objective_value", "objective_certified", "route")},
     )
 

@@ -7,15 +7,17 @@ from typing import Any
 
 from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
+from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee, foreseen_by
 
-__all__ = ["Target", "game_of", "game_to_solve", "load", "save"]
+__all__ = ["Game", "Target", "game_of", "game_to_solve", "load", "save", "tabular_game_of"]
 
 Target = str | os.PathLike[str]
+Game = TabularGame | MeanFieldGame
 
 
-def load(target: Target, **parameters: Any) -> TabularGame:
+def load(target: Target, **parameters: Any) -> Game:
     """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
 
     **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
@@ -25,7 +27,7 @@ def load(target: Target, **parameters: Any) -> TabularGame:
     """
     if not isinstance(target, (str, os.PathLike)):
         what = _shortly(target)
-        raise BadInput(f"expected a TabularGame, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
+        raise BadInput(f"expected a game, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
     source, colon, name = str(target).partition(":")
     if colon and (source in SOURCES or (_could_be_a_source(source) and not _exists(target))):
         return _made(source, name, parameters)
@@ -44,21 +46,27 @@ def save(game: TabularGame, path: Target) -> None:
     write_game(game, Path(path))
 
 
-def game_of(game: Any) -> TabularGame:
+def game_of(game: Any) -> Game:
     """The game itself, or what `load` makes of a target."""
-    return game if isinstance(game, TabularGame) else load(game)
+    return game if isinstance(game, Game) else load(game)
 
 
-def game_to_solve(game: TabularGame | Target, **parameters: Any) -> TabularGame:
+def tabular_game_of(game: Any, what: str) -> TabularGame:
+    """The game, which must be one in tables. **Raises:** `BadInput` if it is not; `what` is for tables only."""
+    if not isinstance(game, TabularGame):
+        raise BadInput(f"{what} is for games in tables; {game.name} is a mean-field game.")
+    return game
+
+
+def game_to_solve(game: Game | Target, **parameters: Any) -> Game:
     """The game itself, or what `load` makes of a target, if there is the memory to solve it as well.
 
     **Raises:** `BadInput` with the estimate if there is not: before the tables are made, wherever their sizes are known
     before; and what `load` raises.
     """
     with foreseen_by(Footprint.refuse_unless_it_fits):
-        made = game if isinstance(game, TabularGame) else load(game, **parameters)
-        kernel = made.kernel.raw()
-        foresee(Footprint.of_game(made.name, made.num_states, made.reward.nbytes + kernel.nbytes))
+        made = game if isinstance(game, Game) else load(game, **parameters)
+        foresee(Footprint.of_game(made.name, made.num_states, made.nbytes))
     return made
 
 
@@ -79,7 +87,7 @@ def _could_be_a_source(word: str) -> bool:
     return len(word) > 1 and word.replace("-", "_").isidentifier()
 
 
-def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
+def _made(source: str, name: str, parameters: dict[str, Any]) -> Game:
     """The game called `name` of a source. **Raises:** `EquinferError` if a plug-in breaks, or makes something else."""
     make = game_source(source)
     try:
@@ -88,8 +96,8 @@ def _made(source: str, name: str, parameters: dict[str, Any]) -> TabularGame:
         if source in SOURCES or isinstance(error, EquinferError):
             raise
         raise EquinferError(f"plug-in {source!r} failed: {type(error).__name__}: {error}.") from error
-    if not isinstance(game, TabularGame):
-        raise EquinferError(f"plug-in {source!r} made no TabularGame of {name!r}, but {type(game).__name__}.")
+    if not isinstance(game, Game):
+        raise EquinferError(f"plug-in {source!r} made no game of {name!r}, but {type(game).__name__}.")
     return game
 
 

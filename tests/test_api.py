@@ -12,9 +12,10 @@ import pytest
 import equinfer as eq
 from equinfer import attempts
 from equinfer.certificates import certify_nash
-from equinfer.concepts import Nash
+from equinfer.concepts import CoarseCorrelated, Correlated, Nash
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.errors import BadInput, UnknownName
+from equinfer.solvers.correlated.lp import LinearProgramme
 from equinfer.writing import json_text
 
 
@@ -139,7 +140,7 @@ def test_a_finite_horizon_without_any_iterate_falls_back_on_uniform_play():
     ("words", "says"),
     [
         ({"concept": "nahs"}, "did you mean 'nash'"),
-        ({"concept": "mean-field"}, "known: nash"),
+        ({"concept": "wardrop"}, "known: nash"),
         ({"solver": "homotpy"}, "homotopy"),
         ({"solver": "vpg", "temprature": 1.0}, "did you mean 'temperature'"),
         ({"solver": "vpg", "policy": "condtional"}, "did you mean 'conditional'"),
@@ -335,3 +336,21 @@ USERS_SESSION = """
 def test_users_have_x64_off_and_keep_it_off():
     ran = subprocess.run([sys.executable, "-c", textwrap.dedent(USERS_SESSION)], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_solver_built_for_another_concept_is_refused():
+    # Its answer would be judged by one concept and called the best by the other.
+    for built, asked in ((Correlated(), "coarse-correlated"), (CoarseCorrelated(), "correlated")):
+        with pytest.raises(eq.UnknownName, match=f"was made for '{built.name}', and asked for '{asked}'"):
+            eq.solve("catalog:chicken", asked, LinearProgramme(concept=built))
+
+
+def test_what_was_proven_of_one_game_is_not_said_of_another(tmp_path):
+    game = eq.load("catalog:chicken")
+    eq.solve(game, "correlated").save(tmp_path / "s.npz")
+    assert eq.load_solution(tmp_path / "s.npz").objective_certified
+    richer = np.asarray(game.reward)[:, 0] + np.array([[100.0, 0], [0, 0]])
+    other = eq.TabularGame.from_payoffs(richer, action_labels=game.action_labels, player_labels=game.player_labels)
+    judged = eq.load_solution(tmp_path / "s.npz", game=other)
+    assert judged.objective_certified is None
+    assert judged.objective_value is None

@@ -112,7 +112,7 @@ def test_nothing_else_is_warned_about():
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("broken", "plug-in 'inspection' failed: ZeroDivisionError"), ("odd", "made no TabularGame of 'odd', but list")],
+    [("broken", "plug-in 'inspection' failed: ZeroDivisionError"), ("odd", "made no game of 'odd', but list")],
 )
 def test_a_plugin_that_fails_is_blamed(capsys, name, says):
     with pytest.raises(EquinferError, match=says):

@@ -1,16 +1,15 @@
 """The checks that a profile passes before anything is said about it."""
 
 from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, NoReturn
 
 import numpy as np
 from jaxtyping import Float
 
 from equinfer.answer import Joint
 from equinfer.errors import BadInput, cause
-from equinfer.mean_field_tables import MeanFieldTables
+from equinfer.mean_field_tables import AnyTables
 from equinfer.records import Solution
-from equinfer.tables import Tables
 
 __all__ = ["ROW_SUM_TOLERANCE", "checked_law", "checked_profile", "real_array"]
 
@@ -21,11 +20,7 @@ SINGLE_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
 precision resolves no more than 1e-3; only rows that it holds exactly, or nearly, such as (1/4, 3/4), pass."""
 
 
-Players: TypeAlias = Tables | MeanFieldTables
-"""What a profile is checked against: who plays, where, with which actions."""
-
-
-def checked_profile(tables: Players, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
+def checked_profile(tables: AnyTables, answer: Any) -> tuple[Float[np.ndarray, "..."], ...]:
     """One float64 policy per player, ([H,] S, A_i): a copy of `answer`, if it is a profile of this game.
 
     **Arguments:** `answer` is a `Solution`, or a sequence of one array-like per player (nested lists, NumPy or JAX
@@ -75,7 +70,7 @@ def checked_law(
     return np.abs(array / sums[..., None])  # of -0.0 too
 
 
-def _checked_policy(tables: Players, player: int, policy: Any) -> Float[np.ndarray, "..."]:
+def _checked_policy(tables: AnyTables, player: int, policy: Any) -> Float[np.ndarray, "..."]:
     array, tolerance = real_array(policy, f"the policy of player {tables.player_labels[player]}")
     array = _shaped(tables, player, array)
     legal = np.broadcast_to(tables.legal[player], array.shape)
@@ -107,7 +102,7 @@ def real_array(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]
     return array, SINGLE_TOLERANCE if coarse else ROW_SUM_TOLERANCE
 
 
-def _shaped(tables: Players, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
+def _shaped(tables: AnyTables, player: int, array: Float[np.ndarray, "..."]) -> Float[np.ndarray, "..."]:
     stationary = (tables.num_states, tables.num_actions[player])
     expected = stationary if tables.horizon is None else (tables.horizon, *stationary)
     if array.shape == expected:
@@ -120,7 +115,7 @@ def _shaped(tables: Players, player: int, array: Float[np.ndarray, "..."]) -> Fl
     )
 
 
-def _refuse_entry(tables: Players, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
+def _refuse_entry(tables: AnyTables, player: int, array: np.ndarray, bad: np.ndarray, says: str) -> NoReturn:
     index = tuple(np.argwhere(bad)[0].tolist())
     action = tables.action_labels[player][index[-1]]
     raise BadInput(
@@ -128,6 +123,6 @@ def _refuse_entry(tables: Players, player: int, array: np.ndarray, bad: np.ndarr
     )
 
 
-def _place(tables: Players, player: int, row: tuple[int, ...]) -> str:
+def _place(tables: AnyTables, player: int, row: tuple[int, ...]) -> str:
     epoch = f", epoch {row[0]}" if tables.horizon is not None else ""
     return f"policy of player {tables.player_labels[player]}{epoch}, state {tables.state_labels[row[-1]]}"

@@ -177,7 +177,7 @@ def certify(
     game = _loaded(target, settings)
     certificate = api.certify(game, answer, concept)
     tables = game.tables()
-    eps = api.default_eps(tables) if eps is None else eps
+    eps = api.default_eps(tables, certificate.concept) if eps is None else eps
     if as_json:
         display.print_json(display.certificate_record(tables, certificate, eps))
     else:
@@ -307,11 +307,11 @@ def doctor() -> int:
 def _refuse_what_does_not_go_together(
     concept: str | None, solver: str, every: bool, coordinated: Mapping[str, Any]
 ) -> None:
-    from equinfer.concepts import CONCEPTS, natural_concept
+    from equinfer.concepts import CONCEPTS, Nash
     from equinfer.concepts import concept as concept_row
 
-    row = concept_row(concept or natural_concept())
-    if every and row.name != natural_concept():
+    row = concept_row(concept or Nash.name)  # what is natural is known once the game is made
+    if every and row.name != Nash.name:
         raise UsageError(f"--all finds Nash equilibria only: leave --concept {row.name} out.")
     if every and solver != "auto":
         raise UsageError("--all chooses its own solvers: leave --solver out.")
@@ -324,7 +324,7 @@ def _refuse_what_does_not_go_together(
             raise UsageError(f"--{name} is for --concept {known}; the concept here is {row.name}.")
 
 
-def _loaded(target: str, settings: list[str] | None) -> "equinfer.TabularGame":
+def _loaded(target: str, settings: list[str] | None) -> Any:
     return equinfer.load(target, **_parameters(settings))
 
 

@@ -14,6 +14,7 @@ from rich.text import Text
 from equinfer.certificates.potential import proved_potential
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
+from equinfer.mean_field_tables import AnyTables
 from equinfer.memory import in_words
 from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Tables
@@ -89,7 +90,7 @@ def print_solution(solution: Solution) -> None:
         _print_deviations(console, solution.game, solution.certificate)
 
 
-def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> None:
+def print_certificate(tables: AnyTables, certificate: Certificate, eps: float) -> None:
     """How far an answer is from equilibrium, and what each player would rather do."""
     console = on_stdout()
     labels = GameLabels.of(tables)
@@ -102,8 +103,10 @@ def print_certificate(tables: Tables, certificate: Certificate, eps: float) -> N
     _print_warnings(console, certificate.warnings(eps, labels.players))
 
 
-def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> dict[str, Any]:
+def certificate_record(tables: AnyTables, certificate: Certificate, eps: float) -> dict[str, Any]:
     """The object of `certify --json`: the keys that `solve --json` has for the same things."""
+    from equinfer.api import payoff_scale
+
     labels = GameLabels.of(tables)
     return {
         "schema_version": 1,
@@ -117,7 +120,7 @@ def certificate_record(tables: Tables, certificate: Certificate, eps: float) -> 
         "per_player_error": certificate.per_player_error,
         "numerical_error": certificate.numerical_error,
         "eps": eps,
-        "payoff_scale": tables.payoff_scale,
+        "payoff_scale": payoff_scale(tables, certificate.concept),
         "payoff_scales": certificate.payoff_scales,
         "warnings": certificate.warnings(eps, labels.players),
         "values": certificate.values,
@@ -335,22 +338,22 @@ def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
         previous = name
 
 
-def sizes(labels: GameLabels, tables: Tables | None) -> str:
+def sizes(labels: GameLabels, tables: AnyTables | None) -> str:
     """The name of a game, and how large it is."""
     states = f"{len(labels.states)} states, " if len(labels.states) > 1 else ""
     actions = " x ".join(str(len(actions)) for actions in labels.actions)
     return f"{clean(labels.name)}: {len(labels.players)} players, {states}{actions} actions{_duration(tables)}"
 
 
-def _duration(tables: Tables | None) -> str:
+def _duration(tables: AnyTables | None) -> str:
     if tables is None:
         return ""
-    discounts = sorted(set(tables.discount.tolist()))
+    discounts = sorted(set(np.atleast_1d(tables.discount).tolist()))
     discount = f"{discounts[0]:g}" if len(discounts) == 1 else f"{discounts[0]:g} to {discounts[-1]:g}"
     if tables.horizon is not None:
         epochs = f"{tables.horizon} epoch{'s' if tables.horizon > 1 else ''}"
         return f", {epochs}" + ("" if discounts == [1.0] else f", discount {discount}")
-    return ", one-shot" if tables.is_one_shot else f", discount {discount}"
+    return ", one-shot" if isinstance(tables, Tables) and tables.is_one_shot else f", discount {discount}"
 
 
 def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:

@@ -17,8 +17,8 @@ from equinfer.cli.usage import UsageError, verdict_code
 from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
 from equinfer.families import Equilibria, Sweep, start_values
-from equinfer.games.tabular import TabularGame
 from equinfer.records import Solution, Status
+from equinfer.targets import Game
 from equinfer.writing import json_text
 
 __all__ = ["solve_all", "split_settings", "sweep", "values_of_range"]
@@ -28,7 +28,7 @@ ROWS = 40
 
 
 def solve_all(
-    game: TabularGame,
+    game: Game,
     concept: str | None,
     *,
     eps: float | None,

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple, get_args
 from equinfer.answer import Joint, PublicPlay
 from equinfer.concepts.coarse_correlated import CoarseCorrelated
 from equinfer.concepts.correlated import Correlated
+from equinfer.concepts.mean_field import MeanField
 from equinfer.concepts.nash import Nash
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.concepts.public_correlated import PublicCorrelated
@@ -19,6 +20,7 @@ __all__ = [
     "CoarseCorrelated",
     "Concept",
     "Correlated",
+    "MeanField",
     "Nash",
     "PublicCorrelated",
     "Row",
@@ -28,13 +30,15 @@ __all__ = [
     "table_one",
 ]
 
-Concept = Nash | ZeroSum | PublicCorrelated | Correlated | CoarseCorrelated
-"""The union of the concepts that a solver for N players can be asked for."""
+Concept = Nash | MeanField | ZeroSum | PublicCorrelated | Correlated | CoarseCorrelated
+"""The union of the concepts: the rows of Table 1."""
 CONCEPTS: dict[str, type[AbstractConcept]] = {row.name: row for row in get_args(Concept)}
 
 
-def natural_concept(answer: Any = None) -> str:
-    """What is asked for, if nobody says: the concept whose answers are of this kind."""
+def natural_concept(game: Any, answer: Any = None) -> str:
+    """What is asked for, if nobody says: the concept of such a game whose answers are of this kind."""
+    if game.kind == MeanField.games:
+        return MeanField.name
     if isinstance(answer, Joint):
         return "correlated"
     return "public-correlated" if isinstance(answer, PublicPlay) else Nash.name

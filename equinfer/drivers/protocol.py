@@ -12,7 +12,6 @@ import equinox as eqx
 import numpy as np
 
 from equinfer.records import Certificate, Status
-from equinfer.tables import Tables
 from equinfer.types import PRNGKey, Profile
 
 __all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Task", "Watch"]
@@ -83,6 +82,8 @@ class AbstractSolver(eqx.Module, Generic[State]):
     name: ClassVar[str]
     answers: ClassVar[str] = "profile"
     """The kind of what it finds: `profile`, `joint` or `signal`."""
+    games: ClassVar[str] = "tables"
+    """The kind of games that it takes: `tables`, or `mean-field`."""
     columns: ClassVar[Mapping[str, str]] = {}
     """Columns of Table 1, by name, in which the solver's default is not the concept's."""
     steps: eqx.AbstractVar[int]
@@ -100,7 +101,7 @@ class AbstractSolver(eqx.Module, Generic[State]):
     def profile(self, game: Any, state: State) -> Profile:
         """The profile that is executed now."""
 
-    def doubts(self, tables: Tables) -> tuple[str, ...]:
+    def doubts(self, tables: Any) -> tuple[str, ...]:
         """What in its settings does not fit a game, a sentence each: said of an answer that is not certified."""
         return ()
 
@@ -131,6 +132,8 @@ class AbstractHostSolver(eqx.Module):
     name: ClassVar[str]
     answers: ClassVar[str] = "profile"
     """The kind of what it finds: `profile`, `joint` or `signal`."""
+    games: ClassVar[str] = "tables"
+    """The kind of games that it takes: `tables`, or `mean-field`."""
     unit_ratio: ClassVar[float] = math.inf
     """How far apart the players' payoff scales may be before they are brought to one; infinity: the game as it is."""
 

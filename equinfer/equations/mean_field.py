@@ -9,20 +9,31 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from equinfer.types import ScalarLike
+from equinfer.types import AnyArray, PRNGKey, ScalarLike
 
-__all__ = ["Policies", "SoftPlan", "evaluated", "flow_of", "soft_plan"]
+__all__ = [
+    "Policies",
+    "SoftPlan",
+    "evaluated",
+    "exploitability",
+    "flow_of",
+    "mixed",
+    "policy_of",
+    "random_policies",
+    "soft_plan",
+    "uniform_policies",
+]
 
-Policies: TypeAlias = tuple[Float[Array, "..."], ...]
+Policies: TypeAlias = tuple[Float[AnyArray, "..."], ...]
 """One policy per population, (H, S, A_p)."""
 
 
 class SoftPlan(NamedTuple):
     """What the inference of a population comes to against a given flow."""
 
-    logits: Float[Array, "H S A"]
+    logits: Float[AnyArray, "H S A"]
     r"""$\log\pi^*$ of (12), normalised; -inf on illegal actions and where the magnet is zero."""
-    values: Float[Array, "H S"]
+    values: Float[AnyArray, "H S"]
 
 
 def flow_of(game: Any, policies: Policies) -> Policies:
@@ -42,7 +53,7 @@ def flow_of(game: Any, policies: Policies) -> Policies:
 
 
 def soft_plan(
-    game: Any, population: int, flow: Policies, log_magnet: Float[Array, "H S A"], temperature: ScalarLike
+    game: Any, population: int, flow: Policies, log_magnet: Float[AnyArray, "H S A"], temperature: ScalarLike
 ) -> SoftPlan:
     r"""Equations (11) and (12), backwards from the last epoch, against `flow`:
     $V_t=\tau\log\sum_a\tilde\pi_te^{Q_t/\tau}$, $Q_t=r_t(\cdot,L_t)+\gamma P_t(L_t)V_{t+1}$,
@@ -52,7 +63,7 @@ def soft_plan(
     $V$. `temperature` multiplies the logarithms that the paper has at $\tau=1$.
     """
 
-    def respond(q: Float[Array, "S A"], log_prior: Float[Array, "S A"]) -> tuple:
+    def respond(q: Float[AnyArray, "S A"], log_prior: Float[AnyArray, "S A"]) -> tuple:
         scores = log_prior + jnp.where(game.legal[population], q, -jnp.inf) / temperature
         totals = jax.nn.logsumexp(scores, axis=-1)
         return temperature * totals, scores - totals[:, None]
@@ -61,20 +72,74 @@ def soft_plan(
 
 
 def evaluated(
-    game: Any, population: int, flow: Policies, policy: Float[Array, "H S A"]
-) -> tuple[Float[Array, "H S"], Float[Array, "H S A"]]:
+    game: Any, population: int, flow: Policies, policy: Float[AnyArray, "H S A"]
+) -> tuple[Float[AnyArray, "H S"], Float[AnyArray, "H S A"]]:
     r"""Values and action values of one agent that plays `policy` in a population that plays `flow`."""
 
-    def play(q: Float[Array, "S A"], now: Float[Array, "S A"]) -> tuple:
+    def play(q: Float[AnyArray, "S A"], now: Float[AnyArray, "S A"]) -> tuple:
         return jnp.sum(now * q, axis=-1), q
 
     return _backward(game, population, flow, policy, play)
 
 
-def _backward(game: Any, population: int, flow: Policies, given: Array, decide: Any) -> tuple:
+def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
+    r"""$\sum_p\sum_s\mu_0(s)[\max_{\pi'}V_0^{\pi'}-V_0^\pi]$ against the flow of `policies`: what solvers steer by.
+
+    The certificate computes the same by itself, with error bounds.
+    """
+    flow = flow_of(game, policies)
+
+    def best(q: Float[AnyArray, "S A"], legal: Float[AnyArray, "S A"]) -> tuple:
+        return jnp.max(jnp.where(legal, q, -jnp.inf), axis=-1), q
+
+    total = jnp.zeros((), policies[0].dtype)
+    for p, policy in enumerate(policies):
+        legal = jnp.broadcast_to(game.legal[p], policy.shape)
+        gained = _backward(game, p, flow, legal, best)[0][0] - evaluated(game, p, flow, policy)[0][0]
+        total += jnp.sum(jnp.asarray(game.initial[p], policy.dtype) * gained)
+    return total
+
+
+def mixed(
+    log_policy: Float[AnyArray, "*HS A"], log_target: Float[AnyArray, "*HS A"], step_size: ScalarLike
+) -> Float[Array, "*HS A"]:
+    r"""(★) once (12) is computed: $\pi^{1-c}(\pi^*)^c$, normalised; what either rules out stays out, unless $c=1$."""
+    ruled_out = (log_target == -jnp.inf) | ((log_policy == -jnp.inf) & (step_size < 1))
+    scores = jnp.where(ruled_out, -jnp.inf, _weighted(1 - step_size, log_policy) + _weighted(step_size, log_target))
+    return scores - jax.nn.logsumexp(scores, axis=-1, keepdims=True)
+
+
+def policy_of(flow: Float[AnyArray, "*H S A"], log_elsewhere: Float[AnyArray, "*H S A"]) -> Float[AnyArray, "*H S A"]:
+    """The policy that leads to a flow; that of `log_elsewhere` where nobody is."""
+    mass = jnp.sum(flow, axis=-1, keepdims=True)
+    return jnp.where(mass > 0, flow / jnp.where(mass > 0, mass, 1.0), jnp.exp(log_elsewhere))
+
+
+def uniform_policies(game: Any) -> Policies:
+    """Every legal action equally likely."""
+    lead = () if game.horizon is None else (game.horizon,)
+    flat = (jnp.asarray(legal, float) for legal in game.legal)
+    return tuple(jnp.broadcast_to(each / jnp.sum(each, -1, keepdims=True), (*lead, *each.shape)) for each in flat)
+
+
+def random_policies(game: Any, key: PRNGKey) -> Policies:
+    """Independent and uniform on every simplex of legal actions."""
+    lead = () if game.horizon is None else (game.horizon,)
+    drawn = []
+    for p, legal in enumerate(game.legal):
+        weights = jax.random.exponential(jax.random.fold_in(key, p), (*lead, *legal.shape)) * legal
+        drawn.append(weights / jnp.sum(weights, axis=-1, keepdims=True))
+    return tuple(drawn)
+
+
+def _weighted(weight: ScalarLike, logs: AnyArray) -> Array:
+    return jnp.asarray(weight) * jnp.where(logs == -jnp.inf, 0.0, logs)
+
+
+def _backward(game: Any, population: int, flow: Policies, given: AnyArray, decide: Any) -> tuple:
     """Backward induction: `decide` makes values (S,), and what is kept (S, A), of action values and `given` there."""
 
-    def step(value: Float[Array, " S"], at: tuple) -> tuple:
+    def step(value: Float[AnyArray, " S"], at: tuple) -> tuple:
         t, laws, reward, here = at
         q = reward + game.discount * game.transitions[population].expect(t, laws, value)
         value, kept = decide(q, here)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Any
+from typing import Any, ClassVar
 
 import equinox as eqx
 import jax
@@ -56,6 +56,7 @@ class MeanFieldGame(eqx.Module):
     not finite and kernels whose rows do not sum to one, with the time, the state and the action.
     """
 
+    kind: ClassVar[str] = "mean-field"
     reward: tuple[RewardLike, ...] = eqx.field(static=True)
     transitions: tuple[AbstractTransition, ...]
     initial: tuple[Float[AnyArray, " S"], ...]
@@ -118,6 +119,24 @@ class MeanFieldGame(eqx.Module):
     @property
     def name(self) -> str:
         return self.labels.name or "game"
+
+    @property
+    def player_labels(self) -> tuple[str, ...]:
+        """Of the populations."""
+        return self.labels.populations
+
+    @property
+    def state_labels(self) -> tuple[str, ...]:
+        return self.labels.states
+
+    @property
+    def action_labels(self) -> tuple[tuple[str, ...], ...]:
+        return self.labels.actions
+
+    @property
+    def nbytes(self) -> int:
+        """Of what a step works on: policy, flow, rewards and action values in every epoch."""
+        return 4 * 8 * (self.horizon or 1) * self.num_states * sum(self.num_actions)
 
     @property
     def has_fixed_dynamics(self) -> bool:

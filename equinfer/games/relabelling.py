@@ -7,8 +7,8 @@ import numpy as np
 
 from equinfer.answer import Joint, PublicPlay
 from equinfer.errors import BadInput
+from equinfer.mean_field_tables import AnyTables
 from equinfer.records import GameLabels
-from equinfer.tables import Tables
 
 __all__ = ["Order", "matched"]
 
@@ -32,7 +32,7 @@ class Order(NamedTuple):
         return tuple(policy[..., self.states, :][..., own] for policy, own in zip(answer, self.actions, strict=True))
 
 
-def matched(labels: GameLabels, tables: Tables, what: str) -> Order:
+def matched(labels: GameLabels, tables: AnyTables, what: str) -> Order:
     """The order of the game `tables` in an answer to the game of `labels`.
 
     Players must be the same in the same order; states, and each player's actions, the same in any order. What has no

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import numpy as np
@@ -53,6 +53,7 @@ class TabularGame(Sizes, eqx.Module):
     **Raises:** `BadInput` (a `ValueError`) that names the state, the joint action and the player.
     """
 
+    kind: ClassVar[str] = "tables"
     reward: Float[AnyArray, "N S *A"]
     kernel: AbstractKernel
     discount: Float[AnyArray, " N"]
@@ -128,6 +129,11 @@ class TabularGame(Sizes, eqx.Module):
     @property
     def name(self) -> str:
         return self.labels.name or "game"
+
+    @property
+    def nbytes(self) -> int:
+        """Of rewards and kernel."""
+        return self.reward.nbytes + self.kernel.raw().nbytes
 
     @property
     def player_labels(self) -> tuple[str, ...]:

@@ -16,6 +16,8 @@ SOLVERS = {
     "homotopy": "equinfer.solvers.tabular.homotopy:Homotopy",
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
+    "bayesian-q": "equinfer.solvers.mean_field.bayesian_q:BayesianQ",
+    "complementarity": "equinfer.solvers.mean_field.complementarity:Complementarity",
     "public-signals": "equinfer.solvers.correlated.public_signals:PublicSignals",
     "matrix-game": "equinfer.solvers.zero_sum.matrix_game:MatrixGame",
     "swap-regret": "equinfer.solvers.correlated.swap_regret:SwapRegret",

@@ -11,9 +11,11 @@ import pytest
 import equinfer as eq
 from equinfer.answer import Joint, PublicPlay
 from equinfer.cli import run
-from equinfer.concepts import CONCEPTS, concept, natural_concept
+from equinfer.concepts import CONCEPTS as ROWS
+from equinfer.concepts import concept, natural_concept
 from equinfer.errors import BadInput
 
+CONCEPTS = {name: row for name, row in ROWS.items() if row.games == "tables"}
 OWN_ANSWER = {"profile": "profile", "joint": "joint", "signal": "signal"}
 """The field of a solution, and of its JSON, by the kind of the answer."""
 
@@ -192,7 +194,7 @@ def test_what_a_deviation_says_that_it_gains_it_gains(name, kind):
     assert not certificate.holds(1e-8)
     for player, deviation in enumerate(certificate.deviations):
         assert deviation.gain.max() == pytest.approx(certificate.per_player[player], abs=1e-12)
-        played = eq.certify(game, deviating(answer, player, deviation.policy), natural_concept(answer))
+        played = eq.certify(game, deviating(answer, player, deviation.policy), natural_concept(game, answer))
         better = played.values[player] - certificate.values[player]
         gain = deviation.gain
         if isinstance(answer, PublicPlay):

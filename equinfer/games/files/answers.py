@@ -15,8 +15,8 @@ from equinfer.games.files.archive import opened
 from equinfer.games.files.rows import Row, read_rows
 from equinfer.games.files.source import read_text
 from equinfer.games.relabelling import Order, matched
+from equinfer.mean_field_tables import AnyTables
 from equinfer.records import GameLabels
-from equinfer.tables import Tables
 
 __all__ = ["read_answer", "said_concept"]
 
@@ -25,7 +25,7 @@ SHOWN = 8
 _RESERVED = ("epoch", "state", "probability")
 
 
-def read_answer(path: str | os.PathLike[str], tables: Tables) -> Answer:
+def read_answer(path: str | os.PathLike[str], tables: AnyTables) -> Answer:
     """The answer in a file, for the game of `tables`: one array ([H,] S, A_i) per player, a joint law, or public play.
 
     `.npz` holds arrays `profile_0`, `profile_1`, ...; `.json` an object with `profile` as
@@ -70,25 +70,25 @@ def said_concept(path: Path) -> str | None:
     return concept if isinstance(concept, str) else None
 
 
-def _shapes(tables: Tables, player: int) -> tuple[tuple[int, ...], ...]:
+def _shapes(tables: AnyTables, player: int) -> tuple[tuple[int, ...], ...]:
     """Shapes that a policy may have: of all epochs, and stationary."""
     stationary = (tables.num_states, tables.num_actions[player])
     return (stationary,) if tables.horizon is None else ((tables.horizon, *stationary), stationary)
 
 
-def _place(tables: Tables, player: int, index: Sequence[Any]) -> str:
+def _place(tables: AnyTables, player: int, index: Sequence[Any]) -> str:
     *epoch, state = index
     when = f"epoch {epoch[0]}, " if epoch else ""
     return f"{when}state {tables.state_labels[state]}, player {tables.player_labels[player]}"
 
 
-def _joint_shapes(tables: Tables) -> tuple[tuple[int, ...], ...]:
+def _joint_shapes(tables: AnyTables) -> tuple[tuple[int, ...], ...]:
     """Shapes that a joint law may have: of all epochs, and stationary."""
     stationary = (tables.num_states, *tables.num_actions)
     return (stationary,) if tables.horizon is None else ((tables.horizon, *stationary), stationary)
 
 
-def _read_npz(path: Path, tables: Tables) -> Answer:
+def _read_npz(path: Path, tables: AnyTables) -> Answer:
     arrays, signal = [], None
     with opened(path) as archive:
         order = _order(path, archive.record("meta") if "meta" in archive else None, tables)
@@ -112,7 +112,7 @@ def _read_npz(path: Path, tables: Tables) -> Answer:
     return order.of(answer) if order else answer
 
 
-def _order(path: Path, record: Any, tables: Tables) -> Order | None:
+def _order(path: Path, record: Any, tables: AnyTables) -> Order | None:
     """Where the game's states and actions stand in an answer whose `record` has its labels; None if it has none."""
     game = record.get("game") if isinstance(record, dict) else None
     if game is None:
@@ -128,7 +128,7 @@ def _order(path: Path, record: Any, tables: Tables) -> Order | None:
     return matched(GameLabels("", players, states, tuple(actions)), tables, str(path))
 
 
-def _read_json(path: Path, tables: Tables) -> Answer:
+def _read_json(path: Path, tables: AnyTables) -> Answer:
     text = read_text(path)
     try:
         record = json.loads(text)
@@ -173,7 +173,7 @@ def _last_length(nested: Any) -> int:
 
 def _nested(
     path: Path,
-    tables: Tables,
+    tables: AnyTables,
     what: str,
     given: Any,
     shapes: tuple[tuple[int, ...], ...],
@@ -191,7 +191,7 @@ def _nested(
     return array.astype(float)
 
 
-def _read_csv(path: Path, tables: Tables) -> Answer:
+def _read_csv(path: Path, tables: AnyTables) -> Answer:
     header, rows = read_rows(path)
     if not {"player", "action"} & set(header):
         return _joint_in_rows(path, tables, header, rows)
@@ -199,7 +199,7 @@ def _read_csv(path: Path, tables: Tables) -> Answer:
     return _public_in_rows(path, tables, header, rows) if "signal" in header else _policies(path, tables, header, rows)
 
 
-def _public_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> PublicPlay:
+def _public_in_rows(path: Path, tables: AnyTables, header: Sequence[str], rows: Sequence[Row]) -> PublicPlay:
     """What each signal calls for, and the rows without a player: how likely the signal is."""
     num_signals = max(map(_signal, rows), default=0) + 1
     if num_signals > len(rows):
@@ -232,14 +232,14 @@ def _signal(row: Row) -> int:
     return int(row.cells["signal"])
 
 
-def _places(tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, ...]]:
+def _places(tables: AnyTables, header: Sequence[str], rows: Sequence[Row]) -> list[tuple[int, ...]]:
     """([epoch,] state) of every row."""
     columns = [_numbered(rows, "epoch", range(tables.horizon or 0))] if "epoch" in header else []
     columns.append(_numbered(rows, "state", tables.state_labels) if "state" in header else [0] * len(rows))
     return list(zip(*columns, strict=True))
 
 
-def _policies(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row], under: str = "") -> Profile:
+def _policies(path: Path, tables: AnyTables, header: Sequence[str], rows: Sequence[Row], under: str = "") -> Profile:
     """One array per player; `under` which signal, for errors."""
     places = _places(tables, header, rows)
     players = _numbered(rows, "player", tables.player_labels)
@@ -264,7 +264,7 @@ def _policies(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[
     return tuple(arrays)
 
 
-def _joint_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequence[Row]) -> Joint:
+def _joint_in_rows(path: Path, tables: AnyTables, header: Sequence[str], rows: Sequence[Row]) -> Joint:
     """A row for each joint action that has a probability; those left out have none."""
     columns = [
         label if label in header and label not in _RESERVED else f"action_{player}"
@@ -296,7 +296,7 @@ def _joint_in_rows(path: Path, tables: Tables, header: Sequence[str], rows: Sequ
     return Joint(np.nan_to_num(joint))
 
 
-def _check_columns(path: Path, tables: Tables, header: Sequence[str]) -> None:
+def _check_columns(path: Path, tables: AnyTables, header: Sequence[str]) -> None:
     optional = {"signal", "epoch"} if tables.horizon is not None else {"signal"}
     required = {"state", "player", "action", "probability"}
     if tables.num_states == 1:
@@ -324,7 +324,7 @@ def _numbered(rows: Sequence[Row], column: str, labels: Iterable[Any]) -> list[i
     wrong.fail(f"unknown {column} {wrong.cells[column]!r}; known are {shown}{', ...' if len(by_label) > SHOWN else ''}")
 
 
-_READERS: dict[str, Callable[[Path, Tables], Answer]] = {
+_READERS: dict[str, Callable[[Path, AnyTables], Answer]] = {
     ".npz": _read_npz,
     ".json": _read_json,
     ".csv": _read_csv,

@@ -244,5 +244,5 @@ def _bound(game: Any, profile: Profile) -> Float[AnyArray, ""]:
     discount, gain = jnp.asarray(game.discount), jnp.stack(gains)
     if game.horizon is None:
         return jnp.max(a_posteriori_gap(nothing, gain, discount))
-    by_epoch = (array.reshape(len(profile), game.horizon, -1).swapaxes(0, 1) for array in (nothing, gain))
-    return jnp.max(a_posteriori_gap_finite_horizon(*by_epoch, discount))
+    bonus, residual = (array.reshape(len(profile), game.horizon, -1).swapaxes(0, 1) for array in (nothing, gain))
+    return jnp.max(a_posteriori_gap_finite_horizon(bonus, residual, discount))
