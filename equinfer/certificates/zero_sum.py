@@ -18,9 +18,14 @@ from equinfer.tables import Tables
 
 __all__ = ["certify_zero_sum", "refuse_unless_zero_sum"]
 
-_TOLERANCE = 1e-12
-"""Of the payoffs' size, by which their sums may differ: expected rewards were averaged, and printed, by somebody. The
-gains are those of the payoffs as they are.
+_SPREAD = 1e-12
+"""Of the spread of the payoffs, by which their sums may differ: expected rewards were averaged by somebody."""
+_DIGITS = 1e-14
+"""Of the size of the payoffs: fifteen digits of each, and so any rounding to float64, move a sum by half of it."""
+_MOST = 1e-3
+"""Of the spread, the most of both: where a level of the payoffs leaves fewer than three digits of what play decides, or
+none, one sum cannot be told from interests in common, and is not taken for granted. Payoffs of common interest are off
+by twice their spread. The gains are those of the payoffs as they are.
 """
 
 
@@ -46,9 +51,9 @@ def certify_zero_sum(tables: Tables, profile: Any) -> Certificate:
 def refuse_unless_zero_sum(tables: Tables) -> None:
     """Refuse a game that is not one of two players with opposite interests.
 
-    The payoffs of both must have one sum over all states and legal joint actions, up to rounding, and the discounts be
-    equal. A sum that differs from state to state is refused as well: where play decides which states are visited, both
-    players then have an interest in common.
+    The payoffs of both must have one sum over all states and legal joint actions, up to rounding that is small beside
+    what the payoffs differ by, and the discounts be equal. A sum that differs from state to state is refused as well:
+    where play decides which states are visited, both players then have an interest in common.
 
     **Raises:** `BadInput` with two states and joint actions whose sums differ.
     """
@@ -67,7 +72,9 @@ def refuse_unless_zero_sum(tables: Tables) -> None:
     middle = int(np.argpartition(sums, len(sums) // 2)[len(sums) // 2])
     off = np.abs(sums - sums[middle])
     worst = int(off.argmax())
-    if off[worst] <= _TOLERANCE * (np.abs(first) + np.abs(second)).max():
+    spread = max(np.ptp(first), np.ptp(second))
+    rounding = _SPREAD * spread + _DIGITS * (np.abs(first) + np.abs(second)).max()
+    if off[worst] <= min(rounding, _MOST * spread):
         return
     places = np.argwhere(joint)
     here, there = (_said(tables, places[cell], 2 * float(sums[cell])) for cell in (worst, middle))

@@ -103,6 +103,51 @@ def test_rounding_is_no_witness():
     assert certify_zero_sum(printed, uniform).gap > 0
 
 
+@pytest.mark.parametrize("level", [1e6, 2e9, 2e12, 1e16])
+def test_no_level_hides_an_interest_in_common(level):
+    """Both want to meet, and to meet at the second place more: equilibria worth 1 and 2 to each, above the level."""
+    together = np.diag([2.0, 4.0])
+    tables = one_shot(np.stack([level + together, together - level]))
+    np.testing.assert_array_equal(tables.reward.sum(axis=0)[0], 2 * together)  # exact, whatever the level
+    with pytest.raises(BadInput, match="must have one sum everywhere"):
+        certify_zero_sum(tables, ([[1, 0]], [[1, 0]]))
+
+
+@pytest.mark.parametrize("level", [1e3, 1e6, 2e9, 2e12])
+def test_a_level_that_leaves_digits_of_the_spread_is_no_witness(level):
+    """Each payoff rounded to float64 once: sums off by up to 2.4e-4 at 2e12, in a game that is one of opposition."""
+    rng = np.random.default_rng(4)
+    payoff = rng.uniform(-1, 1, (5, 6))
+    tables = one_shot(np.stack([level + payoff, (0.3 - payoff) - level]))
+    assert np.ptp(tables.reward.sum(axis=0)) > 0
+    profile = random_profile(rng, tables)
+    judged, plain = (certify_zero_sum(each, profile) for each in (tables, one_shot(np.stack([payoff, -payoff]))))
+    assert judged.gap == pytest.approx(plain.gap, abs=8 * np.spacing(level))
+
+
+@pytest.mark.parametrize("level", [0.0, 10.0, 1e3, 1e6])
+def test_fifteen_printed_digits_are_no_witness(level):
+    payoff = level + np.random.default_rng(5).uniform(-1, 1, (5, 6))
+    printed = np.vectorize(lambda number: float(f"{number:.15g}"))(np.stack([payoff, 1 / 3 - payoff]))
+    tables = one_shot(printed)
+    certify_zero_sum(tables, random_profile(np.random.default_rng(0), tables))
+
+
+@pytest.mark.parametrize("level", [1e3, 1e6, 2e9])
+def test_what_no_rounding_explains_is_a_witness_at_any_level(level):
+    """A common stake of a few hundred units in the last place, in one cell of thirty."""
+    payoff = np.random.default_rng(6).uniform(-1, 1, (5, 6))
+    reward = np.stack([level + payoff, -level - payoff])
+    reward[1, 2, 3] += 400 * np.spacing(level + 1)
+    with pytest.raises(BadInput, match=r"joint action \(a2, a3\), and to"):
+        certify_zero_sum(one_shot(reward), (np.eye(5)[:1], np.eye(6)[:1]))
+
+
+def test_constant_payoffs_are_zero_sum():
+    tables = one_shot(np.stack([np.full((2, 2), 0.1), np.full((2, 2), 0.2)]))
+    assert certify_zero_sum(tables, ([[1, 0]], [[1, 0]])).gap == 0
+
+
 def test_payoffs_of_illegal_actions_do_not_count():
     tables = one_shot(np.stack([PENNIES, -PENNIES]))
     reward = tables.reward.copy()
