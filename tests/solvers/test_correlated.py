@@ -12,6 +12,7 @@ from equinfer.certificates import certify_coarse_correlated, certify_correlated
 from equinfer.errors import BadInput, UnknownName
 from equinfer.solvers.correlated import stage
 from equinfer.solvers.correlated.gibbs import gibbs_laws, log_partition
+from equinfer.solvers.correlated.linear import refined_solver
 from equinfer.solvers.correlated.maximum_entropy import maximum_entropy
 from equinfer.solvers.correlated.obedience import comparable, obedience_matrix, obedience_tables, pairs
 from equinfer.solvers.correlated.objective import checked_objective
@@ -345,3 +346,49 @@ def test_small_programmes_have_the_laws_of_the_arrays(sizes, illegal, told, monk
     assert both.mean() > 0.9
     np.testing.assert_allclose(alone.joint[both], together.joint[both], atol=1e-9)
     assert not alone.joint[~joint_mask(legal)].any()
+
+
+def nearly_tied(difference):
+    """Two equilibria of a coordination game, one of them better by `difference` to each."""
+    return np.array([np.diag([1.0, 1.0 + difference])] * 2)
+
+
+@pytest.mark.parametrize("concept", CONCEPTS)
+@pytest.mark.parametrize("difference", [5e-4, 2e-5, 1e-7])
+def test_every_stage_of_a_finite_horizon_is_solved_to_the_best(concept, difference):
+    """What is best twice is (1 + d) to each, in both epochs; nearly as good is not."""
+    game = eq.TabularGame(nearly_tied(difference)[:, None], np.ones((1, 2, 2, 1)), horizon=2)
+    found = eq.solve(game, concept)
+    assert found.solver == "vce"
+    assert found.objective_value == pytest.approx(4 * (1 + difference), abs=4e-9)
+
+
+def test_stages_with_payoffs_in_integers_against_a_programme_written_out():
+    """The last epoch of each is a game by itself; the first one comes from a state that leads nowhere else."""
+    rng = np.random.default_rng(11)
+    for _ in range(40):
+        payoffs = rng.integers(0, 4, size=(2, 3, 3)).astype(float)
+        game = eq.TabularGame(payoffs[:, None], np.ones((1, 3, 3, 1)), horizon=2)
+        found = eq.solve(game, "correlated", "vce")
+        assert found.certified
+        assert found.objective_value == pytest.approx(2 * best_value(payoffs, [1, 1], True), abs=1e-7)
+
+
+def test_one_shot_games_with_nearly_tied_equilibria_are_solved_to_the_bound():
+    found = eq.solve(eq.TabularGame.from_payoffs(nearly_tied(2e-5)), "correlated", "vce")
+    assert found.objective_value == pytest.approx(2 * (1 + 2e-5), abs=2e-9)
+    assert found.objective_certified
+
+
+def test_a_singular_system_leaves_the_others_solved():
+    matrix = np.array([np.zeros((2, 2)), np.diag([2.0, 4.0])])
+    found = refined_solver(matrix, ridge=0.0)(np.ones((2, 2)))
+    assert np.isnan(found[0]).all()
+    np.testing.assert_allclose(found[1], [0.5, 0.25])
+
+
+@pytest.mark.parametrize("difference", [1e-3, 1e-5, 3e-6, 1e-7])
+def test_batches_are_solved_to_the_best_law_where_others_are_nearly_as_good(difference):
+    many = eq.solve_batch(np.array([nearly_tied(difference), random_stages(12, 1, (2, 2))[0][0]]), "correlated")
+    assert many.certified.all()
+    assert many.values[0].sum() == pytest.approx(2 * (1 + difference), abs=1e-8)

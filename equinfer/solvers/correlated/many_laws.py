@@ -18,8 +18,9 @@ _MOST_ROWS = 80
 """Inequalities of a game up to which interior points are faster than linear programmes."""
 _ENTRIES = 100_000
 """Of the matrices between two looks at the clock: some tenths of a second."""
-_REGULARISATION = 1e-5
-"""Weight of a square beside a welfare of spread one: small enough to cost no welfare above 1e-8."""
+_REGULARISATION = 1e-8
+"""Weight of a square beside a welfare of spread one. It costs at most a quarter of it in welfare: the dual of the
+regularised problem bounds the welfare of all laws by that of the best one plus this times max p - sum p^2."""
 
 
 class LawOfEach(AbstractBatchSearch):

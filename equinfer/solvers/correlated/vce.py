@@ -13,6 +13,7 @@ from equinfer.concepts import CoarseCorrelated, Correlated
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
 from equinfer.solvers.correlated.gibbs import log_partition
+from equinfer.solvers.correlated.laws import entropies
 from equinfer.solvers.correlated.lp import best_law
 from equinfer.solvers.correlated.maximum_entropy import maximum_entropy
 from equinfer.solvers.correlated.obedience import comparable, obedience_tables, pairs
@@ -29,6 +30,12 @@ _LARGEST = 20_000_000
 """Entries of one state's matrix; beyond, entropy is maximised without it, and other objectives are for lp."""
 
 
+_SHORT = 1e-10
+"""Of the spread of the objective: a law that is further from its bound may not be the best."""
+_CLOSER = 1e-6
+"""Of the regularisation: what it is then lowered to."""
+
+
 class VariationalCorrelated(AbstractHostSolver):
     r"""The posterior of a mediator's messages, given that they are obeyed and that the objective is served.
 
@@ -43,8 +50,8 @@ class VariationalCorrelated(AbstractHostSolver):
     objective: Any = "welfare"
     """`"welfare"`, `"entropy"`, or a weight for each player."""
     regularisation: float = 1e-3
-    r"""Weight of $-\frac12|\mu|^2$ beside an objective of spread one: it picks one of many best laws, and is small
-    enough to leave it a best one."""
+    r"""Weight of $-\frac12|\mu|^2$ beside an objective of spread one: it picks one of many best laws. Where laws are
+    nearly as good as the best, 1e-6 of it has the last word."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         del seed  # nothing is random here
@@ -67,7 +74,7 @@ class VariationalCorrelated(AbstractHostSolver):
             q = np.asarray(game.reward) if last else stage_payoffs(game, value)
             laws, bounds = stages.best(np.moveaxis(q, 0, 1))
             joint[epoch] = laws.joint
-            entropy = _entropy(laws.joint) + (0.0 if last else _average(laws.joint, game.kernel.expect(entropy)))
+            entropy = entropies(laws.joint) + (0.0 if last else _average(laws.joint, game.kernel.expect(entropy)))
             value, solved = _average(laws.joint, q), float(laws.solved.mean())
             if game.is_one_shot:
                 bound = float(initial @ bounds)
@@ -97,7 +104,7 @@ class _Stages(NamedTuple):
         return mask / mask.reshape(len(mask), -1).sum(axis=1).reshape(-1, *[1] * (mask.ndim - 1))
 
     def best(self, q: Float[np.ndarray, "S N *A"]) -> tuple[StageLaws, Float[np.ndarray, " S"]]:
-        """The best law of every state, and, where the game is one-shot, what none is worth more than."""
+        """The best law of every state, and what none is worth more than (infinite if the game is not one-shot)."""
         sizes = self.game.num_actions
         entries = len(pairs(sizes, self.solver.concept.told_first)) * int(np.prod(sizes))
         if entries > _LARGEST and not self.objective.is_entropy:
@@ -124,16 +131,27 @@ class _Stages(NamedTuple):
             laws = stage_correlated(q, legal, np.zeros_like(q[:, 0]), told=told, entropy=1.0)
             return laws, self._bounds(q, legal, laws, np.zeros_like(q[:, 0])) if self.game.is_one_shot else unbounded
         worth = self.objective.payoff(np.moveaxis(q, 1, 0))
-        laws = stage_correlated(q, legal, worth, told=told, regularisation=self.solver.regularisation)
-        if self.game.is_one_shot:  # around the first answer the regularisation pulls nowhere, and its dual is exact
-            again = stage_correlated(
-                q, legal, worth, told=told, regularisation=self.solver.regularisation, centre=laws.joint
+        around = self.solver.regularisation
+        centre = stage_correlated(q, legal, worth, told=told, regularisation=around).joint
+        # Around a best law the regularisation pulls nowhere, and its dual is exact.
+        laws = stage_correlated(q, legal, worth, told=told, regularisation=around, centre=centre)
+        bounds = self._bounds(q, legal, laws, worth)
+        rest = np.flatnonzero(
+            ~(laws.solved & (bounds - _average(laws.joint, worth) <= _SHORT * _spreads(worth, legal)))
+        )
+        if rest.size:  # laws that are nearly as good: a pull that costs nothing which counts
+            some, of_some = q[rest], [mask[rest] for mask in legal]
+            closer = stage_correlated(
+                some, of_some, worth[rest], told=told, regularisation=_CLOSER * around, centre=centre[rest]
             )
-            laws = again if again.solved.all() else laws
+            for field, new in zip(laws, closer, strict=True):
+                field[rest] = new
+            bounds[rest] = self._bounds(some, of_some, closer, worth[rest])
         for state in np.flatnonzero(~laws.solved):
             actions = [np.flatnonzero(mask[state]) for mask in legal]
-            laws.joint[state] = best_law(q[state], actions, worth[state], told=told).law
-        return laws, self._bounds(q, legal, laws, worth) if self.game.is_one_shot else unbounded
+            optimum = best_law(q[state], actions, worth[state], told=told)
+            laws.joint[state], bounds[state] = optimum.law, np.fmin(bounds[state], optimum.bound)
+        return laws, bounds if self.game.is_one_shot else unbounded
 
     def _bounds(
         self,
@@ -150,17 +168,16 @@ class _Stages(NamedTuple):
         if self.objective.is_entropy:
             return log_partition(push, cells)[0]
         share = comparable(worth[:, None], mask)[:, 0].reshape(len(mask), -1)
-        worth = worth.reshape(len(mask), -1)
-        low = np.where(cells, worth, np.inf).min(axis=1)
-        spread = np.where(cells, worth, -np.inf).max(axis=1) - low
-        return low + spread * np.where(cells, share + push, -np.inf).max(axis=1)
+        low = np.where(cells, worth.reshape(len(mask), -1), np.inf).min(axis=1)
+        return low + _spreads(worth, legal) * np.where(cells, share + push, -np.inf).max(axis=1)
+
+
+def _spreads(worth: Float[np.ndarray, "S *A"], legal: list[Bool[np.ndarray, "S _"]]) -> Float[np.ndarray, " S"]:
+    """Of the worth of legal joint actions."""
+    cells, worth = joint_mask(legal).reshape(len(worth), -1), worth.reshape(len(worth), -1)
+    return np.where(cells, worth, -np.inf).max(axis=1) - np.where(cells, worth, np.inf).min(axis=1)
 
 
 def _average(joint: Float[np.ndarray, "S *A"], table: Any) -> Float[np.ndarray, "*N S"]:
     table = np.asarray(table)
     return (joint * table).reshape(*table.shape[: table.ndim - joint.ndim + 1], -1).sum(axis=-1)
-
-
-def _entropy(joint: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
-    """In nats."""
-    return -(joint * np.log(np.where(joint > 0, joint, 1.0))).reshape(len(joint), -1).sum(axis=1)
