@@ -17,11 +17,13 @@ Target = str | os.PathLike[str]
 Game = TabularGame | MeanFieldGame
 
 
-def load(target: Target, **parameters: Any) -> Game:
+def load(target: Target, **parameters: Any) -> Any:
     """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
 
     **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
     `"plugin:name"`; `parameters` go to whatever makes the game.
+
+    **Returns:** a `TabularGame`, or a `MeanFieldGame`: which one the target says, and no type can.
 
     **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
     """
