@@ -1,6 +1,6 @@
 """Writes catalogue.md from the registry: `python docs/catalogue.py > docs/catalogue.md`."""
 
-from equinfer.games.catalog import entries, equilibria
+from equinfer.games.catalog import Entry, entries, equilibria, mean_field_entries
 
 HEAD = """# The catalogue
 
@@ -9,21 +9,26 @@ HEAD = """# The catalogue
 """
 
 
-def known(name: str) -> str:
+def known(entry: Entry) -> str:
     """How many equilibria of the default game are listed, and whether these are all."""
-    found = equilibria(name)
+    found = equilibria(entry.name) if entry.known else ()
     if not found:
         return "none listed"
     return f"{len(found)}, all" if all(one.complete for one in found) else f"{len(found)} of more"
 
 
-def page() -> str:
-    lines = [HEAD, "| game | what it is | parameters | known equilibria |", "|---|---|---|---|"]
-    for entry in entries():
+def table(rows: tuple[Entry, ...]) -> list[str]:
+    lines = ["| game | what it is | parameters | known equilibria |", "|---|---|---|---|"]
+    for entry in rows:
         parameters = ", ".join(f"`{name}={value}`" for name, value in entry.parameters.items())
-        lines.append(f"| `{entry.name}` | {entry.description} | {parameters} | {known(entry.name)} |")
+        lines.append(f"| `{entry.name}` | {entry.description} | {parameters} | {known(entry)} |")
+    return lines
+
+
+def page() -> str:
+    lines = [HEAD, *table(entries()), "", "## Mean-field games", "", *table(mean_field_entries())]
     lines += ["", "## Sources", ""]
-    lines += [f"- `{entry.name}`: {entry.source}" for entry in entries()]
+    lines += [f"- `{entry.name}`: {entry.source}" for entry in (*entries(), *mean_field_entries())]
     return "\n".join(lines) + "\n"
 
 

@@ -4,7 +4,7 @@ To add one: write its builder into a file of this folder, decorate it with `entr
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -13,10 +13,17 @@ from equinfer.errors import UnknownName
 from equinfer.games.catalog.entry import Entry, KnownEquilibrium
 from equinfer.tables import Origin
 
-if TYPE_CHECKING:
-    import equinfer.games.tabular
-
-__all__ = ["Entry", "KnownEquilibrium", "entries", "equilibria", "load", "names", "stage_potential"]
+__all__ = [
+    "Entry",
+    "KnownEquilibrium",
+    "entries",
+    "equilibria",
+    "load",
+    "mean_field_entries",
+    "mean_field_names",
+    "names",
+    "stage_potential",
+]
 
 _HOME = {
     "prisoners_dilemma": "two_by_two",
@@ -48,15 +55,43 @@ _HOME = {
     "no_sde": "correlation",
     "public_signal": "correlation",
 }
+_MEAN_FIELD_HOME = {
+    "mean_field/left_right": "classics",
+    "mean_field/rock_paper_scissors": "classics",
+    "mean_field/susceptible_infected": "classics",
+    "mean_field/congestion": "classics",
+    "mean_field/beach_bar": "crowds",
+    "mean_field/crowd_motion": "crowds",
+    "mean_field/building_evacuation": "crowds",
+    "mean_field/linear_quadratic": "quadratic",
+    "mean_field/open_spiel_linear_quadratic": "quadratic",
+    "mean_field/riccati": "quadratic",
+    "mean_field/random_linear": "economies",
+    "mean_field/equilibrium_price": "economies",
+    "mean_field/conservative_treasure_hunting": "economies",
+    "mean_field/crowd_modelling": "grids",
+    "mean_field/crowd_modelling_2d": "grids",
+    "mean_field/four_rooms": "grids",
+    "mean_field/periodic_aversion": "grids",
+    "mean_field/crowd_avoidance": "populations",
+    "mean_field/predator_prey": "populations",
+}
 
 
 def names() -> tuple[str, ...]:
-    """The name of every game."""
+    """The name of every game in tables."""
     return tuple(_HOME)
 
 
-def load(name: str, **parameters: Any) -> "equinfer.games.tabular.TabularGame":
+def mean_field_names() -> tuple[str, ...]:
+    """The name of every mean-field game."""
+    return tuple(_MEAN_FIELD_HOME)
+
+
+def load(name: str, **parameters: Any) -> Any:
     """The game called `name` (hyphens or underscores), with `parameters` in place of its defaults.
+
+    **Returns:** a `TabularGame`; of a name in `mean_field_names`, a `MeanFieldGame`.
 
     **Raises:** `UnknownName` for a game or a parameter that does not exist, with the known ones; `BadInput` for a
     value out of range, or a game too big for this machine.
@@ -67,8 +102,13 @@ def load(name: str, **parameters: Any) -> "equinfer.games.tabular.TabularGame":
 
 
 def entries() -> tuple[Entry, ...]:
-    """Every game of the catalogue: `.name`, `.description`, `.source`, `.parameters` with defaults."""
+    """Every game in tables: `.name`, `.description`, `.source`, `.parameters` with defaults."""
     return tuple(map(_entry, _HOME))
+
+
+def mean_field_entries() -> tuple[Entry, ...]:
+    """Every mean-field game, as in `entries`."""
+    return tuple(map(_entry, _MEAN_FIELD_HOME))
 
 
 def equilibria(name: str, **parameters: Any) -> tuple[KnownEquilibrium, ...]:
@@ -98,6 +138,9 @@ def stage_potential(name: str, **parameters: Any) -> Float[np.ndarray, "S *A"] |
 
 def _entry(name: str) -> Entry:
     key = name.replace("-", "_")
-    if key not in _HOME:
-        raise UnknownName.among("game of the catalogue", key, _HOME)
-    return getattr(importlib.import_module(f"{__name__}.{_HOME[key]}"), key)
+    folder, _, short = key.rpartition("/")
+    home = _MEAN_FIELD_HOME if folder == "mean_field" else _HOME
+    if key not in home:
+        raise UnknownName.among("game of the catalogue", key, [*_HOME, *_MEAN_FIELD_HOME])
+    package = f"{__name__}.{folder}" if folder else __name__
+    return getattr(importlib.import_module(f"{package}.{home[key]}"), short)

@@ -15,6 +15,7 @@ from equinfer.arguments import shown
 from equinfer.errors import BadInput, UnknownName
 
 if TYPE_CHECKING:
+    import equinfer.games.mean_field
     import equinfer.games.tabular
 
 __all__ = ["Entry", "KnownEquilibrium", "entry", "require"]
@@ -31,7 +32,7 @@ class KnownEquilibrium:
     """
 
     profile: Profile | None
-    """Arrays (S, A_i), with a leading H in a finite-horizon game."""
+    """Arrays (S, A_i), with a leading H in a finite-horizon game; of a mean-field game, one for each population."""
     values: Float[np.ndarray, "..."] | None
     """(N, S), or (N, H, S)."""
     note: str
@@ -48,16 +49,18 @@ class KnownEquilibrium:
 class Entry:
     """A named family of games. The builder's signature holds the parameters and their defaults."""
 
-    build: Callable[..., "equinfer.games.tabular.TabularGame"]
+    build: Callable[..., "equinfer.games.tabular.TabularGame | equinfer.games.mean_field.MeanFieldGame"]
     source: str
     known: Callable[..., tuple[KnownEquilibrium, ...]] | None
     """Takes the game built and every parameter."""
     stage_potential: Callable[..., Float[np.ndarray, "S *A"]] | None
     """Takes the game built and every parameter."""
+    folder: str = ""
+    """Stands before the name: `mean_field/` before those of mean-field games."""
 
     @property
     def name(self) -> str:
-        return self.build.__name__
+        return f"{self.folder}/{self.build.__name__}" if self.folder else self.build.__name__
 
     @property
     def description(self) -> str:
@@ -87,9 +90,10 @@ def entry(
     source: str,
     known: Callable[..., tuple[KnownEquilibrium, ...]] | None = None,
     stage_potential: Callable[..., Float[np.ndarray, "S *A"]] | None = None,
-) -> Callable[[Callable[..., "equinfer.games.tabular.TabularGame"]], Entry]:
+    folder: str = "",
+) -> Callable[[Callable[..., "equinfer.games.tabular.TabularGame | equinfer.games.mean_field.MeanFieldGame"]], Entry]:
     """Make a builder an `Entry`: used as a decorator, below the functions that it names."""
-    return lambda build: Entry(build, source, known, stage_potential)
+    return lambda build: Entry(build, source, known, stage_potential, folder)
 
 
 def require(holds: bool, sentence: str) -> None:
