@@ -45,7 +45,8 @@ def solve(
     """Find an equilibrium of `game` and certify it.
 
     **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`; `solver`, a name or a solver object
-    (`"auto"` tries `stage-nash`, then `homotopy`; `Solution.solver` says which one won); `eps`, in units of reward,
+    (`"auto"` tries those of the concept, for `nash` `stage-nash`, then `homotopy` in games of up to 6,000 values;
+    `Solution.solver` says which one won); `eps`, in units of reward,
     default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which
     cuts no compilation short;
     `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what is going on;
@@ -72,7 +73,7 @@ def solve(
 
         options["magnet"] = checked_profile(tables, magnet)
     judge = row.judge(tables)
-    attempts = attempts_at(row, row.solvers(tables), solver, options)
+    attempts = attempts_at(row, row.solvers(tables, tuple(options)), solver, options)
     with jax.enable_x64(True):
         outcome, won = best_of(attempts, game, Task(judge, row.start(tables), seed, time, watch))
     seconds = {"total": clock.perf_counter() - began, "solve": outcome.seconds}

@@ -29,6 +29,8 @@ from equinfer.types import Profile
 
 __all__ = ["evenly_spaced", "sweep"]
 
+_DUST = 1e-6
+"""A probability of the start below which an action counts as not played."""
 _NEAR = 0.1
 """Two equilibria are on one branch if no probability changes by more, for as small a change of the parameter as it
 takes."""
@@ -172,6 +174,9 @@ class _Walk:
         game = self._games.at(at)
         guess = start.profile if isinstance(start, Solution) else start
         guess = checked_profile(game.tables(), guess)
+        # What is nearly nothing is nothing: Newton's method would keep the action in the support.
+        played = (np.where(policy < _DUST, 0.0, policy) for policy in guess)
+        guess = tuple(policy / policy.sum(axis=-1, keepdims=True) for policy in played)
         found = self._solved_from(game, guess)
         if found is None:
             raise BadInput("start leads to no equilibrium of the first game: give a profile close to one.")

@@ -90,12 +90,13 @@ def solve_all(
         found = sorted(harvested.found, key=partial(_welfare, tables), reverse=True)
         merged = found if enumerable else _without_interiors(found, judge, eps, patience)
         stabilities = _stabilities(game, merged, patience)
-    components = _shared_mixtures(merged) if enumerable else _segments(merged, judge, eps, patience)
+    components = _shared_mixtures(merged, patience) if enumerable else _segments(merged, judge, eps, patience)
     ended = Status.interrupted if patience.interrupted else harvested.ended
     finished = harvested.ended is Status.above_eps
     degenerate = bool(harvested.info.get("degenerate")) if enumerable else None
     left_out = harvested.left_out
-    complete = enumerable and finished and not degenerate and not left_out and len(merged) % 2 == 1
+    every = not left_out and harvested.info.get("found") == len(harvested.found)  # none merged with a close neighbour
+    complete = enumerable and finished and not degenerate and every and len(merged) % 2 == 1
     total = clock.perf_counter() - began
     return Equilibria(
         game=GameLabels.of(tables),
@@ -234,11 +235,17 @@ def _players_apart(one: Found, other: Found) -> int:
     return sum(bool(np.abs(a - b).max() > SAME) for a, b in zip(one.profile, other.profile, strict=True))
 
 
-def _shared_mixtures(found: Sequence[Found]) -> tuple[int, ...]:
-    """Components of extreme equilibria of a two-player game: between two with a common mixture, all are equilibria."""
-    joined = [
-        (i, j) for i, j in itertools.combinations(range(len(found)), 2) if _players_apart(found[i], found[j]) == 1
-    ]
+def _shared_mixtures(found: Sequence[Found], patience: _Patience) -> tuple[int, ...]:
+    """Components of extreme equilibria of a two-player game: between two with a common mixture, all are equilibria. As
+    many of them as there is time for.
+    """
+    joined: list[tuple[int, int]] = []
+    with patience.keeping():
+        for i, j in itertools.combinations(range(len(found)), 2):
+            if not patience():
+                break
+            if _players_apart(found[i], found[j]) == 1:
+                joined.append((i, j))
     return _components(len(found), joined)
 
 

@@ -370,3 +370,19 @@ def test_what_is_left_out_for_its_gap_is_counted_and_never_called_all():
     none = eq.solve_all(game, eps=0.0)
     assert not none
     assert "7 more candidates are left out" in none.message
+
+
+def test_equilibria_that_lie_too_close_to_be_told_apart_are_never_called_all():
+    # Payoffs over ten orders of magnitude: of five equilibria, in rationals, three differ by more than 1e-6.
+    row = np.array([[-1e4, 54, 4.1e-5], [1.7e-4, -5.4e4, 5.1e-5], [2700, 7.4e4, -4.2e-4]])
+    found = eq.solve_all(game_of([row, row.T]))
+    assert len(found) < 5
+    assert not found.complete
+
+
+def test_components_keep_to_the_time():
+    # 8191 equilibria, of which every pair may share a mixture.
+    began = time.perf_counter()
+    found = eq.solve_all(game_of([np.eye(13)] * 2), time=2)
+    assert time.perf_counter() - began < 4
+    assert found.status is eq.Status.out_of_time

@@ -96,6 +96,16 @@ def test_a_start_far_from_any_equilibrium_is_refused():
     np.testing.assert_allclose(swept[1].profile[0], [[1 / 3, 2 / 3]], atol=1e-12)
 
 
+@pytest.mark.parametrize("dust", [1e-9, 1e-12])
+def test_a_start_is_followed_whatever_rounding_left_in_it(dust):
+    def ranked(best):
+        return eq.TabularGame.from_payoffs([np.diag([1.0, best])] * 2)
+
+    # Close by, at (20/21, 1/21), is the mixed one, to which Newton's method on both supports would lead.
+    swept = eq.sweep(ranked, "best", [20.0, 22.0], start=[[1 - dust, dust]] * 2)
+    assert [one.profile[0].tolist() for one in swept] == [[[1, 0]]] * 2
+
+
 def test_two_mixed_equilibria_of_three_players_meet_and_vanish():
     values = np.array([0.09, 0.01, -0.01])
     swept = eq.sweep(saddle_node, "x", values, start=[[0.8, 0.2]] * 3, precision=1e-5)

@@ -1,6 +1,6 @@
 """Table 1, row 3, for players who decide whether to listen before they are told anything."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -35,7 +35,7 @@ class CoarseCorrelated(AbstractConcept):
     def judge(self, tables: Tables) -> Judge:
         return partial(certify_coarse_correlated, tables)
 
-    def solvers(self, tables: Tables) -> tuple[str, ...]:
+    def solvers(self, tables: Tables, options: Collection[str] = ()) -> tuple[str, ...]:
         return joint_solvers(tables)
 
     def recorded(self, tables: Tables, answer: Any) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Table 1, row 3: correlated equilibrium of a general-sum stochastic game."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -37,7 +37,7 @@ class Correlated(AbstractConcept):
     def judge(self, tables: Tables) -> Judge:
         return partial(certify_correlated, tables)
 
-    def solvers(self, tables: Tables) -> tuple[str, ...]:
+    def solvers(self, tables: Tables, options: Collection[str] = ()) -> tuple[str, ...]:
         return joint_solvers(tables)
 
     def recorded(self, tables: Tables, answer: Any) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """Table 1, row 2: mean-field Nash equilibrium."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -42,7 +42,7 @@ class MeanField(AbstractConcept):
     def recorded(self, tables: MeanFieldTables, answer: Any) -> Mapping[str, Any]:
         return {"profile": answer, "flows": exact_flow(tables, answer)}
 
-    def solvers(self, tables: MeanFieldTables) -> tuple[str, ...]:
+    def solvers(self, tables: MeanFieldTables, options: Collection[str] = ()) -> tuple[str, ...]:
         return ("bayesian-q",)
 
 

@@ -1,5 +1,6 @@
 """Table 1, row 1: Nash equilibrium of a general-sum stochastic game."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, ClassVar
 
@@ -14,9 +15,10 @@ from equinfer.tables import Tables
 
 __all__ = ["Nash"]
 
-_TRACEABLE = 30_000
-"""Values of all players in all states, up to which the path is tried: beyond, a single factorisation takes minutes, and
-what it fills gigabytes, which the fast solver had better have for itself. Who asks for `homotopy` gets it."""
+_TRACEABLE = 6_000
+"""Values of all players in all states, up to which the path is tried: beyond, a single factorisation, which nothing can
+interrupt, takes from seconds to minutes, and what it fills gigabytes. The fast solver had better have that for itself.
+Who asks for `homotopy`, or for a `magnet`, gets it."""
 
 
 class Nash(AbstractConcept):
@@ -36,7 +38,9 @@ class Nash(AbstractConcept):
     def judge(self, tables: Tables) -> Judge:
         return partial(certify_nash, tables)
 
-    def solvers(self, tables: Tables) -> tuple[str, ...]:
-        """The fast one, then the path that cannot cycle, where there is memory and time for its factors."""
-        values = tables.num_players * tables.num_states
-        return ("stage-nash", "homotopy") if values <= _TRACEABLE else ("stage-nash",)
+    def solvers(self, tables: Tables, options: Collection[str] = ()) -> tuple[str, ...]:
+        """The fast one, then the path that cannot cycle, where there is memory and time for its factors, or an option
+        may be meant for it.
+        """
+        traceable = tables.num_players * tables.num_states <= _TRACEABLE
+        return ("stage-nash", "homotopy") if traceable or options else ("stage-nash",)

@@ -1,7 +1,7 @@
 """What a solution concept is: a row of Table 1."""
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -42,8 +42,10 @@ class AbstractConcept(eqx.Module):
         """
 
     @abc.abstractmethod
-    def solvers(self, tables: Any) -> tuple[str, ...]:
-        """What `solver="auto"` tries, in this order, until an answer is certified to rounding."""
+    def solvers(self, tables: Any, options: Collection[str] = ()) -> tuple[str, ...]:
+        """What `solver="auto"` tries, in this order, until an answer is certified to rounding; `options` are the names of
+        those that were given.
+        """
 
     def stakes(self, tables: Any) -> float:
         """The natural unit of every gap: the payoff scale."""

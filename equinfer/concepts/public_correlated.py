@@ -1,6 +1,6 @@
 """Table 1, row 3, as the paper prints it: equilibria that a public signal coordinates."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -38,7 +38,7 @@ class PublicCorrelated(AbstractConcept):
     def judge(self, tables: Tables) -> Judge:
         return partial(certify_public, tables)
 
-    def solvers(self, tables: Tables) -> tuple[str, ...]:
+    def solvers(self, tables: Tables, options: Collection[str] = ()) -> tuple[str, ...]:
         return ("public-signals",)
 
     def recorded(self, tables: Tables, answer: Answer) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Table 1, row 4: equilibrium of a zero-sum stochastic game."""
 
+from collections.abc import Collection
 from functools import partial
 from typing import Any, ClassVar
 
@@ -34,6 +35,6 @@ class ZeroSum(AbstractConcept):
         refuse_unless_zero_sum(tables)
         return partial(certify_zero_sum, tables)
 
-    def solvers(self, tables: Tables) -> tuple[str, ...]:
+    def solvers(self, tables: Tables, options: Collection[str] = ()) -> tuple[str, ...]:
         """The one that always converges; then what needs no zero sum, should rounding have stopped it."""
         return "matrix-game", "stage-nash", "homotopy"

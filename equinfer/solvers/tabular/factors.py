@@ -15,7 +15,7 @@ __all__ = ["AbstractFactors", "DenseFactors", "SingularSystemError", "SparseFact
 _getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
 
-class SingularSystemError(ArithmeticError):
+class SingularSystemError(np.linalg.LinAlgError):
     """The linearisation is singular to working precision: a branching point, or a step to be shortened."""
 
 
