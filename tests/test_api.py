@@ -113,7 +113,7 @@ def test_auto_goes_on_until_a_solver_succeeds_and_says_which(dilemma, monkeypatc
 
 
 def test_auto_does_not_go_on_after_an_interruption(dilemma, monkeypatch):
-    monkeypatch.setattr(Nash, "solvers", lambda self, tables: ("first", "second"))
+    monkeypatch.setattr(Nash, "solvers", lambda self, tables, options=(): ("first", "second"))
 
     def fails(name):
         return {"first": Interrupted, "second": Pure}[name]

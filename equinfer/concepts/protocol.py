@@ -43,8 +43,9 @@ class AbstractConcept(eqx.Module):
 
     @abc.abstractmethod
     def solvers(self, tables: Any, options: Collection[str] = ()) -> tuple[str, ...]:
-        """What `solver="auto"` tries, in this order, until an answer is certified to rounding; `options` are the names of
-        those that were given.
+        """What `solver="auto"` tries, in this order, until an answer is certified to rounding.
+
+        **Arguments:** `options`, the names of the options that were given.
         """
 
     def stakes(self, tables: Any) -> float:
