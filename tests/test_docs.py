@@ -1,14 +1,22 @@
-"""Every Python block of the README and the documentation runs, page by page, and every link inside leads somewhere."""
+"""Every Python block of the README and the documentation runs, page by page, every command of `equinfer` is one, and
+every link inside leads somewhere.
+"""
 
 import re
 import runpy
+import shlex
 import tomllib
 from pathlib import Path
 
+import cyclopts
 import pytest
+
+from equinfer.cli import run
+from equinfer.cli.commands import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+COMMAND = re.compile(r"`equinfer ([^`]+)`|^equinfer (?!/)(.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:)([^)#\s]+)[^)]*\)")
 
 
@@ -30,6 +38,37 @@ def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     names: dict[str, object] = {}
     for number, block in enumerate(python_blocks(page)):
         exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+
+
+def commands(page: Path) -> list[list[str]]:
+    """The words of each `equinfer ...`, of lines in a block and of code in the text, which may run over its end."""
+    return [shlex.split(inline or line, comments=True) for inline, line in COMMAND.findall(page.read_text())]
+
+
+def is_quick(words: list[str]) -> bool:
+    """Of games that are at hand, and of one of them: a sweep takes minutes."""
+    return words[0] != "sweep" and any(re.fullmatch("catalog:[a-z0-9_]+", word) for word in words)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
+def test_the_commands_of_a_page_can_be_read(page):
+    for words in commands(page):
+        try:
+            app.parse_args(words, exit_on_error=False, print_error=False)
+        except cyclopts.MissingArgumentError:
+            assert len([word for word in words if not word.startswith("-")]) == 1, words  # speaks of the command itself
+
+
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if any(map(is_quick, commands(page)))],
+    ids=lambda page: page.name,
+)
+def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words in commands(page):
+        if is_quick(words):
+            assert run(words) == 0, words
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
