@@ -51,6 +51,12 @@ def test_every_statement_has_a_status_and_tests(page):
             assert re.search(rf"^def {test}\(", TESTS[file], flags=re.MULTILINE), (file, test)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_is_false_has_an_example_that_prints(page):
+    bare = [name for name, status, text in sections(page) if status == "false" and "\nprint(" not in text]
+    assert bare == []
+
+
 def test_the_list_is_that_of_the_pages():
     listed = re.findall(r"^\| ([^|]+) \| ([^|]+) \|$", INDEX.partition("## The statements")[2], flags=re.MULTILINE)
     expected = {(name, status) for page in PAGES for name, status, _ in sections(page)}
