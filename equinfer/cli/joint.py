@@ -54,8 +54,8 @@ def objective_in_words(solution: Solution) -> str:
     best = "" if proven is None else best
     value = math.nan if solution.objective_value is None else solution.objective_value
     route = f", by way of {solution.route}" if solution.route else ""
-    weighted = solution.objective in ("welfare", "entropy")
-    return f"{'' if weighted else 'weights '}{solution.objective}: {value:.6g}{best}{route}"
+    named = solution.objective in ("welfare", "entropy")
+    return f"{'' if named else 'weights '}{solution.objective}: {value:.6g}{best}{route}"
 
 
 def swaps_in_words(policy: np.ndarray, actions: tuple[str, ...]) -> str:
