@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["entropies", "values_for_ever"]
+__all__ = ["discounted_entropies", "entropies", "values_for_ever"]
 
 
 def entropies(law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
@@ -19,3 +19,9 @@ def values_for_ever(game: Any, law: Float[np.ndarray, "S *A"], discount: Any) ->
     reward = np.asarray(game.reward)
     earned = (law * reward).reshape(len(reward), len(law), -1).sum(axis=-1)
     return np.asarray(game.kernel.induced_by(law).values(earned, np.asarray(discount)))
+
+
+def discounted_entropies(game: Any, law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
+    """Of play by this law in every epoch of a discounted game, added up at the mean discount of the players."""
+    rate = np.mean(np.asarray(game.discount), keepdims=True)
+    return np.asarray(game.kernel.induced_by(law).values(entropies(law)[None], rate))[0]

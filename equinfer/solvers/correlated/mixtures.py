@@ -43,10 +43,14 @@ def best_mixture(
 
 def _most_random(laws: Float[np.ndarray, "K C"], most: int) -> tuple[Float[np.ndarray, " k"], list[int]]:
     found = []
-    for chosen in _sets(np.arange(len(laws)), min(most, len(laws))):
+    sets = _sets(np.arange(len(laws)), min(most, len(laws)))
+    alone = [(k,) for k in range(len(laws))]  # where one is best by itself, the ascent to it would be slow
+    for chosen in alone + sets:
         some = laws[list(chosen)]
         mixture = np.full(len(chosen), 1 / len(chosen))
-        for _ in range(_STEPS):  # Blahut and Arimoto: each law gains by how unlike the mixture it is
+        for _ in range(
+            _STEPS if len(chosen) > 1 else 0
+        ):  # Blahut and Arimoto: each law gains by how unlike the mixture it is
             unlike = -(some * np.log(np.maximum(mixture @ some, 1e-300))).sum(axis=1)
             mixture = mixture * np.exp(unlike - unlike.max())
             mixture /= mixture.sum()

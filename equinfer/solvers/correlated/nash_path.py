@@ -14,7 +14,7 @@ from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
 from equinfer.solvers.correlated.arclength import follow, newton, sweep
 from equinfer.solvers.correlated.first_nash import first_nash
-from equinfer.solvers.correlated.laws import entropies, values_for_ever
+from equinfer.solvers.correlated.laws import discounted_entropies, values_for_ever
 from equinfer.solvers.correlated.markov_laws import MarkovLaws, Point
 from equinfer.solvers.correlated.obedience import pairs
 from equinfer.solvers.correlated.objective import Objective, checked_objective
@@ -130,8 +130,7 @@ class _Worth:
     def choice(self, joint: Float[np.ndarray, "S *A"], route: str) -> Choice:
         """From the initial law; an entropy is discounted as the players do on average."""
         if self._objective.is_entropy:
-            rate = np.mean(np.asarray(self._game.discount), keepdims=True)
-            worth = np.asarray(self._game.kernel.induced_by(joint).values(entropies(joint)[None], rate))[0]
+            worth = discounted_entropies(self._game, joint)
         else:
             worth = self._objective.payoff(values_for_ever(self._game, joint, self._game.discount))
         return Choice(self._objective.name, float(np.asarray(self._game.initial) @ worth), route=route)

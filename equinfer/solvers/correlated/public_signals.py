@@ -13,7 +13,7 @@ from equinfer.contraction import product_law
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
 from equinfer.solvers.correlated.first_nash import first_nash
-from equinfer.solvers.correlated.laws import entropies, values_for_ever
+from equinfer.solvers.correlated.laws import discounted_entropies, entropies, values_for_ever
 from equinfer.solvers.correlated.mixtures import best_mixture
 from equinfer.solvers.correlated.objective import checked_objective
 from equinfer.solvers.correlated.stage_equilibria import stage_equilibria
@@ -44,7 +44,7 @@ class PublicSignals(AbstractHostSolver):
     choice repeated at the values that it leads to. That need not settle; every sweep is a candidate, and so is every
     Nash equilibrium met, which is public play whose signal says nothing.
 
-    `entropy` is that of the law of what everybody does in one decision: the first one, where there are several.
+    `entropy` is that of the law of what everybody does, added up over epochs; each is chosen for its own.
 
     Watched: `sweep`, and `change`, by how much the values moved.
     """
@@ -92,9 +92,9 @@ class _Selection:
         play = PublicPlay(np.stack(signal), tuple(np.stack(each, axis=1) for each in zip(*called, strict=True)))
         return play, _law(play)
 
-    def choice(self, law: Float[np.ndarray, "S *A"], value: Float[np.ndarray, "N S"], route: str) -> Choice:
-        """How play with this law, worth `value`, stands: by its start, averaged over the initial states."""
-        worth = entropies(law) if self.objective.is_entropy else self.objective.payoff(value)
+    def choice(self, entropy: Float[np.ndarray, " S"], value: Float[np.ndarray, "N S"], route: str) -> Choice:
+        """How play of this entropy from each state on, worth `value`, stands: averaged over the initial states."""
+        worth = entropy if self.objective.is_entropy else self.objective.payoff(value)
         return Choice(self.objective.name, float(np.asarray(self.game.initial) @ worth), route=route)
 
     def _mixture(
@@ -129,7 +129,7 @@ def _backward(selection: _Selection) -> Iterator[Iterate]:
     game = selection.game
     horizon = game.horizon or 1
     value = np.zeros((game.num_players, game.num_states))
-    epochs: list[PublicPlay] = []
+    entropy, epochs = np.zeros(game.num_states), list[PublicPlay]()
     shown, info = _silent(game.uniform_profile(), selection.signals), {"sweep": 0.0, "change": math.nan}
     if game.horizon is not None:
         shown = _in_epochs([shown] * horizon)
@@ -137,6 +137,8 @@ def _backward(selection: _Selection) -> Iterator[Iterate]:
         q = np.asarray(game.reward) if epoch == horizon - 1 else stage_payoffs(game, value)
         play, law = yield from _looking_at_the_clock(selection.at(q), Iterate(shown, info))
         before, value = value, (q * law).reshape(*value.shape, -1).sum(axis=-1)
+        ahead = np.zeros(law.shape) if epoch == horizon - 1 else np.asarray(game.kernel.expect(entropy))
+        entropy = entropies(law) + (law * ahead).reshape(len(law), -1).sum(axis=1)
         epochs.insert(0, play)
         info = {"sweep": float(horizon - epoch), "change": float(np.abs(value - before).max())}
         if epoch:
@@ -144,7 +146,7 @@ def _backward(selection: _Selection) -> Iterator[Iterate]:
             yield Iterate(shown, info)
         else:
             whole = _in_epochs(epochs) if game.horizon is not None else play
-            choice = selection.choice(law, value, "one shot" if horizon == 1 else "backward induction")
+            choice = selection.choice(entropy, value, "one shot" if horizon == 1 else "backward induction")
             yield Iterate(whole, info, candidate=True, choice=choice)
 
 
@@ -157,7 +159,7 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
         profile = tuple(np.asarray(policy) for policy in iterate.answer)
         law = np.asarray(product_law(profile))
         value, shown = values_for_ever(game, law, game.discount), _silent(profile, selection.signals)
-        choice = selection.choice(law, value, "nash") if iterate.candidate else None
+        choice = selection.choice(discounted_entropies(game, law), value, "nash") if iterate.candidate else None
         yield Iterate(shown, info, iterate.candidate, choice)
     for sweep in range(1, sweeps + 1):
         at = selection.at(stage_payoffs(game, value))
@@ -165,7 +167,9 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
         before, value = value, values_for_ever(game, law, game.discount)
         change = float(np.abs(value - before).max())
         info = {"sweep": float(sweep), "change": change}
-        yield Iterate(shown, info, candidate=True, choice=selection.choice(law, value, "sweeps"))
+        yield Iterate(
+            shown, info, candidate=True, choice=selection.choice(discounted_entropies(game, law), value, "sweeps")
+        )
         if change <= _SETTLED * float(np.abs(value).max()):
             return
 
