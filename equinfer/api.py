@@ -30,6 +30,10 @@ from equinfer.targets import Game, Target, game_of, game_to_solve, load, save, t
 __all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "recorded", "save", "solve"]
 
 
+_OBEYED = 1e-8
+"""Of its payoff scale: a law that some player gains more by disobeying is the best of nothing, whatever eps is."""
+
+
 def solve(
     game: Game | Target,
     concept: str | None = None,
@@ -117,7 +121,7 @@ def recorded(
             solution,
             objective=choice.objective,
             objective_value=choice.value,
-            objective_certified=outcome.certificate.holds(eps) and _is_best(tables, choice),
+            objective_certified=outcome.certificate.settled(_OBEYED) and _is_best(tables, choice),
             route=choice.route,
         )
     if solution.certified and solution.status is not Status.interrupted:

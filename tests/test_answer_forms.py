@@ -109,7 +109,7 @@ def test_a_saved_answer_is_judged_as_what_it_says_it_is(concept, tmp_path, capsy
 def test_a_file_of_an_unknown_concept_is_refused(tmp_path):
     record = {**eq.solve(CHICKEN).to_json(), "concept": "nush"}
     (tmp_path / "a.json").write_text(json.dumps(record))
-    with pytest.raises(BadInput, match="its concept 'nush' is unknown here; known: nash, zero-sum"):
+    with pytest.raises(BadInput, match="its concept 'nush' is unknown here; known: nash, mean-field, zero-sum"):
         eq.certify(CHICKEN, tmp_path / "a.json")
     assert eq.certify(CHICKEN, tmp_path / "a.json", "nash").holds(1e-6)
 

@@ -352,7 +352,7 @@ def test_it_finds_nash_equilibria_of_zero_sum_games():
     solution = eq.solve("catalog:rock_paper_scissors", solver="matrix-game")
     assert solution.concept == "nash"
     assert solution.certified
-    with pytest.raises(AttributeError, match="only a zero-sum equilibrium"):
+    with pytest.raises(AttributeError, match="only a zero-sum or one-population equilibrium"):
         _ = solution.value
 
 
