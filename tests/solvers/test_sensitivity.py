@@ -547,3 +547,34 @@ def test_refuses_discrete_parameters_and_ends_of_ranges():
         solution.sensitivity("levels")
     with pytest.raises(eq.BadInput, match="shock = 0 is at an end of its range"):
         solution.sensitivity("shock")
+
+
+@pytest.mark.parametrize(
+    ("bonus", "at", "slope"),
+    [
+        (lambda x: 1 / (1 + np.exp(-(x - 2026))), 2026.0, 0.25),
+        (lambda x: np.sin(x - 2000), 2026.0, np.cos(26.0)),
+        (lambda x: 1 / (1 + np.exp(-5000 * (x - 1))), 1.0, 1250.0),
+        (lambda x: np.sin(1e5 * x), 1.0, 1e5 * np.cos(1e5)),
+        (lambda x: x**2, 0.0, 0.0),
+    ],
+    ids=["year", "wave", "switch", "fast", "flat"],
+)
+def test_the_step_fits_the_scale_on_which_the_game_varies(bonus, at, slope):
+    # Row's payoff of (up, left) is 3 + bonus: its value at the pure equilibrium has the slope of the bonus.
+    def build(x):
+        return eq.TabularGame.from_payoffs([[[3 + bonus(x), 0], [0, 1]], [[3, 0], [0, 1]]])
+
+    solution = eq.solve(build(at))
+    found = solution.sensitivity((build, at))
+    expected = slope if solution.profile[0][0, 0] == 1 else 0.0
+    assert solution.profile[0][0, 0] in (0, 1)
+    assert found.values[0, 0] == pytest.approx(expected, rel=1e-7, abs=1e-9)
+
+
+def test_a_jump_beside_the_value_is_refused():
+    def build(x):
+        return eq.TabularGame.from_payoffs([[[3 + (x > 1), 0], [0, 1]], [[3, 0], [0, 1]]])
+
+    with pytest.raises(eq.BadInput, match="kink or a jump at build = 1"):
+        eq.solve(build(1.0)).sensitivity((build, 1.0))

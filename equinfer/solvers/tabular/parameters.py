@@ -1,7 +1,8 @@
 """What an equilibrium can be differentiated by: from what a user calls a parameter to a direction of the tables."""
 
+import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -30,6 +31,11 @@ TABLES = ("reward", "kernel", "discount")
 
 STEP = float(np.finfo(float).eps) ** 0.2
 """Step of the central differences, as a part of the parameter: it balances their error h^4 with rounding's eps / h."""
+
+_SHRINK, _SHRINKINGS = 8.0, 9
+"""By how much the step shrinks while differences disagree, and how often they are looked at: down to 1e-11 of `at`."""
+_AGREE = 1e-8
+"""Of the derivative, by which two extrapolated differences may differ."""
 
 Build = Callable[..., Any]
 """A function of one number that makes a game."""
@@ -147,31 +153,70 @@ def differenced(game: TabularGame, build: Build, at: float, name: str) -> tuple[
     """The derivative at `at` of the tables that `build` makes, and the step.
 
     Central differences at steps h and h/2, extrapolated (Richardson): their error is of order $h^4$, about 1e-12 of
-    the tables for h = `STEP` times |`at|`.
+    the tables for h = `STEP` times |`at|` where they vary on the scale of `at`. Whether they do is seen from the same
+    with h/2 and h/4: h shrinks until the two agree.
 
-    **Raises:** `BadInput` if `build(at)` is another game than `game`, if `at` is at an end of its range, or where the
-    tables jump or have a kink.
+    **Raises:** `BadInput` if `build(at)` is another game than `game`, if `at` is at an end of its range, where the
+    tables jump or have a kink, or vary too fast for any step.
     """
-    step = (at + STEP * (abs(at) or 1.0)) - at
     centre = build(at)
     _refuse_unless_like(game, centre, name, at)
     if not _same_tables(game, centre):
         raise BadInput(f"{name} = {at:g} makes another game than the one that was solved.")
-    try:
-        below, less, more, above = (build(at + part * step) for part in (-1.0, -0.5, 0.5, 1.0))
-    except BadInput as error:
-        raise BadInput(f"{name} = {at:g} is at an end of its range, where it has no derivative: {error}") from None
-    for other in (below, less, more, above):
-        _refuse_unless_like(game, other, name, at)
+    probe = np.random.default_rng(0).random((game.num_players, game.num_states))
+    # A power of two, so that it is halved, and added to nearly every number, without rounding.
+    step = 2.0 ** math.floor(math.log2(STEP * (abs(at) or 1.0)))
+    for _ in range(_SHRINKINGS):
+        around = _Around.of(game, build, at, step, name)
+        coarse, fine = around.derivative(probe, step), around.finer.derivative(probe, step / 2)
+        size = np.abs(stage_payoffs(centre, probe)).max(axis=tuple(range(1, fine.ndim)), keepdims=True)
+        largest = np.abs(fine).max(axis=tuple(range(1, fine.ndim)), keepdims=True)  # of every player
+        if (np.abs(coarse - fine) <= _AGREE * largest + 64 * float(np.finfo(float).eps) * size / step).all():
+            break
+        step /= _SHRINK
+    else:
+        raise BadInput(
+            f"the game has a kink or a jump at {name} = {at:g}, or varies too fast there: its differences at ever "
+            "smaller steps do not agree."
+        )
 
     def direction(value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
-        low, left, here, right, high = (stage_payoffs(each, value) for each in (below, less, centre, more, above))
-        for player in range(game.num_players):
-            whole, half = (up[player] - 2 * here[player] + down[player] for up, down in ((high, low), (right, left)))
-            _refuse_kink(whole, half, float(np.abs(here[player]).max()), f"{name} = {at:g}")
-        return (8 * (right - left) - (high - low)) / (6 * step)
+        around.refuse_kinks(centre, value, f"{name} = {at:g}")
+        return around.derivative(value, step)
 
     return direction, step
+
+
+class _Around(NamedTuple):
+    """Games at -h, -h/2, -h/4, h/4, h/2 and h from a parameter's value."""
+
+    games: tuple[TabularGame, ...]
+
+    @classmethod
+    def of(cls, game: TabularGame, build: Build, at: float, step: float, name: str) -> "_Around":
+        try:
+            games = tuple(build(at + part * step) for part in (-1.0, -0.5, -0.25, 0.25, 0.5, 1.0))
+        except BadInput as error:
+            raise BadInput(f"{name} = {at:g} is at an end of its range, where it has no derivative: {error}") from None
+        for other in games:
+            _refuse_unless_like(game, other, name, at)
+        return cls(games)
+
+    @property
+    def finer(self) -> "_Around":
+        """The same of half the step, as far as that is needed for a derivative."""
+        return _Around((self.games[1], self.games[2], self.games[2], self.games[3], self.games[3], self.games[4]))
+
+    def derivative(self, value: Float[np.ndarray, "N S"], step: float) -> Float[np.ndarray, "N S *A"]:
+        low, left, _, _, right, high = (stage_payoffs(each, value) for each in self.games)
+        return (8 * (right - left) - (high - low)) / (6 * step)
+
+    def refuse_kinks(self, centre: TabularGame, value: Float[np.ndarray, "N S"], where: str) -> None:
+        low, left, _, _, right, high = (stage_payoffs(each, value) for each in self.games)
+        here = stage_payoffs(centre, value)
+        for player in range(len(here)):
+            whole, half = (up[player] - 2 * here[player] + down[player] for up, down in ((high, low), (right, left)))
+            _refuse_kink(whole, half, float(np.abs(here[player]).max()), where)
 
 
 def _refuse_unless_like(game: TabularGame, built: Any, name: str, at: float) -> None:
