@@ -48,13 +48,12 @@ def solve(
 ) -> Solution:
     """Find an equilibrium of `game` and certify it.
 
-    **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`; `solver`, a name or a solver object
-    (`"auto"` tries those of the concept, for `nash` `stage-nash`, then `homotopy` in games of up to 6,000 values;
-    `Solution.solver` says which one won); `eps`, in units of reward,
-    default 1e-8 of the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which
-    cuts no compilation short;
-    `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what is going on;
-    `options` are fields of the solver, and the columns of Table 1 by name (`opponent="empirical"`,
+    **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`, or `"mean-field"` where there is one;
+    `solver`, a name or a solver object (`"auto"` tries those of the concept, for `nash` `stage-nash`, then `homotopy`
+    in games of up to 6,000 values; `Solution.solver` says which one won); `eps`, in units of reward, default 1e-8 of
+    the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which cuts no
+    compilation short; `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what
+    is going on; `options` are fields of the solver, and the columns of Table 1 by name (`opponent="empirical"`,
     `policy="conditional"`) for solvers that have them.
 
     **Returns:** a `Solution`, whatever happens: `status` says whether it is certified, above eps, out of time or
@@ -187,7 +186,7 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     game = game_of(game)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
-        return _certified_file(game, Path(answer), concept)
+        return _certified_file(game, tables, Path(answer), concept)
     if isinstance(answer, Solution):
         concept = concept or answer.concept
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
@@ -203,11 +202,10 @@ def _judged(row: AbstractConcept, tables: AnyTables, answer: Any) -> Certificate
     return judge(answer)
 
 
-def _certified_file(game: Game, path: Path, concept: str | None) -> Certificate:
+def _certified_file(game: Game, tables: AnyTables, path: Path, concept: str | None) -> Certificate:
     from equinfer.games.files.answers import read_answer, said_concept
 
     path = path / "solution.npz" if path.is_dir() else path
-    tables = game.tables()
     answer = read_answer(path, tables)
     concept = concept or said_concept(path) or natural_concept(game, answer)
     if concept not in CONCEPTS:

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.tables import Origin, SuccessorLists, Tables
 
-__all__ = ["AnyTables", "Flow", "MeanFieldTables", "RawTransition", "Staged"]
+__all__ = ["AnyTables", "Flow", "MeanFieldTables", "PopulationSizes", "RawTransition", "Staged"]
 
 Flow: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """The state-action law of every population, (H, S, A_p); without the H where the game is stationary."""
@@ -26,8 +26,28 @@ class Staged(NamedTuple):
 RawTransition: TypeAlias = Float[np.ndarray, "S A S"] | SuccessorLists | Staged
 
 
+class PopulationSizes:
+    """How many populations, states and actions there are, read off the initial laws and the legal actions."""
+
+    initial: Any
+    legal: Any
+
+    @property
+    def num_players(self) -> int:
+        """The number of populations."""
+        return len(self.initial)
+
+    @property
+    def num_states(self) -> int:
+        return len(self.initial[0])
+
+    @property
+    def num_actions(self) -> tuple[int, ...]:
+        return tuple(mask.shape[1] for mask in self.legal)
+
+
 @dataclass(frozen=True, eq=False)
-class MeanFieldTables:
+class MeanFieldTables(PopulationSizes):
     """The game as its certificate sees it. P populations live in the same S states; A_p actions of population p."""
 
     rewards: Callable[[Flow], tuple[Float[np.ndarray, "..."], ...]]
@@ -48,19 +68,6 @@ class MeanFieldTables:
     grid: tuple[int, ...] | None = None
     """The shape of the grid that states are the cells of, in C order, if they are."""
     origin: Origin | None = None
-
-    @property
-    def num_players(self) -> int:
-        """The number of populations."""
-        return len(self.initial)
-
-    @property
-    def num_states(self) -> int:
-        return len(self.initial[0])
-
-    @property
-    def num_actions(self) -> tuple[int, ...]:
-        return tuple(mask.shape[1] for mask in self.legal)
 
 
 AnyTables: TypeAlias = Tables | MeanFieldTables

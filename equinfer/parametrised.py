@@ -50,7 +50,7 @@ class ParametrisedGame:
         ends = [self._first(float(values[0])), *([self.at(float(values[-1]))] if len(values) > 1 else [])]
         each = sum(map(_kept, ends)) // len(ends)
         what = f"{len(values)} values of {self._parameter}"
-        footprint = Footprint.of_answers(what, len(values) * each, max(map(_tables, ends)))
+        footprint = Footprint.of_answers(what, len(values) * each, max(game.nbytes for game in ends))
         footprint.refuse_unless_it_fits()
         foresee(footprint)
         for made, value in enumerate(values[1:-1].tolist(), len(ends)):
@@ -92,11 +92,7 @@ class ParametrisedGame:
         return made
 
 
-def _tables(game: TabularGame) -> int:
-    return game.nbytes
-
-
 def _kept(game: TabularGame) -> int:
     """Bytes of a game and the record of its answer: policies and best responses; values and gains."""
     numbers = game.num_states * (2 * sum(game.num_actions) + 4 * game.num_players) * (game.horizon or 1)
-    return _tables(game) + 8 * numbers + RECORD
+    return game.nbytes + 8 * numbers + RECORD

@@ -1,7 +1,6 @@
 """Games of infinitely many players: everybody's reward and moves depend on the law of what all of them do."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any, ClassVar
 
 import equinox as eqx
@@ -12,6 +11,7 @@ from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
+from equinfer.games.changed import changed
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.mean_field_checks import (
     MeanFieldLabels,
@@ -25,7 +25,7 @@ from equinfer.games.mean_field_checks import (
 from equinfer.games.stencil import Stencil
 from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed
 from equinfer.games.validation import checked_horizon
-from equinfer.mean_field_tables import Flow, MeanFieldTables, RawTransition
+from equinfer.mean_field_tables import Flow, MeanFieldTables, PopulationSizes, RawTransition
 from equinfer.tables import Origin
 from equinfer.types import AnyArray
 
@@ -35,7 +35,7 @@ RewardLike = Callable[..., Any]
 KernelLike = Callable[..., Any] | Stencil | SparseKernel | ArrayLike
 
 
-class MeanFieldGame(eqx.Module):
+class MeanFieldGame(PopulationSizes, eqx.Module):
     """A game of one or several populations, each of infinitely many alike players, who move among S states.
 
     **Arguments:**
@@ -104,19 +104,6 @@ class MeanFieldGame(eqx.Module):
             refuse_what_is_wrong(self)
 
     @property
-    def num_players(self) -> int:
-        """The number of populations."""
-        return len(self.reward)
-
-    @property
-    def num_states(self) -> int:
-        return len(self.initial[0])
-
-    @property
-    def num_actions(self) -> tuple[int, ...]:
-        return tuple(mask.shape[1] for mask in self.legal)
-
-    @property
     def name(self) -> str:
         return self.labels.name or "game"
 
@@ -164,18 +151,11 @@ class MeanFieldGame(eqx.Module):
 
     def unlabelled(self) -> "MeanFieldGame":
         """The same game without names: what drivers jit on."""
-        return self._with(labels=MeanFieldLabels())
+        return changed(self, labels=MeanFieldLabels())
 
     def made_from(self, origin: Origin) -> "MeanFieldGame":
         """The same game, which remembers its origin."""
-        return self._with(labels=self.labels._replace(origin=origin))
-
-    def _with(self, **changed: Any) -> "MeanFieldGame":
-        # Static fields are out of reach of `eqx.tree_at`; this is what Equinox's own unflattening does.
-        copy = object.__new__(type(self))
-        for field in fields(self):
-            object.__setattr__(copy, field.name, changed.get(field.name, getattr(self, field.name)))
-        return copy
+        return changed(self, labels=self.labels._replace(origin=origin))
 
     def tables(self) -> MeanFieldTables:
         """The game for certificates, files and reports: NumPy in, NumPy out, float64."""

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput
 from equinfer.games.transitions import AbstractTransition
+from equinfer.games.validation import ROW_SUM_TOLERANCE
 from equinfer.mean_field_tables import Staged
 from equinfer.types import AnyArray, namespace_of
 
@@ -19,7 +20,6 @@ __all__ = ["Stencil"]
 
 _BOUNDARIES = {"clip": "edge", "torus": "wrap"}
 """Name of a boundary -> how NumPy calls padding by it."""
-_ROW_SUM_TOLERANCE = 1e-8
 
 Shift = tuple[int, ...]
 
@@ -77,7 +77,7 @@ class Stencil(AbstractTransition):
         if law.shape != (len(self.shifts),) or not (np.isfinite(law).all() and (law >= 0).all()):
             count = len(self.shifts)
             raise BadInput(f"the noise of a stencil needs one probability for each of {count} displacements.")
-        if abs(law.sum() - 1) > _ROW_SUM_TOLERANCE:
+        if abs(law.sum() - 1) > ROW_SUM_TOLERANCE:
             raise BadInput(f"the probabilities of the noise sum to {law.sum():.10g}, not to one.")
         self.probabilities = law / law.sum()
         self.walls = None if walls is None else self._checked_walls(walls)

@@ -1,7 +1,6 @@
 """Finite stochastic games in tables."""
 
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -11,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.arguments import shown
 from equinfer.errors import BadInput
+from equinfer.games.changed import changed
 from equinfer.games.extensive import ExtensiveGame
 from equinfer.games.kernels import AbstractKernel, KernelLike
 from equinfer.games.validation import (
@@ -154,18 +154,11 @@ class TabularGame(Sizes, eqx.Module):
 
     def unlabelled(self) -> "TabularGame":
         """The same game without names: what drivers jit on, so that games of one shape share one compilation."""
-        return self._with(labels=Labels(), extensive=None)
+        return changed(self, labels=Labels(), extensive=None)
 
     def made_from(self, origin: Origin) -> "TabularGame":
         """The same game, which remembers its origin."""
-        return self._with(labels=self.labels._replace(origin=origin))
-
-    def _with(self, **changed: Any) -> "TabularGame":
-        # Static fields are out of reach of `eqx.tree_at`; this is what Equinox's own unflattening does.
-        copy = object.__new__(type(self))
-        for field in fields(self):
-            object.__setattr__(copy, field.name, changed.get(field.name, getattr(self, field.name)))
-        return copy
+        return changed(self, labels=self.labels._replace(origin=origin))
 
     def uniform_profile(self) -> tuple[Float[np.ndarray, "S _"], ...]:
         """Every legal action equally likely: one array (S, A_i) per player."""
