@@ -3,35 +3,30 @@
 import dataclasses
 import os
 import time as clock
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from numpy.typing import ArrayLike
 
-from equinfer import saved
-from equinfer.answer import Answer, Joint, PublicPlay
+from equinfer import saved, views  # noqa: F401, what solutions make of themselves is registered there
+from equinfer.answer import PublicPlay
+from equinfer.answer_forms import understood
 from equinfer.arguments import checked_seed, nonnegative
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.protocol import AbstractSolver, Choice, Outcome, Task, Watch
-from equinfer.errors import BadInput, cause
-from equinfer.games.extensive import behaviour
+from equinfer.drivers.protocol import AbstractSolver, Task, Watch
+from equinfer.errors import BadInput
 from equinfer.games.relabelling import matched
-from equinfer.games.tabular import TabularGame
 from equinfer.mean_field_tables import AnyTables
-from equinfer.records import Certificate, GameLabels, Solution, Status, register_view
+from equinfer.recording import recorded
+from equinfer.records import Certificate, GameLabels, Solution
 from equinfer.tables import Tables
-from equinfer.targets import Game, Target, game_of, game_to_solve, load, save, tabular_game_of
+from equinfer.targets import Game, Target, game_of, game_to_solve, load, save
 
-__all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "recorded", "save", "solve"]
-
-
-_OBEYED = 1e-8
-"""Of its payoff scale: a law that some player gains more by disobeying is the best of nothing, whatever eps is."""
+__all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "save", "solve"]
 
 
 def solve(
@@ -88,60 +83,6 @@ def solve(
     )
 
 
-def recorded(
-    row: AbstractConcept,
-    game: Game,
-    tables: AnyTables,
-    outcome: Outcome,
-    solver: str,
-    eps: float,
-    seconds: Mapping[str, float],
-) -> Solution:
-    """What a run came to, as the record that is handed out."""
-    fields = row.recorded(tables, outcome.answer)
-    choice = outcome.choice
-    solution = Solution(
-        game=GameLabels.of(tables),
-        concept=row.name,
-        solver=solver,
-        values=outcome.certificate.values,
-        certificate=outcome.certificate,
-        eps=eps,
-        status=outcome.ended,
-        payoff_scale=row.stakes(tables),
-        seconds=seconds,
-        trace=outcome.trace,
-        tables=tables if isinstance(tables, Tables) else None,
-        behaviour=_behaviour(game, outcome.answer),
-        **fields,
-    )
-    if choice is not None:
-        solution = dataclasses.replace(
-            solution,
-            objective=choice.objective,
-            objective_value=choice.value,
-            objective_certified=outcome.certificate.settled(_OBEYED) and _is_best(tables, choice),
-            route=choice.route,
-        )
-    if solution.certified and solution.status is not Status.interrupted:
-        return dataclasses.replace(solution, status=Status.certified)
-    return solution
-
-
-def _is_best(tables: Any, choice: Choice) -> bool:
-    """The bound of the dual problem is met, to 1e-8 of what the objective can vary by: in nats, or weighted payoffs."""
-    if choice.bound is None:
-        return False
-    if choice.objective == "entropy":
-        draws = np.count_nonzero(tables.legal_joint.reshape(tables.num_states, -1), axis=1)
-        varies = np.log(max(draws.max(), 2))
-    else:
-        welfare = choice.objective == "welfare"
-        weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
-        varies = np.abs(weights * tables.payoff_scales).sum()
-    return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
-
-
 def _row(game: Game, concept: str | None, answer: Any = None) -> AbstractConcept:
     """The concept, or the natural one. **Raises:** `BadInput` if it is for another kind of games."""
     row = concept_row(concept or natural_concept(game, answer))
@@ -149,13 +90,6 @@ def _row(game: Game, concept: str | None, answer: Any = None) -> AbstractConcept
         kinds = {"tables": "in tables", "mean-field": "with a mean field"}
         raise BadInput(f"concept {row.name!r} is for games {kinds[row.games]}; {game.name} is one {kinds[game.kind]}.")
     return row
-
-
-def _behaviour(game: Game, answer: Answer) -> Any:
-    """Behaviour strategies, where the game came from a tree and the answer is a profile."""
-    if not isinstance(game, TabularGame) or game.extensive is None or isinstance(answer, (Joint, PublicPlay)):
-        return None
-    return behaviour(game.extensive, answer)
 
 
 def payoff_scale(tables: AnyTables, concept: str = Nash.name) -> float:
@@ -172,7 +106,9 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     """Judge an answer that came from anywhere.
 
     **Arguments:** `answer` is a `Solution`; one array ([H,] S, A_i) per player ((A_i,) will do when S = 1); one array
-    ([H,] S, A_1, ..., A_N), a joint law; the policy ([H,] S, A) of a game with a mean field;
+    ([H,] S, A_1, ..., A_N), a joint law, or nested lists of one (an array whose shape could also be that of all
+    policies, as where N = S = A_i, is what its probabilities sum to one as, and if that is neither, what `concept` asks
+    for); the policy ([H,] S, A) of a game with a mean field;
     `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`; or the path of a file: a saved solution
     (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes with labels, states and actions
     are matched by them. `concept` is by default that of the solution, saved or not, and otherwise `nash` for profiles,
@@ -191,7 +127,7 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
         concept = concept or answer.concept
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
     if isinstance(tables, Tables):
-        answer = _understood(tables, answer)
+        answer = understood(tables, answer, concept and CONCEPTS[concept].answers)
     return _judged(_row(game, concept, answer), tables, answer)
 
 
@@ -216,44 +152,6 @@ def _certified_file(game: Game, tables: AnyTables, path: Path, concept: str | No
         raise BadInput(f"{path}: {error}") from None
 
 
-def _understood(tables: Tables, answer: Any) -> Any:
-    """An array of all players' actions is a joint law, a dict with a signal is public play; else as it is."""
-    if isinstance(answer, Mapping):
-        if set(answer) != {"signal", "profile"}:
-            keys = ", ".join(sorted(map(str, answer))[:8]) or "nothing"
-            raise BadInput(f"a public signal and what it calls for are {{'signal':, 'profile':}}; got {keys}.")
-        profile = answer["profile"]
-        if not isinstance(profile, Sequence | np.ndarray) or isinstance(profile, str):
-            raise BadInput("what a public signal calls for is one array of policies for each player.")
-        policies = enumerate(profile)
-        called = tuple(_rectangular(policy, f"the policies of player {player}") for player, policy in policies)
-        return PublicPlay(_rectangular(answer["signal"], "the law of the signal"), called)
-    axes = tables.num_players + (tables.horizon is not None)
-    if isinstance(answer, list) and _levels(answer) == axes + 1 and len(answer) != tables.num_players:
-        answer = _rectangular(answer, "the joint law")
-    is_joint = getattr(answer, "ndim", 0) in (axes, axes + 1) and not _is_stacked(tables, answer)
-    return Joint(np.asarray(answer)) if is_joint else answer
-
-
-def _rectangular(given: Any, what: str) -> np.ndarray:
-    try:
-        return np.asarray(given)
-    except (TypeError, ValueError) as error:
-        raise BadInput(f"{what}: no rectangular array of numbers: {cause(error)}.") from None
-
-
-def _levels(nested: Any) -> int:
-    """How deeply lists are nested, by the first of each."""
-    return 1 + (_levels(nested[0]) if nested else 0) if isinstance(nested, list) else np.ndim(nested)
-
-
-def _is_stacked(tables: Tables, array: Any) -> bool:
-    """One array of all players' policies, which have as many actions each: shape (N, [H,] S, A)."""
-    lead = () if tables.horizon is None else (tables.horizon,)
-    policies = {(*lead, tables.num_states, size) for size in tables.num_actions}
-    return len(policies) == 1 and array.shape == (tables.num_players, *next(iter(policies)))
-
-
 def load_solution(path: Target, *, game: Game | Target | None = None) -> Solution:
     """Read back what `Solution.save` wrote.
 
@@ -276,52 +174,3 @@ def load_solution(path: Target, *, game: Game | Target | None = None) -> Solutio
     solution = dataclasses.replace(solution, game=GameLabels.of(tables), **unknown, **row.recorded(tables, answer))
     known = tables if isinstance(tables, Tables) else None
     return solution.rejudged(row.judge(tables)(answer), known, row.stakes(tables))
-
-
-def _report(solution: Solution, path: Target) -> None:
-    from equinfer.report.page import write_report
-    from equinfer.solvers.correlated.payoff_set import reachable_payoffs
-
-    coordinated = solution.joint is not None or solution.signal is not None
-    reachable = reachable_payoffs(solution.tables) if coordinated and solution.tables is not None else None
-    write_report(solution, Path(path), reachable=reachable)
-
-
-def _plot(solution: Solution) -> Any:
-    from equinfer.report.page import plot
-
-    return plot(solution)
-
-
-def _sensitivity(solution: Solution, parameter: Any, game: Game | Target | None) -> Any:
-    from equinfer.solvers.tabular.parameters import sensitivity
-
-    if solution.joint is not None or solution.signal is not None:
-        raise BadInput(f"only a profile of independent policies has a derivative; this answer is {solution.concept}.")
-    game = _game_of(solution) if game is None else tabular_game_of(game_of(game), "a derivative")
-    with jax.enable_x64(True):
-        return sensitivity(game, solution.profile, parameter, solution.game.origin)
-
-
-def _game_of(solution: Solution) -> TabularGame:
-    """The game that a solution carries. **Raises:** `BadInput` if it was saved without it."""
-    tables = solution.tables
-    if tables is None:
-        raise BadInput("this solution was saved without its game, which is large; pass it as `game`.")
-    return TabularGame(
-        tables.reward,
-        tables.kernel,
-        discount=tables.discount,
-        horizon=tables.horizon,
-        initial=tables.initial,
-        legal=tables.legal,
-        state_labels=tables.state_labels,
-        action_labels=tables.action_labels,
-        player_labels=tables.player_labels,
-        name=tables.name,
-    )
-
-
-register_view("report", _report)
-register_view("plot", _plot)
-register_view("sensitivity", _sensitivity)

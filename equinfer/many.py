@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from equinfer.api import default_eps, recorded
+from equinfer.api import default_eps
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.certificates.nash import certify_nash
 from equinfer.concepts import Nash
@@ -22,6 +22,7 @@ from equinfer.drivers.side_by_side import cores, side_by_side, worth_threads
 from equinfer.errors import BadInput, UnknownName
 from equinfer.families import Equilibria, Stability, register_page
 from equinfer.games.tabular import TabularGame
+from equinfer.recording import recorded
 from equinfer.records import Certificate, GameLabels, Solution, Status
 from equinfer.solvers.tabular.equilibrium_search import EquilibriumSearch
 from equinfer.solvers.tabular.response_stability import OUT_OF_TIME, stability

@@ -309,7 +309,7 @@ _VIEWS: dict[str, Callable[..., Any]] = {}
 
 def register_view(name: str, view: Callable[..., Any]) -> None:
     """Attach to every `Solution` what rooms above make of it: `report` (solution, path), `plot` (solution) and
-    `sensitivity` (solution, parameter, game). Done by `equinfer.api`.
+    `sensitivity` (solution, parameter, game). Done by `equinfer.views`.
     """
     _VIEWS[name] = view
 

@@ -35,6 +35,50 @@ def test_joint_laws_of_epochs():
         np.testing.assert_allclose(certificate.values[0, :, 0], 5.25 * np.array([3, 2, 1]))
 
 
+@pytest.mark.parametrize("horizon", [None, 2])
+@pytest.mark.parametrize("form", [np.asarray, np.ndarray.tolist])
+def test_where_players_states_and_actions_are_as_many_the_probabilities_say_what_an_array_is(form, horizon):
+    """(2, 2, 2) may be a law for two states, or the policies of two players."""
+    rng = np.random.default_rng(0)
+    reward, kernel = rng.normal(size=(2, 2, 2, 2)), rng.dirichlet([1, 1], (2, 2, 2))
+    game = eq.TabularGame(reward, kernel, discount=0.7, horizon=horizon)
+    for concept in ("correlated", "coarse-correlated"):
+        solution = eq.solve(game, concept)
+        for asked in (None, concept):
+            certificate = eq.certify(game, form(solution.joint), asked)
+            assert certificate.concept == (asked or "correlated")
+            np.testing.assert_array_equal(certificate.values, solution.values)
+    profile = rng.dirichlet([1, 1], (2, 2))
+    for concept in ("nash", "public-correlated", "correlated", "coarse-correlated"):
+        expected = eq.certify(game, tuple(profile), concept)
+        assert expected.gap > 0.01
+        assert eq.certify(game, form(profile), concept).gap == expected.gap
+    assert eq.certify(game, form(profile)).concept == "nash"
+
+
+@pytest.mark.parametrize(
+    ("concept", "says"),
+    [
+        ("correlated", "joint law, state 0: the probabilities sum to 1.6, not to one"),
+        ("coarse-correlated", "joint law, state 0: the probabilities sum to 1.6, not to one"),
+        ("nash", "policy of player 0, state 0: probabilities sum to 0.8, not to one"),
+        ("public-correlated", "policy of player 0, state 0: probabilities sum to 0.8, not to one"),
+        (None, "policy of player 0, state 0: probabilities sum to 0.8, not to one"),  # which is nearer
+    ],
+)
+def test_an_array_that_is_neither_is_refused_as_what_is_asked_for(concept, says):
+    game = eq.TabularGame(np.zeros((2, 2, 2, 2)), np.full((2, 2, 2, 2), 0.5), discount=0.5)
+    with pytest.raises(BadInput, match=re.escape(says)):
+        eq.certify(game, np.full((2, 2, 2), 0.4), concept)
+
+
+def test_ragged_lists_are_policies_or_no_law():
+    game = eq.TabularGame.from_payoffs(np.zeros((2, 2, 3)))
+    assert eq.certify(game, [[[0.5, 0.5]], [[0.5, 0.5, 0]]]).concept == "nash"
+    with pytest.raises(BadInput, match="the joint law: no rectangular array of numbers: its lists differ in length"):
+        eq.certify(game, [[[0.5, 0.25, 0.25], [0.0]]], "correlated")
+
+
 def test_a_wrong_law_has_the_swaps_that_pay():
     certificate = eq.certify(CHICKEN, np.array([[[1.0, 0], [0, 0]]]))
     for player in (0, 1):  # told to swerve, dare: 7 instead of 6
@@ -57,6 +101,9 @@ def test_a_wrong_law_has_the_swaps_that_pay():
         ({"profile": TURNS["profile"][:1]}, "one array of policies for each of 2 players"),
         ({"profile": [[[[1, 0]], [[0]]], TURNS["profile"][1]]}, "the policies of player 0: no rectangular array"),
         ({"profile": 3}, "one array of policies for each player"),
+        ({"profile": np.asarray(0.5)}, "one array of policies for each player"),
+        ({"profile": [0.5, 0.5]}, "the policies of player 0 must be one for each of 2 signals"),
+        ({"signal": "heads"}, "the law of the signal must have shape (S, W) with (1,) in front; got ()"),
         ({"more": 1}, "a public signal and what it calls for are {'signal':, 'profile':}; got more, profile, signal."),
     ],
 )

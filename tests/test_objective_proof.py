@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer.api import recorded
 from equinfer.concepts import concept
 from equinfer.drivers.protocol import Choice, Outcome
+from equinfer.recording import recorded
 
 
 @pytest.mark.parametrize("objective", ["welfare", "entropy", "2,-1"])

@@ -1,0 +1,83 @@
+"""What a run came to, as the record that is handed out."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from equinfer.answer import Answer, Joint, PublicPlay
+from equinfer.concepts import AbstractConcept
+from equinfer.drivers.protocol import Choice, Outcome
+from equinfer.games.extensive import behaviour
+from equinfer.games.tabular import TabularGame
+from equinfer.mean_field_tables import AnyTables
+from equinfer.records import GameLabels, Solution, Status
+from equinfer.tables import Tables
+from equinfer.targets import Game
+
+__all__ = ["recorded"]
+
+_OBEYED = 1e-8
+"""Of its payoff scale: a law that some player gains more by disobeying is the best of nothing, whatever eps is."""
+
+
+def recorded(
+    row: AbstractConcept,
+    game: Game,
+    tables: AnyTables,
+    outcome: Outcome,
+    solver: str,
+    eps: float,
+    seconds: Mapping[str, float],
+) -> Solution:
+    """What a run came to, as the record that is handed out."""
+    fields = row.recorded(tables, outcome.answer)
+    choice = outcome.choice
+    solution = Solution(
+        game=GameLabels.of(tables),
+        concept=row.name,
+        solver=solver,
+        values=outcome.certificate.values,
+        certificate=outcome.certificate,
+        eps=eps,
+        status=outcome.ended,
+        payoff_scale=row.stakes(tables),
+        seconds=seconds,
+        trace=outcome.trace,
+        tables=tables if isinstance(tables, Tables) else None,
+        behaviour=_behaviour(game, outcome.answer),
+        **fields,
+    )
+    if choice is not None:
+        solution = dataclasses.replace(
+            solution,
+            objective=choice.objective,
+            objective_value=choice.value,
+            objective_certified=outcome.certificate.settled(_OBEYED) and _is_best(tables, choice),
+            route=choice.route,
+        )
+    if solution.certified and solution.status is not Status.interrupted:
+        return dataclasses.replace(solution, status=Status.certified)
+    return solution
+
+
+def _is_best(tables: Any, choice: Choice) -> bool:
+    """The bound of the dual problem is met, to 1e-8 of what the objective can vary by: in nats, or weighted payoffs."""
+    if choice.bound is None:
+        return False
+    if choice.objective == "entropy":
+        draws = np.count_nonzero(tables.legal_joint.reshape(tables.num_states, -1), axis=1)
+        varies = np.log(max(draws.max(), 2))
+    else:
+        welfare = choice.objective == "welfare"
+        weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
+        varies = np.abs(weights * tables.payoff_scales).sum()
+    return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
+
+
+def _behaviour(game: Game, answer: Answer) -> Any:
+    """Behaviour strategies, where the game came from a tree and the answer is a profile."""
+    if not isinstance(game, TabularGame) or game.extensive is None or isinstance(answer, (Joint, PublicPlay)):
+        return None
+    return behaviour(game.extensive, answer)
