@@ -144,6 +144,7 @@ def _typed(field: dataclasses.Field, value: Any) -> Any:
     """`value` as the plain type that the field is declared with. **Raises:** `BadInput` if it is something else."""
     if field.type not in (bool, int, float, str):
         return value
+    value = value.item() if isinstance(value, np.generic) else value
     if field.type is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, field.type) or (isinstance(value, bool) and field.type is not bool):

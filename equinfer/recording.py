@@ -66,14 +66,15 @@ def _is_best(tables: Any, choice: Choice) -> bool:
     """The bound of the dual problem is met, to 1e-8 of what the objective can vary by: in nats, or weighted payoffs."""
     if choice.bound is None:
         return False
-    if choice.objective == "entropy":
-        draws = np.count_nonzero(tables.legal_joint.reshape(tables.num_states, -1), axis=1)
-        varies = np.log(max(draws.max(), 2))
-    else:
-        welfare = choice.objective == "welfare"
-        weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
-        varies = np.abs(weights * tables.payoff_scales).sum()
-    return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
+    with np.errstate(all="ignore"):  # of what is beyond float64 nothing is proven
+        if choice.objective == "entropy":
+            draws = np.count_nonzero(tables.legal_joint.reshape(tables.num_states, -1), axis=1)
+            varies = np.log(max(draws.max(), 2))
+        else:
+            welfare = choice.objective == "welfare"
+            weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
+            varies = np.abs(weights * tables.payoff_scales).sum()
+        return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
 
 
 def _behaviour(game: Game, answer: Answer) -> Any:

@@ -312,7 +312,8 @@ def test_objectives_that_are_none(objective, says, solver):
 
 
 def test_objectives_in_words_and_numbers():
-    assert checked_objective("welfare", 3).weights == (1, 1, 1)
+    welfare, values = checked_objective("welfare", 3), np.array([0.5, -3.0, 10.0])
+    assert welfare.unit * welfare.payoff(values) == 7.5
     assert checked_objective(" 1, -2.5 ", 2) == checked_objective(np.array([1, -2.5]), 2)
     assert checked_objective("entropy", 2).is_entropy
 

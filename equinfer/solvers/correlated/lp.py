@@ -68,7 +68,9 @@ class LinearProgramme(AbstractHostSolver):
         ]
         joint = np.stack([each.law for each in found])
         initial = np.asarray(game.initial)
-        value, bound = (float(initial @ [getattr(each, name) for each in found]) for name in ("value", "bound"))
+        value, bound = (
+            objective.unit * float(initial @ [getattr(each, name) for each in found]) for name in ("value", "bound")
+        )
         choice = Choice(objective.name, value, max(bound, value))
         answer = Joint(joint if game.horizon is None else joint[None])
         yield Iterate(answer, {"value": value, "bound": max(bound, value)}, candidate=True, choice=choice)

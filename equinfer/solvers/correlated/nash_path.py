@@ -133,7 +133,8 @@ class _Worth:
             worth = discounted_entropies(self._game, joint)
         else:
             worth = self._objective.payoff(values_for_ever(self._game, joint, self._game.discount))
-        return Choice(self._objective.name, float(np.asarray(self._game.initial) @ worth), route=route)
+        value = self._objective.unit * float(np.asarray(self._game.initial) @ worth)
+        return Choice(self._objective.name, value, route=route)
 
 
 def _info(attempt: int, weight: float, residual: float) -> dict[str, float]:

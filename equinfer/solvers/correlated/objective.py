@@ -13,20 +13,26 @@ from equinfer.errors import BadInput
 __all__ = ["Objective", "checked_objective"]
 
 
+_SMALLEST, _LARGEST = 1e-100, 1e100
+"""Between which the largest weight must lie: there is room for payoffs in float64 beside it."""
+
+
 class Objective(NamedTuple):
     r"""A linear objective $E_\mu[\sum_iw_iQ^i]$, or the entropy $\mathcal H(\mu)$ in nats."""
 
     name: str
     """`welfare`, `entropy`, or the weights."""
     weights: tuple[float, ...] | None
-    """One per player; None for entropy."""
+    """One per player, in `unit`s, so that they add up to at most one in size; None for entropy."""
+    unit: float = 1.0
+    """A power of two, by which nothing is rounded."""
 
     @property
     def is_entropy(self) -> bool:
         return self.weights is None
 
     def payoff(self, values: Float[np.ndarray, "N *rest"]) -> Float[np.ndarray, "*rest"]:
-        r"""$\sum_iw_iQ^i$; 0 for entropy."""
+        r"""$\sum_iw_iQ^i$, in `unit`s; 0 for entropy."""
         weights = np.zeros(len(values)) if self.weights is None else np.array(self.weights)
         return np.tensordot(weights, values, axes=1)
 
@@ -34,12 +40,14 @@ class Objective(NamedTuple):
 def checked_objective(objective: Any, num_players: int) -> Objective:
     """The objective that `"welfare"`, `"entropy"`, a number for each player, or `"w1,w2"` stands for.
 
-    **Raises:** `BadInput` for another word, weights of the wrong number, not finite, or all 0.
+    The name says it all: handed back in, it is the same objective.
+
+    **Raises:** `BadInput` for another word, weights of the wrong number, not finite, all 0, or out of range.
     """
     if isinstance(objective, str):
         word = objective.strip()
         if word == "welfare":
-            return Objective(word, (1.0,) * num_players)
+            return _weighted(word, (1.0,) * num_players)
         if word == "entropy":
             return Objective(word, None)
         try:
@@ -62,4 +70,15 @@ def checked_objective(objective: Any, num_players: int) -> Objective:
         raise BadInput(
             "objective: the weights are all 0, which prefers nothing; entropy prefers the least decided law."
         )
-    return Objective(", ".join(f"{weight:g}" for weight in weights), weights)
+    largest = max(map(abs, weights))
+    if not _SMALLEST <= largest <= _LARGEST:
+        raise BadInput(
+            f"objective: the largest weight must lie between {_SMALLEST:g} and {_LARGEST:g} in size; got {largest:g}. "
+            "Only the ratios of weights make a difference."
+        )
+    return _weighted(", ".join(repr(weight).removesuffix(".0") for weight in weights), weights)
+
+
+def _weighted(name: str, weights: tuple[float, ...]) -> Objective:
+    unit = math.ldexp(1.0, math.frexp(sum(map(abs, weights)))[1])
+    return Objective(name, tuple(weight / unit for weight in weights), unit)

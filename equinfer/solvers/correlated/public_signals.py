@@ -95,7 +95,8 @@ class _Selection:
     def choice(self, entropy: Float[np.ndarray, " S"], value: Float[np.ndarray, "N S"], route: str) -> Choice:
         """How play of this entropy from each state on, worth `value`, stands: averaged over the initial states."""
         worth = entropy if self.objective.is_entropy else self.objective.payoff(value)
-        return Choice(self.objective.name, float(np.asarray(self.game.initial) @ worth), route=route)
+        reached = self.objective.unit * float(np.asarray(self.game.initial) @ worth)
+        return Choice(self.objective.name, reached, route=route)
 
     def _mixture(
         self, q: Float[np.ndarray, "N *A"], state: int

@@ -77,11 +77,11 @@ class VariationalCorrelated(AbstractHostSolver):
             entropy = entropies(laws.joint) + (0.0 if last else _average(laws.joint, game.kernel.expect(entropy)))
             value, solved = _average(laws.joint, q), float(laws.solved.mean())
             if game.is_one_shot:
-                bound = float(initial @ bounds)
+                bound = objective.unit * float(initial @ bounds)
             if epoch:
                 info = {"epoch": float(epoch), "solved": solved}
                 yield Iterate(Joint(joint.copy()), info)
-        reached = float(initial @ (entropy if objective.is_entropy else objective.payoff(value)))
+        reached = objective.unit * float(initial @ (entropy if objective.is_entropy else objective.payoff(value)))
         choice = Choice(objective.name, reached, None if bound is None else max(bound, reached))
         answer = Joint(joint if game.horizon is not None else joint[0])
         yield Iterate(answer, {"epoch": 0.0, "solved": solved}, candidate=True, choice=choice)
