@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from equinfer.continuation import sweep
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.families import Equilibria, Sweep
+    from equinfer.four_cycles import PotentialDefect
     from equinfer.games.kernels import SparseKernel
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
-    from equinfer.potential import PotentialDefect
-    from equinfer.potential_games import potential_defect
+    from equinfer.potential_games import potential, potential_defect
     from equinfer.records import Certificate, Solution, Status
 
 __version__ = "0.1.0"
@@ -26,6 +26,7 @@ _HOME = {
     "certify": "equinfer.api",
     "load": "equinfer.api",
     "load_solution": "equinfer.api",
+    "potential": "equinfer.potential_games",
     "potential_defect": "equinfer.potential_games",
     "save": "equinfer.api",
     "solve": "equinfer.api",
@@ -41,7 +42,7 @@ _HOME = {
     "Sweep": "equinfer.families",
     "SparseKernel": "equinfer.games.kernels",
     "TabularGame": "equinfer.games.tabular",
-    "PotentialDefect": "equinfer.potential",
+    "PotentialDefect": "equinfer.four_cycles",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
     "Status": "equinfer.records",
@@ -65,6 +66,7 @@ __all__ = [
     "certify",
     "load",
     "load_solution",
+    "potential",
     "potential_defect",
     "save",
     "solve",

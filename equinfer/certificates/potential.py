@@ -16,6 +16,7 @@ four-cycle that a search finds is a lower bound.
 Players who never have a choice do not count, nor do their discounts.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -25,19 +26,21 @@ from scipy import sparse
 from equinfer.certificates.averages import average_first
 from equinfer.certificates.decision import Backup, MarkovChain
 from equinfer.certificates.potential_conditions import Proof, controllers, identical_up_to_shaping, stage_by_stage
-from equinfer.certificates.potential_search import Duel, Found, deterministic, search, stochastic
+from equinfer.certificates.potential_search import Duel, Found, Policies, deterministic, improved, search, stochastic
 from equinfer.certificates.potential_stage import StageCycles, worst_stage_cycles
-from equinfer.certificates.potential_values import four_cycle, largest
+from equinfer.certificates.potential_values import cycle_in_words, four_cycle, largest
 from equinfer.certificates.raw import RawGame, raw_game
 from equinfer.certificates.rounding import gamma, outward
 from equinfer.errors import BadInput
-from equinfer.potential import PotentialDefect
+from equinfer.four_cycles import PotentialDefect
 from equinfer.tables import Tables, discounted_length
 
 __all__ = ["potential_defect", "proved_potential"]
 
 _SEARCH_EFFORT = 2e9
 """Multiplications for the random cycles of one pair of players, about."""
+_CAST_EFFORT = 5e6
+"""Multiplications of an evaluation times the pairs of beginnings of the others' play, about; from 2 to 8 pairs."""
 _FEWEST_CYCLES, _MOST_CYCLES = 20, 2000
 _IMPROVED = 3
 """How many of the random cycles of either kind are improved locally, for one pair."""
@@ -52,8 +55,7 @@ def potential_defect(tables: Tables, *, cycles: int | None = None, seed: int = 0
 
     **Returns:** `kind` is "exact" if nobody moves the state and discounts are equal, if a sufficient condition proves
     that there is a potential, or if fewer than two players ever choose. Otherwise it is "lower_bound": a positive
-    defect is a proof, computed again by exact evaluation of the witness; 0 means that no violation was found. Then
-    play of the others than the two movers was drawn, and the same in every epoch.
+    defect is a proof, computed again by exact evaluation of the witness; 0 means that no violation was found.
 
     **Raises:** `BadInput` if the tables are no game, or too large to be searched, with the estimate.
     """
@@ -142,7 +144,7 @@ def _exact(tables: Tables, game: RawGame, active: list[int], rest: float) -> Pot
     profiles = _square_of(tables, cycles)
     gains, _ = four_cycle(game, profiles, cycles.players)
     witness = largest(gains, profiles, cycles.players)
-    message = f"Not a potential game: {_said(tables, cycles.players, total)}."
+    message = f"Not a potential game: {cycle_in_words(tables, witness, total)}."
     return PotentialDefect(total, "exact", error, witness, None, message)
 
 
@@ -188,11 +190,14 @@ def _square_of(tables: Tables, cycles: StageCycles) -> list[list[np.ndarray]]:
 def _lower_bound(tables: Tables, game: RawGame, active: list[int], cycles: int | None, seed: int) -> PotentialDefect:
     """The largest four-cycle that a search finds, whose sum is then computed again."""
     kernel, generator = _dense_kernel(tables, game), np.random.default_rng(seed)
-    pairs = [(i, j) for i in active for j in active if i < j]
     best, tried = None, 0
-    for i, j in pairs:
+    for i, j in itertools.combinations(active, 2):
         others = [k for k in range(tables.num_players) if k not in (i, j)]
-        casts = [deterministic, stochastic, deterministic, stochastic] if set(others) & set(active) else [stochastic]
+        choosing = bool(set(others) & set(active))
+        everybody = _duel(game, kernel, (i, j), {})
+        casts = [stochastic]
+        if choosing:  # where the others' play begins: more often in games where that costs little
+            casts = [deterministic, stochastic] * int(np.clip(_CAST_EFFORT / everybody.cost, 2, 8))
         for draw in casts:
             play = {k: draw(generator, game.legal[k], ()) for k in others}
             duel = _duel(game, kernel, (i, j), play)
@@ -200,17 +205,19 @@ def _lower_bound(tables: Tables, game: RawGame, active: list[int], cycles: int |
             tried += 2 * max(1, number // 2)
             try:
                 found = search(duel, generator, number, max(1, _IMPROVED // len(casts)))
+                found = found._replace(policies=_with(found.policies, play))
+                found = improved(everybody, found, len(casts)) if choosing else found
             except np.linalg.LinAlgError:  # exactly singular in float64
                 raise BadInput("the values of this game are beyond float64: a discount is too close to one.") from None
             if best is None or found.sum > best[0].sum:
-                best = found, (i, j), play
+                best = found, (i, j), others
     assert best is not None
-    found, players, play = best
-    profiles = _corners(tables, found, players, play)
+    found, players, others = best
+    profiles = _corners(tables, found, players, others)
     gains, error = four_cycle(game, profiles, players)
     witness = largest(gains, profiles, players)
     if witness.sum > error:
-        message = f"Not a potential game: {_said(tables, players, witness.sum)}."
+        message = f"Not a potential game: {cycle_in_words(tables, witness, witness.sum)}."
         return PotentialDefect(witness.sum, "lower_bound", error, witness, None, message)
     message = (
         f"No violation found in {tried:,} cycles, half of them deterministic, of which the best were improved locally: "
@@ -235,17 +242,28 @@ def _dense_kernel(tables: Tables, game: RawGame) -> Float[np.ndarray, "S *A S"]:
 def _duel(
     game: RawGame, kernel: Float[np.ndarray, "S *A S"], players: tuple[int, int], play: dict[int, np.ndarray]
 ) -> Duel:
-    """What two players face when the others `play` a stationary policy each."""
+    """What two players face, and the others behind them, when some of these `play` a stationary policy each."""
     i, j = players
     states = len(kernel)
+    present = [k for k in range(len(game.legal)) if k not in play]
+    order = [i, j, *(k for k in present if k not in players)]
     tables = [kernel, *(game.unit[k] * game.reward[k] for k in players)]
-    for other in sorted(play, reverse=True):
-        tables = [average_first(np.moveaxis(table, 1 + other, 1), play[other]) for table in tables]
+    for absent in sorted(play, reverse=True):
+        tables = [average_first(np.moveaxis(table, 1 + absent, 1), play[absent]) for table in tables]
+    axes = [1 + present.index(k) for k in order]
+    tables = [np.moveaxis(table, axes, range(1, 1 + len(axes))) for table in tables]
     of_first, of_second = (table.reshape(states, -1) for table in tables[1:])
     first, second = float(game.discount[i]), float(game.discount[j])
     apart = ((-of_first, first), (of_second, second))
     channels = ((of_second - of_first, first),) if first == second else apart
-    return Duel(tables[0].reshape(states, -1, states), channels, game.horizon, (game.legal[i], game.legal[j]))
+    legal = tuple(game.legal[k] for k in order)
+    return Duel(tables[0].reshape(states, -1, states), channels, game.horizon, legal)
+
+
+def _with(square: Policies, play: dict[int, np.ndarray]) -> Policies:
+    """The policies of a square and those of the others, as long as they."""
+    lead = square[0].shape[:-2]
+    return *square, *(np.broadcast_to(policy, (*lead, *policy.shape)) for policy in play.values())
 
 
 def _number(duel: Duel, cycles: int | None, parts: int) -> int:
@@ -254,22 +272,8 @@ def _number(duel: Duel, cycles: int | None, parts: int) -> int:
     return max(2, cycles // parts)
 
 
-def _corners(
-    tables: Tables, found: Found, players: tuple[int, int], play: dict[int, np.ndarray]
-) -> list[list[np.ndarray]]:
-    lead = () if tables.horizon is None else (tables.horizon,)
-    profiles = []
-    for mine, theirs in ((0, 2), (1, 2), (1, 3), (0, 3)):
-        policies = {**play, players[0]: found.square[mine], players[1]: found.square[theirs]}
-        profiles.append(
-            [
-                np.broadcast_to(policies[k], (*lead, tables.num_states, size))
-                for k, size in enumerate(tables.num_actions)
-            ]
-        )
-    return profiles
-
-
-def _said(tables: Tables, players: tuple[int, int], total: float) -> str:
-    first, second = (tables.player_labels[i] for i in players)
-    return f"players {first} and {second} change their policies in turn and come back, having gained {total:.6g} in all"
+def _corners(tables: Tables, found: Found, players: tuple[int, int], others: list[int]) -> list[list[np.ndarray]]:
+    x, further, y, away, *rest = found.policies
+    walk = ((x, y), (further, y), (further, away), (x, away))
+    played = [dict(zip((*players, *others), (*corner, *rest), strict=True)) for corner in walk]
+    return [[policies[k] for k in range(tables.num_players)] for policies in played]

@@ -13,9 +13,15 @@ from equinfer.certificates.decision import Backup, MarkovChain
 from equinfer.certificates.lists import facing_each_sparse
 from equinfer.certificates.raw import RawGame
 from equinfer.certificates.rounding import gamma, outward
-from equinfer.potential import FourCycle
+from equinfer.four_cycles import FourCycle
+from equinfer.tables import Tables
 
-__all__ = ["four_cycle", "largest"]
+__all__ = ["cycle_in_words", "four_cycle", "largest"]
+
+_MOST_ACTIONS = 3
+"""Of one mixed action that are spelled out."""
+_TURNED = 0.5
+"""Difference between two laws of actions from which on they are told apart in words."""
 
 
 def four_cycle(
@@ -57,6 +63,56 @@ def largest(
         profiles=tuple(walked),
         gains=here,
     )
+
+
+def cycle_in_words(tables: Tables, cycle: FourCycle, total: float) -> str:
+    """A clause that names who moves, from which state on, and the joint actions that this goes round."""
+    first, second = (tables.player_labels[player] for player in cycle.players)
+    alone = tables.num_states == 1 and cycle.epoch is None
+    rounds = []
+    for place in _turning(cycle):
+        corners = ", ".join(_played(tables, profile, place) for profile in cycle.profiles)
+        rounds.append(f"{'' if alone else _where(tables, place)}round {corners}")
+    gained = f"having gained {total:.6g} in all"
+    if alone:
+        return f"players {first} and {second} go {rounds[0]} and come back, {gained}"
+    when = "" if cycle.epoch is None else f"epoch {cycle.epoch}, "
+    return (
+        f"from {when}state {tables.state_labels[cycle.state]} on, players {first} and {second} change their policies "
+        f"in turn, {' and '.join(rounds)}, and come back, {gained}"
+    )
+
+
+def _turning(cycle: FourCycle) -> list[tuple[int, ...]]:
+    """([epoch,] state): where the play begins, if both movers change there what they do; else where they do that most;
+    or a place for each of them, if they do it nowhere together.
+    """
+    start, far = cycle.profiles[0], cycle.profiles[2]
+    turns = [np.abs(start[k] - far[k]).sum(axis=-1) for k in cycle.players]
+    begins = (cycle.state,) if turns[0].ndim == 1 else (cycle.epoch or 0, cycle.state)
+    both = np.minimum(*turns)
+    if both[begins] > _TURNED:
+        return [begins]
+    most = [both] if both.max() > _TURNED else turns
+    return [tuple(map(int, np.unravel_index(each.argmax(), each.shape))) for each in most]
+
+
+def _where(tables: Tables, place: tuple[int, ...]) -> str:
+    *epoch, state = place
+    return f"in {f'epoch {epoch[0]}, ' if epoch else ''}state {tables.state_labels[state]} "
+
+
+def _played(tables: Tables, profile: Sequence[Float[np.ndarray, "..."]], place: tuple[int, ...]) -> str:
+    mixed = (_mixed(policy[place], names) for policy, names in zip(profile, tables.action_labels, strict=True))
+    return f"({', '.join(mixed)})"
+
+
+def _mixed(policy: Float[np.ndarray, " A"], names: Sequence[str]) -> str:
+    likeliest = np.argsort(-policy, kind="stable")[: int((policy > 5e-4).sum())].tolist()
+    if len(likeliest) == 1:
+        return str(names[likeliest[0]])
+    words = " + ".join(f"{policy[action]:.3g} {names[action]}" for action in likeliest[:_MOST_ACTIONS])
+    return f"{words} + ..." if len(likeliest) > _MOST_ACTIONS else words
 
 
 def _values(

@@ -255,7 +255,7 @@ def compare(a: str, b: str, /) -> int:
 
 
 @app.command
-def info(target: str, /, *, settings: Settings = None) -> int:
+def info(target: str, /, *, settings: Settings = None, potential: bool = False) -> int:
     """Say what was read: sizes, structure that was found, and doubts.
 
     Parameters
@@ -264,10 +264,18 @@ def info(target: str, /, *, settings: Settings = None) -> int:
         A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
     settings
         Parameters of the game, as name=value.
+    potential
+        Print the potential of the game as well, or refuse with a four-cycle of actions that shows that it has none.
     """
     from equinfer.cli import display
 
-    display.print_info(_loaded(target, settings))
+    game = _loaded(target, settings)
+    asked = equinfer.potential(game) if potential else None
+    display.print_info(game)
+    if asked is not None:
+        from equinfer.cli.potential import print_potential
+
+        print_potential(game.tables(), asked)
     return 0
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from equinfer.certificates.potential import proved_potential
+from equinfer.certificates.potential import potential_defect, proved_potential
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
 from equinfer.mean_field_tables import AnyTables
@@ -40,6 +40,8 @@ GAME = ("name", "players", "states", "actions")
 """What makes two games of JSON the same."""
 ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
+COMPARED = 10**7
+"""Joint actions times actions of a one-shot game up to which `info` looks for what stands against a potential."""
 ACTIONS = 5
 """Actions of one mixed action that a summary spells out."""
 
@@ -133,6 +135,8 @@ def print_info(game: TabularGame) -> None:
     console, tables = on_stdout(), game.tables()
     nbytes = tables.reward.nbytes + tables.kernel.nbytes
     potential = proved_potential(tables)
+    if potential is None and tables.is_one_shot and tables.legal_joint.size * max(tables.num_actions) <= COMPARED:
+        potential = potential_defect(tables)
     found = structure.findings(tables) + (() if potential is None else (potential.message,))
     found = found or ("none that equinfer looks for",)
     reward = tables.reward[:, tables.legal_joint]

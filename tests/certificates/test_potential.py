@@ -416,14 +416,6 @@ def test_a_square_that_is_too_wide_to_compare_is_refused():
         next(worst_stage_cycles(wide, legal))
 
 
-def test_a_potential_that_is_needed_and_not_there_is_refused_with_the_reason():
-    assert eq.potential_defect("catalog:congestion").stage_potential().shape == (3, 3, 3, 3)
-    with pytest.raises(
-        eq.BadInput, match=r"no potential is known of this game\. Not a potential game: players 0 and 1"
-    ):
-        eq.potential_defect("catalog:matching_pennies").stage_potential()
-
-
 @pytest.mark.parametrize("cycles", [0, 1, True])
 def test_cycles_are_a_whole_number(cycles):
     with pytest.raises(eq.BadInput, match="cycles must be a whole number"):

@@ -62,10 +62,15 @@ class PotentialDefect:
     def __post_init__(self) -> None:
         freeze(self, "potential")
 
-    def stage_potential(self) -> Float[np.ndarray, "..."]:
-        """`potential`, for those who need one. **Raises:** `BadInput` with what there is instead."""
+    def stage_potential(self, game: str = "this game") -> Float[np.ndarray, "..."]:
+        """`potential`, for those who need one.
+
+        **Raises:** `BadInput` that names the game, and the state and the joint actions of the witness; or says that no
+        potential is known.
+        """
         if self.potential is None:
-            raise BadInput(f"no potential is known of this game. {self.message}")
+            says = f"{self.message[0].lower()}{self.message[1:]}"
+            raise BadInput(f"no potential is known of {game}: {says}" if self.witness is None else f"{game} is {says}")
         return self.potential
 
     def __repr__(self) -> str:
