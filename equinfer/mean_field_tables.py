@@ -68,6 +68,8 @@ class MeanFieldTables(PopulationSizes):
     grid: tuple[int, ...] | None = None
     """The shape of the grid that states are the cells of, in C order, if they are."""
     origin: Origin | None = None
+    fixed_dynamics: bool = False
+    """Kernels are known not to depend on the population."""
 
 
 AnyTables: TypeAlias = Tables | MeanFieldTables

@@ -10,11 +10,17 @@ import numpy as np
 from equinfer.certificates.mean_field import certify_mean_field, exact_flow
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.drivers.protocol import Judge
+from equinfer.equations.mean_field_structure import structure_of
 from equinfer.mean_field_tables import MeanFieldTables
 from equinfer.opponents import AbstractOpponentModel, Oracle
 from equinfer.policies import AbstractPolicyFamily, Marginal
 
 __all__ = ["MeanField"]
+
+_MOST_NODES = 60_000
+"""Populations times epochs times states, up to which factors fit into memory on most grids."""
+_DENSE = 4_000
+"""Unknowns of the complementarity problem, whose Jacobian is dense."""
 
 
 class MeanField(AbstractConcept):
@@ -43,7 +49,19 @@ class MeanField(AbstractConcept):
         return {"profile": answer, "flows": exact_flow(tables, answer)}
 
     def solvers(self, tables: MeanFieldTables, options: Collection[str] = ()) -> tuple[str, ...]:
-        return ("bayesian-q",)
+        """Fixed dynamics, and rewards by the crowd where one is: the interior point method. Otherwise Algorithm 4 at
+        all temperatures, and complementarity for what stays mixed, where that is small enough. Options that only the
+        plain Algorithm 4 has mean that one.
+        """
+        if tables.horizon is None or not set(options) <= {"steps", "magnet"}:
+            return ("bayesian-q",)
+        places = tables.horizon * tables.num_states
+        small = places * tables.num_players <= _MOST_NODES
+        if small and tables.fixed_dynamics and structure_of(tables).local:
+            return "interior-point", "temperature-grid"
+        if places * sum(size + 2 for size in tables.num_actions) <= _DENSE:
+            return "temperature-grid", "complementarity"
+        return ("temperature-grid",)
 
 
 @lru_cache(maxsize=4)

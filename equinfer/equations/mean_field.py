@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from equinfer.types import AnyArray, PRNGKey, ScalarLike
 
@@ -89,7 +89,7 @@ def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
     """
     flow = flow_of(game, policies)
 
-    def best(q: Float[AnyArray, "S A"], legal: Float[AnyArray, "S A"]) -> tuple:
+    def best(q: Float[AnyArray, "S A"], legal: Bool[AnyArray, "S A"]) -> tuple:
         return jnp.max(jnp.where(legal, q, -jnp.inf), axis=-1), q
 
     total = jnp.zeros((), policies[0].dtype)

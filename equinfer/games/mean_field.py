@@ -181,6 +181,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             player_labels=self.labels.populations,
             grid=self.grid,
             origin=self.labels.origin,
+            fixed_dynamics=self.has_fixed_dynamics,
         )
 
 

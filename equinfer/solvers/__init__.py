@@ -17,6 +17,8 @@ SOLVERS = {
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
     "bayesian-q": "equinfer.solvers.mean_field.bayesian_q:BayesianQ",
+    "temperature-grid": "equinfer.solvers.mean_field.temperature_grid:TemperatureGrid",
+    "interior-point": "equinfer.solvers.mean_field.interior_point:InteriorPoint",
     "complementarity": "equinfer.solvers.mean_field.complementarity:Complementarity",
     "public-signals": "equinfer.solvers.correlated.public_signals:PublicSignals",
     "matrix-game": "equinfer.solvers.zero_sum.matrix_game:MatrixGame",
