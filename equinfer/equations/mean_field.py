@@ -14,10 +14,12 @@ from equinfer.types import AnyArray, PRNGKey, ScalarLike
 __all__ = [
     "Policies",
     "SoftPlan",
+    "best_response",
     "evaluated",
     "exploitability",
     "flow_of",
     "mixed",
+    "optimal_values",
     "policy_of",
     "random_policies",
     "soft_plan",
@@ -82,6 +84,24 @@ def evaluated(
     return _backward(game, population, flow, policy, play)
 
 
+def optimal_values(
+    game: Any, population: int, flow: Policies
+) -> tuple[Float[AnyArray, "H S"], Float[AnyArray, "H S A"]]:
+    r"""$V^*$ and $Q^*$ of one agent in a population with this flow."""
+
+    def best(q: Float[AnyArray, "S A"], legal: Bool[AnyArray, "S A"]) -> tuple:
+        return jnp.max(jnp.where(legal, q, -jnp.inf), axis=-1), q
+
+    return _backward(game, population, flow, jnp.broadcast_to(game.legal[population], flow[population].shape), best)
+
+
+def best_response(game: Any, population: int, flow: Policies) -> Float[Array, "H S A"]:
+    """A pure one; the first of actions that are equally good."""
+    q = optimal_values(game, population, flow)[1]
+    first = jnp.argmax(jnp.where(game.legal[population], q, -jnp.inf), axis=-1)
+    return jax.nn.one_hot(first, q.shape[-1], dtype=q.dtype)
+
+
 def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
     r"""$\sum_p\sum_s\mu_0(s)[\max_{\pi'}V_0^{\pi'}-V_0^\pi]$ against the flow of `policies`: what solvers steer by.
 
@@ -89,13 +109,9 @@ def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
     """
     flow = flow_of(game, policies)
 
-    def best(q: Float[AnyArray, "S A"], legal: Bool[AnyArray, "S A"]) -> tuple:
-        return jnp.max(jnp.where(legal, q, -jnp.inf), axis=-1), q
-
     total = jnp.zeros((), policies[0].dtype)
     for p, policy in enumerate(policies):
-        legal = jnp.broadcast_to(game.legal[p], policy.shape)
-        gained = _backward(game, p, flow, legal, best)[0][0] - evaluated(game, p, flow, policy)[0][0]
+        gained = optimal_values(game, p, flow)[0][0] - evaluated(game, p, flow, policy)[0][0]
         total += jnp.sum(jnp.asarray(game.initial[p], policy.dtype) * gained)
     return total
 

@@ -167,6 +167,9 @@ class VPG(AbstractSolver[VPGState]):
             return self._executed(state)
         return tuple(policy.reshape(game.horizon, -1, policy.shape[1]) for policy in self._executed(state))
 
+    def beliefs(self, game: Any, state: VPGState) -> tuple[Float[AnyArray, "R _"], ...]:
+        return () if self.concept.opponent.is_exact else self._beliefs(state.opponents, state.executed)
+
     def doubts(self, tables: Tables) -> tuple[str, ...]:
         last = self.temperature if self.schedule == "constant" else min(self.floor, self.temperature)
         return temperature_doubts(tables, self.temperature, last)

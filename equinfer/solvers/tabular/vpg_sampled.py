@@ -164,6 +164,12 @@ class SampledVPG(AbstractSolver[SampledVPGState]):
             return profile
         return tuple(policy.reshape(game.horizon, -1, policy.shape[1]) for policy in profile)
 
+    def beliefs(self, game: Any, state: SampledVPGState) -> tuple[Float[AnyArray, "R _"], ...]:
+        if self.concept.opponent.is_exact:
+            return ()
+        rules = [_rules(self.concept.lift(game), player) for player in range(game.num_players)]
+        return tuple(self._belief(rule, agent, state.executed) for rule, agent in zip(rules, state.agents, strict=True))
+
     def learn(self, rules: Rules, agent: Agent, moves: Moves, executed: Profile) -> tuple[Agent, Float[AnyArray, ""]]:
         """One agent's update after its moves, and its soft Bellman residual in its own eyes.
 
