@@ -169,8 +169,11 @@ def load_solution(path: Target, *, game: Game | Target | None = None) -> Solutio
         return solution
     game = game_of(game)
     row, tables = _row(game, solution.concept), game.tables()
-    answer = matched(solution.game, tables, str(path)).of(solution.answer)
+    order = matched(solution.game, tables, str(path))
+    answer, beliefs = order.of(solution.answer), solution.beliefs and tuple(map(order.of, solution.beliefs))
     unknown = dict.fromkeys(("objective", "objective_value", "objective_certified", "route", "bound"))
-    solution = dataclasses.replace(solution, game=GameLabels.of(tables), **unknown, **row.recorded(tables, answer))
+    solution = dataclasses.replace(
+        solution, game=GameLabels.of(tables), beliefs=beliefs, **unknown, **row.recorded(tables, answer)
+    )
     known = tables if isinstance(tables, Tables) else None
     return solution.rejudged(row.judge(tables)(answer), known, row.stakes(tables))

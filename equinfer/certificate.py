@@ -116,13 +116,13 @@ def freeze(record: Any, *names: str) -> None:
     """Make arrays of a record read-only, where there are some: what was certified is what will be saved."""
     for name in names:
         value = getattr(record, name)
-        if value is None:
-            continue
-        frozen = tuple(map(_read_only, value)) if isinstance(value, tuple) else _read_only(value)
-        object.__setattr__(record, name, frozen)
+        if value is not None:
+            object.__setattr__(record, name, _read_only(value))
 
 
-def _read_only(array: np.ndarray) -> np.ndarray:
-    view = np.asarray(array).view()
+def _read_only(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(map(_read_only, value))
+    view = np.asarray(value).view()
     view.flags.writeable = False
     return view

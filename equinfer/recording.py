@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from equinfer.answer import Answer, Joint, PublicPlay
+from equinfer.answer import Answer, Joint, Profile, PublicPlay
 from equinfer.concepts import AbstractConcept
 from equinfer.drivers.protocol import Choice, Outcome
 from equinfer.games.extensive import behaviour
 from equinfer.games.tabular import TabularGame
 from equinfer.mean_field_tables import AnyTables
+from equinfer.opponents.judging import marginal_beliefs
 from equinfer.records import GameLabels, Solution, Status
 from equinfer.tables import Tables
 from equinfer.targets import Game
@@ -47,6 +48,7 @@ def recorded(
         trace=outcome.trace,
         tables=tables if isinstance(tables, Tables) else None,
         behaviour=_behaviour(game, outcome.answer),
+        beliefs=_beliefs(tables, outcome),
         **fields,
     )
     if choice is not None:
@@ -75,6 +77,20 @@ def _is_best(tables: Any, choice: Choice) -> bool:
             weights = 1.0 if welfare else np.array([float(weight) for weight in choice.objective.split(",")])
             varies = np.abs(weights * tables.payoff_scales).sum()
         return bool(choice.value >= choice.bound - 1e-8 * varies - 1e-14 * abs(choice.bound))
+
+
+def _beliefs(tables: AnyTables, outcome: Outcome) -> tuple[Profile, ...] | None:
+    """By player the profile as it sees it: its own policy, and its model of each of the others."""
+    if not outcome.beliefs:
+        return None
+    seen = []
+    for player, belief in enumerate(outcome.beliefs):
+        models = marginal_beliefs(belief, tables.num_actions, player)
+        shaped = (model.reshape(own.shape) for model, own in zip(models, outcome.answer, strict=True))
+        seen.append(
+            tuple(own if i == player else m for i, (m, own) in enumerate(zip(shaped, outcome.answer, strict=True)))
+        )
+    return tuple(seen)
 
 
 def _behaviour(game: Game, answer: Answer) -> Any:

@@ -114,11 +114,14 @@ class Solution:
     """The objective is proven to be the best of all answers of the concept, by a bound from its dual problem."""
     route: str | None = None
     """Which of several attempts the answer came from."""
+    beliefs: tuple[Profile, ...] | None = None
+    """Where opponent models learn, by player the profile as it saw it when the answer was played: its own policy, and
+    its model of each of the others."""
     flows: tuple[Float[np.ndarray, "..."], ...] | None = None
     """Of a mean-field equilibrium: the state-action law of every population, ([H,] S, A_p), made by `profile`."""
 
     def __post_init__(self) -> None:
-        freeze(self, "profile", "values", "joint", "signal", "flows")
+        freeze(self, "profile", "values", "joint", "signal", "beliefs", "flows")
 
     @property
     def answer(self) -> Answer:
@@ -229,7 +232,16 @@ class Solution:
                 "flow": self.flow,
                 "value": self.values[0] if len(self.flows) == 1 else None,
             }
-        for name in ("behaviour", "joint", "signal", "objective", "objective_value", "objective_certified", "route"):
+        for name in (
+            "behaviour",
+            "beliefs",
+            "joint",
+            "signal",
+            "objective",
+            "objective_value",
+            "objective_certified",
+            "route",
+        ):
             if getattr(self, name) is not None:
                 record[name] = getattr(self, name)
         return plain(record)
@@ -243,6 +255,8 @@ class Solution:
         arrays: dict[str, np.ndarray] = {f"profile_{i}": policy for i, policy in enumerate(self.profile)}
         arrays["values"] = self.values
         arrays |= {f"flow_{i}": flow for i, flow in enumerate(self.flows or ())}
+        for i, seen in enumerate(self.beliefs or ()):
+            arrays |= {f"belief_{i}_{j}": model for j, model in enumerate(seen) if j != i}
         arrays |= {name: array for name in ("joint", "signal") if (array := getattr(self, name)) is not None}
         arrays["per_player_gap"] = self.certificate.per_player
         arrays["per_player_error"] = self.certificate.per_player_error
@@ -259,6 +273,7 @@ class Solution:
             "flow",
             "joint",
             "signal",
+            "beliefs",
             "per_player_gap",
             "per_player_error",
         ):

@@ -98,9 +98,17 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
         joint=arrays.get("joint"),
         signal=arrays.get("signal"),
+        beliefs=_beliefs(arrays, len(players)),
         flows=tuple(arrays[f"flow_{i}"] for i in players) if "flow_0" in arrays else None,
         **{name: meta.get(name) for name in ("objective", "objective_value", "objective_certified", "route")},
     )
+
+
+def _beliefs(arrays: Mapping[str, np.ndarray], num_players: int) -> tuple[tuple[np.ndarray, ...], ...] | None:
+    if not any(name.startswith("belief_") for name in arrays):
+        return None
+    everybody = range(num_players)
+    return tuple(tuple(arrays[f"profile_{i}" if i == j else f"belief_{i}_{j}"] for j in everybody) for i in everybody)
 
 
 def _origin(record: Mapping[str, Any] | None) -> Origin | None:

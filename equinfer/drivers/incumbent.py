@@ -33,6 +33,11 @@ class Incumbent:
         return certificate
 
     @property
+    def answer(self) -> Any:
+        """The best one, None before there is any."""
+        return None if self._best is None else self._best[0]
+
+    @property
     def gap(self) -> float:
         """The best one, infinite before there is any."""
         return np.inf if self._best is None else self._best[1].gap

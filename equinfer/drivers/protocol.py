@@ -53,6 +53,8 @@ class Outcome(NamedTuple):
     seconds: float
     choice: "Choice | None" = None
     """Of the answer, where the solver chooses among equilibria."""
+    beliefs: tuple[Any, ...] = ()
+    """What each player believed of the others when the answer was played, where opponent models learn."""
 
 
 class Choice(NamedTuple):
@@ -100,6 +102,12 @@ class AbstractSolver(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def profile(self, game: Any, state: State) -> Profile:
         """The profile that is executed now."""
+
+    def beliefs(self, game: Any, state: State) -> tuple[Any, ...]:
+        """What each player believes now of the joint actions of the others, (R, C) each; nothing where that is known
+        or where nobody believes anything.
+        """
+        return ()
 
     def doubts(self, tables: Any) -> tuple[str, ...]:
         """What in its settings does not fit a game, a sentence each: said of an answer that is not certified."""

@@ -90,6 +90,14 @@ def advance(
 
 
 @eqx.filter_jit
+def _believed(solver: AbstractSolver, game: Any, state: Tree, keys: Keys) -> tuple[Any, ...]:
+    def beliefs(state: Tree) -> tuple[Any, ...]:
+        return solver.beliefs(game, state)
+
+    return jax.vmap(beliefs)(state) if keys.ndim else beliefs(state)
+
+
+@eqx.filter_jit
 def _init(solver: AbstractSolver, game: Any, keys: Keys) -> Tree:
     def init(key: PRNGKey) -> Tree:
         return solver.init(game, key=jax.random.fold_in(key, 0))
@@ -106,6 +114,7 @@ class _Run:
         self._chunk = chunk
         self._judging = 0.0
         self._rows: list[dict[str, Any]] = []
+        self._beliefs: tuple[Any, ...] = ()
 
     def outcome(self, solver: AbstractSolver, game: Any) -> Outcome:
         try:
@@ -113,7 +122,8 @@ class _Run:
         except KeyboardInterrupt:
             ended = Status.interrupted
         names = self._rows[0] if self._rows else ()
-        return self._incumbent.outcome(ended, {name: np.array([row[name] for row in self._rows]) for name in names})
+        trace = {name: np.array([row[name] for row in self._rows]) for name in names}
+        return self._incumbent.outcome(ended, trace)._replace(beliefs=self._beliefs)
 
     def _run(self, solver: AbstractSolver, game: Any) -> Status:
         LOGGER.info("compiling")
@@ -133,7 +143,10 @@ class _Run:
             done = int(reached)
             if not all(np.isfinite(policy).all() for policy in profiles):
                 return Status.stalled
-            self._record(done, steps, info, profiles, keys.ndim == 1)
+            kept = self._record(done, steps, info, profiles, keys.ndim == 1)
+            if kept is not None:
+                beliefs = jax.tree.map(np.asarray, _believed(solver, game, state, keys))
+                self._beliefs = tuple(belief[kept] for belief in beliefs) if keys.ndim else beliefs
             if self._incumbent.solved or np.all(info["converged"]):
                 break
         return Status.above_eps
@@ -151,7 +164,8 @@ class _Run:
         """For steps: what the verdict on them will take is set aside."""
         return self._incumbent.seconds_left - self._judging
 
-    def _record(self, step: int, steps: int, info: Info, profiles: Profile, many: bool) -> None:
+    def _record(self, step: int, steps: int, info: Info, profiles: Profile, many: bool) -> int | None:
+        """A row of the trace; returns which of many seeds has the best answer so far, if one has."""
         answers = list(zip(*profiles, strict=True)) if many else [profiles]
         began = time.perf_counter()
         gaps = np.array([self._incumbent.offer(answer).gap for answer in answers])
@@ -162,3 +176,4 @@ class _Run:
         self._rows.append(row)
         shown = {name: float(value) for name, value in row.items() if name != "gaps"}
         self._incumbent.tell({**shown, "steps": steps})
+        return next((seed for seed, answer in enumerate(answers) if answer is self._incumbent.answer), None)

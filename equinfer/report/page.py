@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from equinfer.records import Solution
-from equinfer.report.beliefs import belief_error_picture
+from equinfer.report.beliefs import belief_error_picture, belief_picture
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
 from equinfer.report.payoff_table import payoff_tables
@@ -49,6 +49,7 @@ def write_report(
         "reachable": reachable_map(solution, reachable),
         "policies": policy_maps(solution),
         "progress": gap_along_the_way(solution),
+        "models": belief_picture(solution),
         "beliefs": belief_error_picture(solution),
         "path": probability_path(solution),
         "gains": gains_by_state(solution),
