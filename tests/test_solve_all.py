@@ -186,7 +186,7 @@ def test_threads_find_the_same_bit_by_bit(monkeypatch):
     seen_by = equilibrium_search.StageNash.iterates
 
     def watched(self, game, *, seed):
-        threads.add(threading.current_thread().name)
+        threads.add(threading.current_thread())
         yield from seen_by(self, game, seed=seed)
 
     monkeypatch.setattr(equilibrium_search.StageNash, "iterates", watched)

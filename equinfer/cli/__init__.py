@@ -40,6 +40,10 @@ def main(tokens: Sequence[str] | None = None) -> None:
         code = _failed_writing(error)
         # What is still in the buffer has nowhere to go; without this the interpreter would complain once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        # A solver whose time was up is still at a factorisation. All is said and written: nobody need wait for it.
+        sys.stderr.flush()
+        os._exit(code)
     sys.exit(code)
 
 

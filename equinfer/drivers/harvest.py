@@ -66,12 +66,15 @@ def harvest(solver: AbstractHostSolver, game: Any, task: Task, *, eps: float) ->
         if iterate.candidate:
             profile = tuple(np.asarray(policy, np.float64) for policy in iterate.answer)
             _take_in(found, refused, profile, (search, iterates[search]), task, eps, began)
-        elapsed = time.perf_counter() - began
         if task.watch is not None:
+            elapsed = time.perf_counter() - began
             task.watch({**iterate.info, "found": float(len(found)), "seconds": elapsed})
-        return Status.out_of_time if task.seconds is not None and elapsed >= task.seconds else None
+        return Status.out_of_time if seconds_left() <= 0 else None
 
-    ended = run_through(solver, game, task.seed, look)
+    def seconds_left() -> float:
+        return np.inf if task.seconds is None else task.seconds - (time.perf_counter() - began)
+
+    ended = run_through(solver, game, task.seed, look, seconds_left)
     found.sort(key=lambda one: one.order)
     left_out = tuple(one for one in refused if _near(found, one.profile) is None)
     return Harvest(tuple(found), left_out, ended, info, time.perf_counter() - began)

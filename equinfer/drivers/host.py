@@ -3,12 +3,13 @@
 The clock, Ctrl-C and the judging of candidates live here, so that a solver is only its mathematics.
 """
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
+from equinfer.drivers.attended import attended
 from equinfer.drivers.compilation import announced
 from equinfer.drivers.incumbent import Incumbent
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate, Outcome, Task
@@ -24,7 +25,7 @@ DRAWN_ITERATES = 4000
 
 
 def drive(solver: AbstractHostSolver, game: Any, task: Task) -> Outcome:
-    """Do the `task`, with a look at the clock after each iterate.
+    """Do the `task`, with a look at the clock after each iterate, and while one takes its time.
 
     Candidates are certified as they come and the best is kept; the last iterate is certified as well.
 
@@ -39,19 +40,26 @@ def drive(solver: AbstractHostSolver, game: Any, task: Task) -> Outcome:
             return Status.above_eps
         return Status.out_of_time if run.incumbent.seconds_left <= 0 else None
 
-    return run.outcome(run_through(solver, game, task.seed, look))
+    return run.outcome(run_through(solver, game, task.seed, look, lambda: run.incumbent.seconds_left))
 
 
-def run_through(solver: AbstractHostSolver, game: Any, seed: int, look: Callable[[Iterate], Status | None]) -> Status:
-    """Hand each iterate to `look`, until that returns how the run ended, the solver has no more, or it breaks off.
+def run_through(
+    solver: AbstractHostSolver,
+    game: Any,
+    seed: int,
+    look: Callable[[Iterate], Status | None],
+    seconds_left: Callable[[], float],
+) -> Status:
+    """Hand each iterate to `look`, until that returns how the run ended, the solver has no more, or it breaks off; or
+    no seconds are left.
 
     **Returns:** `above_eps` for a run that came to its end: what its answers are worth is for the judge to say.
     """
-    iterates = solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed)
+    iterates = attended(solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed), seconds_left)
     try:
         with announced():
             for iterate in iterates:
-                ended = look(iterate)
+                ended = Status.out_of_time if iterate is None else look(iterate)
                 if ended is not None:
                     return ended
     except KeyboardInterrupt:
@@ -59,8 +67,7 @@ def run_through(solver: AbstractHostSolver, game: Any, seed: int, look: Callable
     except (np.linalg.LinAlgError, FloatingPointError, ZeroDivisionError):
         return Status.stalled
     finally:
-        if isinstance(iterates, Generator):
-            iterates.close()
+        iterates.close()
     return Status.above_eps
 
 

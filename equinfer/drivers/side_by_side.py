@@ -2,12 +2,11 @@
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
 from threading import Event
 from typing import Any, TypeVar
 
-import jax
+from equinfer.drivers.attended import in_thread
 
 __all__ = ["cores", "side_by_side", "worth_threads"]
 
@@ -46,7 +45,6 @@ def side_by_side(runs: Iterator[Iterator[T]], *, workers: int, window: int) -> I
         return
     said: SimpleQueue[tuple[int, Any, bool, BaseException | None]] = SimpleQueue()
     closed = Event()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="equinfer")
     under_way: set[int] = set()
     begun, more = 0, True
     try:
@@ -56,7 +54,7 @@ def side_by_side(runs: Iterator[Iterator[T]], *, workers: int, window: int) -> I
                 more = run is not None
                 if run is not None:
                     under_way.add(begun)
-                    pool.submit(_go_through, run, begun, said, closed)
+                    in_thread(_go_through, run, begun, said, closed)
                     begun += 1
             if not under_way:
                 return
@@ -73,17 +71,15 @@ def side_by_side(runs: Iterator[Iterator[T]], *, workers: int, window: int) -> I
                 yield number, each
     finally:
         closed.set()
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _go_through(run: Iterator[Any], number: int, said: SimpleQueue, closed: Event) -> None:
-    """Pass on what `run` yields, until it ends or nobody listens any more; in a thread of the pool."""
+    """Pass on what `run` yields, until it ends or nobody listens any more."""
     try:
-        with jax.enable_x64(True):  # which is a matter of each thread
-            for each in run:
-                if closed.is_set():
-                    return
-                said.put((number, each, False, None))
+        for each in run:
+            if closed.is_set():
+                return
+            said.put((number, each, False, None))
     except BaseException as error:
         said.put((number, None, True, error))
     else:

@@ -4,12 +4,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from scipy.sparse import csc_array
+from scipy.sparse import coo_array, csc_array, eye_array
 
 from equinfer.contraction import expected_own
 from equinfer.games.kernels import DenseKernel
 from equinfer.games.tabular import TabularGame
-from equinfer.solvers.tabular.factors import DenseFactors, SingularSystemError, SparseFactors
+from equinfer.solvers.tabular import factors as factors_module
+from equinfer.solvers.tabular.factors import DenseFactors, SingularSystemError, SparseFactors, elimination_order
 from equinfer.solvers.tabular.homotopy import flat_magnet, log_of
 from equinfer.solvers.tabular.next_values import DenseNextValues, SparseNextValues, next_values
 from equinfer.solvers.tabular.qre import QRESystem
@@ -84,9 +85,29 @@ def test_signs_of_factors_are_those_of_the_determinant(seed):
     matrix = np.random.default_rng(seed).normal(size=(7, 7))
     expected = np.linalg.slogdet(matrix)[0]
     right = np.arange(7.0)
-    for factors in (SparseFactors(csc_array(matrix)), DenseFactors(matrix.copy())):
+    order = np.random.default_rng(seed).permutation(7)
+    sparse = csc_array(matrix)
+    for factors in (SparseFactors(sparse), SparseFactors(sparse, order), DenseFactors(matrix.copy())):
         assert factors.sign == expected
         np.testing.assert_allclose(matrix @ factors.solve(right), right, atol=1e-11)
+        np.testing.assert_allclose(matrix.T @ factors.solve(right, transposed=True), right, atol=1e-11)
+
+
+@pytest.mark.parametrize("where", ["a path", "anywhere"])
+def test_little_fills_up_in_the_order_of_elimination(where, monkeypatch):
+    """A path whose states were shuffled fills nothing; where successors are anywhere, any order is a permutation."""
+    size, rng = 300, np.random.default_rng(0)
+    monkeypatch.setattr(factors_module, "_LARGE", 100)
+    shuffled = rng.permutation(size)
+    one = shuffled[:-1] if where == "a path" else rng.integers(0, size, 900)
+    other = shuffled[1:] if where == "a path" else rng.integers(0, size, 900)
+    links = coo_array((np.ones(one.size), (one, other)), shape=(size, size)).tocsc()
+    order = elimination_order(links)
+    assert sorted(order) == list(range(size))
+    if where == "a path":
+        matrix = (eye_array(size) * 3.0 - links - links.T).tocsc()
+        filled = SparseFactors(matrix, order)._factors
+        assert filled.L.nnz + filled.U.nnz == matrix.nnz + size
 
 
 def test_singular_matrices_are_refused():

@@ -10,8 +10,8 @@ import numpy as np
 
 __all__ = ["interior_points"]
 
-_kernel = numba.njit(cache=True, error_model="numpy")
-_sums = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+_sums = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 """Sums in any order, several terms at a time."""
 
 _RIDGE = 4e-16

@@ -98,7 +98,7 @@ class BorderedSystem:
             corner=border_rate + float(np.sum(border_weight * blocks.advantage)),
         )
         if isinstance(blocks.gain.after, SparseNextValues):
-            factors = SparseFactors(reduced.sparse(kept, border_logits))
+            factors = SparseFactors(reduced.sparse(kept, border_logits), reduced.order(len(kept)))
         else:
             factors = DenseFactors(reduced.dense(kept, border_logits))
         sign = factors.sign * float(np.prod(signs)) * (-1) ** border_value.size
@@ -212,6 +212,14 @@ class _Reduced:
         row, column, entry = (np.concatenate(parts) for parts in zip(*entries, strict=True))
         size = m + 1 + len(kept) * n
         return scipy.sparse.csc_array((entry, (row, column)), shape=(size, size))
+
+    def order(self, num_kept: int) -> Int[np.ndarray, " size"]:
+        """State by state, the values of all players; the logits of states that are kept, and last the border."""
+        S, N, n = self.rows.shape
+        after = self.blocks.gain.after
+        assert isinstance(after, SparseNextValues)
+        values = (after.order[:, None] + np.arange(N) * S).ravel()
+        return np.concatenate([values, S * N + 1 + np.arange(num_kept * n), [S * N]])
 
 
 def _rowwise(matrices: Float[np.ndarray, "S k n"], vectors: Float[np.ndarray, "S n"]) -> Float[np.ndarray, "S k"]:

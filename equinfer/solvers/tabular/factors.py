@@ -6,11 +6,21 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 import scipy.sparse.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.linalg import get_lapack_funcs
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
-__all__ = ["AbstractFactors", "DenseFactors", "SingularSystemError", "SparseFactors", "UnitFactors"]
+__all__ = [
+    "AbstractFactors",
+    "DenseFactors",
+    "SingularSystemError",
+    "SparseFactors",
+    "UnitFactors",
+    "elimination_order",
+]
+
+_LARGE = 4_000
+"""Unknowns, up to which the best order is found in no time."""
 
 _getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
@@ -60,14 +70,21 @@ class UnitFactors(AbstractFactors):
 class SparseFactors(AbstractFactors):
     """LU factors of a sparse matrix."""
 
-    def __init__(self, matrix: Any):
-        """**Raises:** `SingularSystemError`."""
+    def __init__(self, matrix: Any, order: Int[np.ndarray, " size"] | None = None):
+        """**Arguments:** `order`, in which the unknowns are eliminated, if it is known already.
+
+        **Raises:** `SingularSystemError`.
+        """
+        self._order = order
+        if order is not None:
+            matrix, ordering = matrix[order][:, order].tocsc(), "NATURAL"
+        else:
+            ordering = "COLAMD" if _scattered(matrix) else "MMD_AT_PLUS_A"
         try:
-            # A minimum-degree ordering of A + A' leaves the border for last, where it fills nothing. Supernodes
-            # are not relaxed, and panels are narrow: where so few states follow, that takes half the time.
+            # Supernodes are not relaxed, and panels are narrow: where so few states follow, that takes half the time.
             self._factors = scipy.sparse.linalg.splu(
                 matrix,
-                permc_spec="MMD_AT_PLUS_A",
+                permc_spec=ordering,
                 diag_pivot_thresh=0.01,
                 relax=1,
                 panel_size=8,
@@ -82,7 +99,40 @@ class SparseFactors(AbstractFactors):
         self.sign = float(np.prod(np.sign(diagonal)) * parity)
 
     def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
-        return self._factors.solve(right, "T" if transposed else "N")
+        way = "T" if transposed else "N"
+        if self._order is None:
+            return self._factors.solve(right, way)
+        solution = np.empty_like(right)
+        solution[self._order] = self._factors.solve(right[self._order], way)
+        return solution
+
+
+def elimination_order(graph: Any) -> Int[np.ndarray, " size"]:
+    """An order in which little fills up, for every matrix with the pattern of `graph` or its transpose.
+
+    It is SuperLU's, taken from a factorisation that drops what fills.
+    """
+    links = graph + graph.T
+    size = links.shape[0]
+    links.data[:] = -1.0
+    dominant = (links + scipy.sparse.diags_array(np.full(size, 2.0 * size))).tocsc()
+    ordering = "COLAMD" if _scattered(links) else "MMD_AT_PLUS_A"
+    incomplete = scipy.sparse.linalg.spilu(
+        dominant, drop_tol=1.0, fill_factor=1.0, permc_spec=ordering, options={"SymmetricMode": True}
+    )
+    return np.argsort(incomplete.perm_c)
+
+
+def _scattered(matrix: Any) -> bool:
+    """Whether neighbours are anywhere, and the matrix is large: then every order fills it, and to look for one of
+    least degree takes longer than to factor, in which time nothing else can run.
+    """
+    size = matrix.shape[0]
+    if size <= _LARGE:
+        return False
+    place = np.argsort(reverse_cuthill_mckee(matrix.tocsr()))
+    links = matrix.tocoo()
+    return bool(np.abs(place[links.row] - place[links.col]).max() > size / 4)
 
 
 def _parity(permutation: np.ndarray) -> int:

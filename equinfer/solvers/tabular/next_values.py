@@ -12,8 +12,10 @@ from typing import Any, no_type_check
 
 import numba
 import numpy as np
+import scipy.sparse
 from jaxtyping import Float, Int
 
+from equinfer.solvers.tabular.factors import elimination_order
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.solvers.tabular.soft_play import average_tables
 
@@ -24,8 +26,8 @@ FEW = 0.1
 MANY_STATES = 32
 """Below, dense matrices are faster however few the successors."""
 
-_kernel = numba.njit(cache=True, error_model="numpy")
-_reordering_kernel = numba.njit(cache=True, error_model="numpy", fastmath={"reassoc", "contract"})
+_kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
+_reordering_kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +90,13 @@ class SparseNextValues(AbstractNextValues):
     def diagonal(self) -> Int[np.ndarray, " S"]:
         """Where in the pattern a state follows itself."""
         return np.flatnonzero(self.pattern[0] == self.pattern[1])
+
+    @cached_property
+    def order(self) -> Int[np.ndarray, " S"]:
+        """The order of states in which their values are best eliminated."""
+        rows, columns = self.pattern
+        shape = (self.num_states, self.num_states)
+        return elimination_order(scipy.sparse.csc_array((np.ones(rows.size), (rows, columns)), shape=shape))
 
     @cached_property
     def _slots(self) -> Int[np.ndarray, " nnz"]:

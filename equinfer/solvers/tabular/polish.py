@@ -67,7 +67,7 @@ def polish(
 ) -> Equilibrium | None:
     r"""The equilibrium on the support of `policy`, repaired until it is one; None if the repair leads nowhere.
 
-    **Arguments:** actions of probability above `threshold` (and each player's likeliest) are the first support;
+    **Arguments:** legal actions of `support`, and each player's likeliest by `policy`, are the first support;
     `tolerance` is the largest one-shot gain accepted, relative to the size of the values.
     """
     support = (support & game.legal) | _likeliest(game, policy)
@@ -194,8 +194,10 @@ def _least_squares(matrix: Float[np.ndarray, "k k"], right: Float[np.ndarray, " 
         solution = _getrs(factors, pivots, right)[0]
         if np.all(np.abs(solution) < 10.0) or _gecon(factors, np.abs(matrix).sum(axis=0).max())[0] > SINGULAR:
             return solution
-    if right.size > SMALL and np.abs(right).max() > NEAR:
-        return np.full_like(right, np.inf)
+    if right.size > SMALL:
+        if np.abs(right).max() > NEAR:
+            return np.full_like(right, np.inf)
+        return np.linalg.lstsq(matrix, right, rcond=SINGULAR)[0]  # slower, but other threads can go on meanwhile
     shortest: Any = scipy.linalg.lstsq(matrix, right, cond=SINGULAR, lapack_driver="gelsy", check_finite=False)
     return shortest[0]
 

@@ -8,7 +8,7 @@ import numpy as np
 __all__ = ["inverses"]
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 @no_type_check
 def inverses(matrices):
     """Of matrices (S, n, n): inverses, signs of determinants (S,), and Skeel's condition numbers (S,).

@@ -10,7 +10,7 @@ import numpy as np
 
 __all__ = ["average_tables", "fisher_dual", "fisher_squares", "gibbs", "respond"]
 
-_kernel = numba.njit(cache=True, error_model="numpy")
+_kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @_kernel

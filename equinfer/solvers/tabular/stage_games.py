@@ -30,7 +30,7 @@ __all__ = [
     "strides_of",
 ]
 
-kernel = numba.njit(cache=True, error_model="numpy")
+kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 """Machine code is kept beside the source: only the very first call ever compiles. numba notices a change of a kernel's
 own file, not of files whose kernels it calls: after an edit here clear all caches."""
 
