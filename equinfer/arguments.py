@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["check_ranges", "checked_seed", "nonnegative", "nonnegative_each", "shown"]
+__all__ = ["check_ranges", "checked_seed", "nonnegative", "nonnegative_each", "refuse_masked", "shown"]
 
 _LONGEST = 80
 """Characters of a value that a message repeats."""
@@ -24,6 +24,13 @@ def shown(value: Any) -> str:
     if len(text) <= _LONGEST:
         return text
     return f"a {type(plain).__name__} of {len(plain)}" if hasattr(plain, "__len__") else f"{text[:_LONGEST]}…"
+
+
+def refuse_masked(value: Any, what: str) -> None:
+    """**Raises:** `BadInput` if `value` is a masked array that has no number somewhere; `what` is it."""
+    if np.ma.is_masked(value):
+        place = tuple(np.argwhere(np.ma.getmaskarray(value))[0].tolist())
+        raise BadInput(f"entries of {what} are masked, the first at {place}: put numbers in their place.")
 
 
 def nonnegative(name: str, value: Any) -> float:

@@ -89,6 +89,8 @@ def sweep(
     """
     began = clock.perf_counter()
     refuse_unless_nash(concept, "a sweep")
+    if not isinstance(parameter, str):
+        raise BadInput(f"the parameter of a sweep must be a name; got {shown(parameter)}.")
     grid = _checked_values(parameter, values)
     width = float(np.ptp(grid))
     precision = 1e-6 * width if precision is None else nonnegative("precision", precision)
@@ -327,10 +329,11 @@ class _Walk:
 
 
 def _checked_values(parameter: str, values: Any) -> Float[np.ndarray, " K"]:
-    if isinstance(values, Sequence):
+    if isinstance(values, Sequence) or getattr(values, "ndim", 0) == 1:  # before a range or a view is copied
         _refuse_unless_records_fit(parameter, len(values))
     try:
-        grid = np.asarray(values, np.float64)
+        given = np.asarray(values)
+        grid = np.asarray(given if given.ndim == 1 else (), np.float64)
     except (TypeError, ValueError):
         raise BadInput(f"the values of a sweep must be numbers; got {shown(values)}.") from None
     if grid.ndim != 1 or not grid.size or not np.isfinite(grid).all():

@@ -77,9 +77,9 @@ def solve_all(
     enumerable = _is_enumerable(game)
     if searches is None:
         searches = 12 if game.is_one_shot else 48
-    if isinstance(searches, bool) or not isinstance(searches, int) or searches < 0:
+    if isinstance(searches, bool) or not isinstance(searches, (int, np.integer)) or searches < 0:
         raise BadInput(f"searches must be a whole number, not negative; got {shown(searches)}.")
-    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=searches)
+    solver = SupportEnumeration() if enumerable else EquilibriumSearch(searches=int(searches))
     judge = partial(certify_nash, tables)
     patience = _Patience(began, time)
     search_time = None if time is None else _SEARCHING * time

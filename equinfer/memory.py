@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from equinfer.errors import BadInput
 
-__all__ = ["Footprint", "foresee", "foreseen_by", "in_words", "installed", "refuse_beyond_half"]
+__all__ = ["Footprint", "foresee", "foreseen_by", "in_words", "installed", "refuse_beyond_half", "refuse_beyond_making"]
 
 _COPIES, _FIXED = 2, 100 * 2**20
 """What solving takes beside the tables, in their size and in bytes: measured on random games of 2 to 4 players and on
@@ -26,10 +26,11 @@ class Footprint(NamedTuple):
     """Bytes that finding an equilibrium takes beside them, about."""
 
     @classmethod
-    def of_game(cls, what: str, num_states: int, tables: int) -> "Footprint":
-        """Of a game with so many bytes of tables, and of solving it."""
+    def of_game(cls, what: str, num_states: int, tables: int, making: int = 0) -> "Footprint":
+        """Of a game with so many bytes of tables, of making them if that is still to be done, and of solving it."""
         states = f"{num_states} states, " if num_states > 1 else ""
-        return cls(f"{what}: {states}tables of {in_words(tables)}", tables, _COPIES * tables + _FIXED)
+        beside = max(_COPIES * tables + _FIXED, making)
+        return cls(f"{what}: {states}tables of {in_words(tables)}", tables, beside)
 
     @classmethod
     def of_answers(cls, what: str, kept: int, largest: int) -> "Footprint":
@@ -83,6 +84,18 @@ def refuse_beyond_half(what: str, needed: int, advice: str = "") -> None:
     if needed > installed() // 2:
         also = f" {advice}" if advice else ""
         raise BadInput(f"{what} need about {in_words(needed)}; this machine has {in_words(installed())}.{also}")
+
+
+def refuse_beyond_making(what: str, needed: int, times: int) -> None:
+    """The same for arrays of which `times` their size is in use while they are made.
+
+    **Raises:** `BadInput` with the estimate.
+    """
+    if needed * times > installed():
+        raise BadInput(
+            f"{what} need about {in_words(needed)}, and {times} times as much while they are made; this machine has "
+            f"{in_words(installed())}."
+        )
 
 
 def installed() -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from equinfer.errors import BadInput
-from equinfer.memory import Footprint, foresee, refuse_beyond_half
+from equinfer.memory import Footprint, foresee, refuse_beyond_half, refuse_beyond_making
 
 __all__ = [
     "MOST_PLAYERS",
@@ -24,6 +24,8 @@ __all__ = [
     "refuse_unless_it_fits",
 ]
 
+_MAKING = 6
+"""Times their own size that lists are in use while they are made, checked and put in order: measured."""
 MOST_PLAYERS = 32
 """A joint table has one axis per player, and NumPy at most 64; beyond 32 no table of real choices fits anyway."""
 
@@ -165,13 +167,13 @@ def refuse_unless_it_fits(
         raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
     needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
-    kernel = "transition table" if successors is None else f"lists of {successors} successors"
-    refuse_beyond_half(
-        f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions, in a reward table and "
-        f"the {kernel},",
-        needed,
-    )
-    foresee(Footprint.of_game(what, num_states, needed))
+    sizes = f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions, in a reward table and the"
+    if successors is None:
+        refuse_beyond_half(f"{sizes} transition table,", needed)
+        foresee(Footprint.of_game(what, num_states, needed))
+    else:
+        refuse_beyond_making(f"{sizes} lists of {successors} successors,", needed, _MAKING)
+        foresee(Footprint.of_game(what, num_states, needed, (_MAKING - 1) * needed))
 
 
 def refuse_unless_epochs_fit(horizon: int, num_players: int, num_states: int, num_actions: tuple[int, ...]) -> None:

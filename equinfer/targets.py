@@ -17,7 +17,7 @@ Target = str | os.PathLike[str]
 Game = TabularGame | MeanFieldGame
 
 
-def load(target: Target, **parameters: Any) -> Any:
+def load(target: Target, /, **parameters: Any) -> Any:
     """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
 
     **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
@@ -60,7 +60,7 @@ def tabular_game_of(game: Any, what: str) -> TabularGame:
     return game
 
 
-def game_to_solve(game: Game | Target, **parameters: Any) -> Game:
+def game_to_solve(game: Game | Target, /, **parameters: Any) -> Game:
     """The game itself, or what `load` makes of a target, if there is the memory to solve it as well.
 
     **Raises:** `BadInput` with the estimate if there is not: before the tables are made, wherever their sizes are known

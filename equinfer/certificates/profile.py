@@ -7,8 +7,10 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.answer import Joint
+from equinfer.arguments import refuse_masked
 from equinfer.errors import BadInput, cause
 from equinfer.mean_field_tables import AnyTables
+from equinfer.memory import refuse_beyond_half
 from equinfer.records import Solution
 
 __all__ = ["ROW_SUM_TOLERANCE", "checked_law", "checked_profile", "real_array"]
@@ -91,13 +93,17 @@ def _checked_policy(tables: AnyTables, player: int, policy: Any) -> Float[np.nda
 
 def real_array(policy: Any, what: str) -> tuple[Float[np.ndarray, "..."], float]:
     """A float64 copy of probabilities, and how far from one their sums may be. **Raises:** `BadInput` about `what`."""
+    refuse_masked(policy, what)
     try:
         given = np.asarray(policy)
         if given.dtype.kind in "USMmc":
             raise TypeError(f"its entries are {given.dtype}")
-        array = np.array(given, dtype=np.float64)
+        if given.dtype.kind == "O":
+            given = given.astype(np.float64)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"{what} is not a rectangular array of real numbers: {cause(error)}.") from None
+    refuse_beyond_half(f"the entries of {what}, of shape {given.shape},", 8 * given.size)
+    array = np.array(given, dtype=np.float64)
     coarse = given.dtype.kind == "f" and given.dtype.itemsize < 8
     return array, SINGLE_TOLERANCE if coarse else ROW_SUM_TOLERANCE
 

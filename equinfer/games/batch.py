@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from equinfer.arguments import refuse_masked
 from equinfer.errors import BadInput, cause
 from equinfer.memory import refuse_beyond_half
 from equinfer.tables import MOST_PLAYERS
@@ -26,6 +27,7 @@ def checked_games(payoffs: ArrayLike) -> Float[np.ndarray, "B N *A"]:
     given: Any = payoffs if hasattr(payoffs, "shape") else _rectangular(payoffs)
     _refuse_other_axes(tuple(given.shape))
     _refuse_unless_it_fits(tuple(given.shape))
+    refuse_masked(given, "payoffs")
     if np.asarray(given).dtype.kind not in "biuf":
         raise BadInput(f"payoffs must be real numbers; got {np.asarray(given).dtype}.")
     array = np.ascontiguousarray(given, np.float64)

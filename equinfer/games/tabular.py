@@ -115,7 +115,7 @@ class TabularGame(Sizes, eqx.Module):
     ) -> "TabularGame":
         """The one-shot game of `payoffs` (N, A_1, ..., A_N): one state, discount 0, so that values are payoffs."""
         array = checked_payoffs(payoffs)[:, None]
-        kernel = np.ones((*array.shape[1:], 1))
+        kernel = np.broadcast_to(1.0, (*array.shape[1:], 1))
         return cls(
             array,
             kernel,

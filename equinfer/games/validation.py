@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
-from equinfer.arguments import shown
+from equinfer.arguments import refuse_masked, shown
 from equinfer.errors import BadInput, cause
 from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel, compact
-from equinfer.memory import refuse_beyond_half
+from equinfer.memory import refuse_beyond_half, refuse_beyond_making
 from equinfer.tables import SuccessorLists, joint_mask
 
 __all__ = [
@@ -39,6 +39,7 @@ def _numbers(value: float | int | ArrayLike, what: str, *, beside: int = 0) -> n
     """As an array of numbers, not copied if it is one, of which a copy in float64 fits in memory, `beside` the bytes of
     what is kept already.
     """
+    refuse_masked(value, what)
     try:
         given = np.asarray(value)
         if given.dtype.kind in _NO_NUMBERS:
@@ -154,7 +155,7 @@ def checked_legal(
     masks = []
     for player, (mask, size) in enumerate(zip(legal, num_actions, strict=True)):
         try:
-            array = np.array(mask)
+            array = np.asarray(mask)
         except ValueError as error:
             raise BadInput(f"legal[{player}] is not a rectangular array: {cause(error)}.") from None
         if array.shape != (num_states, size) or array.dtype != bool:
@@ -164,7 +165,7 @@ def checked_legal(
         if not array.any(axis=1).all():
             state = int(np.argmin(array.any(axis=1)))
             raise BadInput(f"player {player} has no legal action in state {state_labels[state]}.")
-        masks.append(array)
+        masks.append(array.copy())
     return tuple(masks)
 
 
@@ -173,6 +174,8 @@ def checked_labels(labels: Sequence[Any] | None, size: int, what: str) -> tuple[
         return None
     if not hasattr(labels, "__iter__"):
         raise BadInput(f"{what} must be a list of {size} labels; got {shown(labels)}.")
+    if hasattr(labels, "__len__") and len(labels) != size:
+        raise BadInput(f"{what} has {len(labels)} labels; expected {size}.")
     given = tuple(labels)
     for label in given:
         if hasattr(label, "__iter__") and not isinstance(label, str):
@@ -248,6 +251,9 @@ def _checked_lists(kernel: SparseKernel, joint: Bool[np.ndarray, "S *A"], named:
     def name_of(row: int) -> str:
         return named(np.unravel_index(row, joint.shape))
 
+    refuse_beyond_making(
+        f"lists of {length} successors for each of {joint.size} joint actions", 12 * successors.size, 5
+    )
     own = np.repeat(np.arange(num_states, dtype=successors.dtype), joint.size // num_states)[:, None]
     first = np.arange(length) == 0
     legal = joint.reshape(-1, 1)

@@ -11,7 +11,7 @@ from equinfer.tables import refuse_unless_it_fits
 __all__ = ["load"]
 
 
-def load(name: str, **parameters: Any) -> TabularGame:
+def load(name: str, /, **parameters: Any) -> TabularGame:
     """OpenSpiel's game `name`, for example `matrix_rps`, or `blotto` with `coins=5`.
 
     Its players are numbered; actions keep OpenSpiel's names. Lanctot et al., "OpenSpiel: A framework for reinforcement

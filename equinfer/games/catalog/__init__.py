@@ -88,7 +88,7 @@ def mean_field_names() -> tuple[str, ...]:
     return tuple(_MEAN_FIELD_HOME)
 
 
-def load(name: str, **parameters: Any) -> Any:
+def load(name: str, /, **parameters: Any) -> Any:
     """The game called `name` (hyphens or underscores), with `parameters` in place of its defaults.
 
     **Returns:** a `TabularGame`; of a name in `mean_field_names`, a `MeanFieldGame`.
@@ -111,7 +111,7 @@ def mean_field_entries() -> tuple[Entry, ...]:
     return tuple(map(_entry, _MEAN_FIELD_HOME))
 
 
-def equilibria(name: str, **parameters: Any) -> tuple[KnownEquilibrium, ...]:
+def equilibria(name: str, /, **parameters: Any) -> tuple[KnownEquilibrium, ...]:
     """The equilibria of `load(name, **parameters)` that are known by derivation; empty if none is.
 
     **Raises:** as `load`.
@@ -122,7 +122,7 @@ def equilibria(name: str, **parameters: Any) -> tuple[KnownEquilibrium, ...]:
     return found.known(game, **checked) if found.known else ()
 
 
-def stage_potential(name: str, **parameters: Any) -> Float[np.ndarray, "S *A"] | None:
+def stage_potential(name: str, /, **parameters: Any) -> Float[np.ndarray, "S *A"] | None:
     r"""A function $\varphi(s, a)$ whose discounted sum is a potential of the game, or None if none is known.
 
     For every state, player and policies, $V^i(s;\pi_i,\pi_{-i})-V^i(s;\pi_i',\pi_{-i})$ is the same difference of

@@ -275,11 +275,12 @@ def refuse_unless_alike(game: TabularGame, other: TabularGame) -> None:
 
 def _shaped(what: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
     try:
-        array = np.array(value, float)
+        given = np.asarray(value)
+        array = np.array(given if given.shape == shape else np.nan, float)
     except (TypeError, ValueError):
         raise BadInput(f"{what} is not an array of numbers.") from None
-    if array.shape != shape:
-        raise BadInput(f"{what} must have shape {shape}; got {array.shape}.")
+    if given.shape != shape:
+        raise BadInput(f"{what} must have shape {shape}; got {given.shape}.")
     if not np.isfinite(array).all():
         raise BadInput(f"{what} is not finite at {tuple(map(int, np.argwhere(~np.isfinite(array))[0]))}.")
     return array
