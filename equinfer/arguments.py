@@ -9,8 +9,19 @@ from jaxtyping import Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["check_ranges", "checked_seed", "nonnegative", "nonnegative_each", "refuse_masked", "shown"]
+__all__ = [
+    "ROW_SUM_TOLERANCE",
+    "check_ranges",
+    "checked_seed",
+    "nonnegative",
+    "nonnegative_each",
+    "refuse_masked",
+    "shown",
+]
 
+ROW_SUM_TOLERANCE = 1e-8
+"""Probabilities typed or printed with eight or more decimals pass, and are renormalised; anything further off is
+refused."""
 _LONGEST = 80
 """Characters of a value that a message repeats."""
 

@@ -167,7 +167,9 @@ def refuse_unless_it_fits(
         raise BadInput(f"{what}: {num_players} players; a joint table has one axis for each, at most {MOST_PLAYERS}.")
     joint = num_states * math.prod(num_actions)
     needed = joint * (8 * num_players + (8 * num_states if successors is None else 12 * successors))
-    sizes = f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions, in a reward table and the"
+    sizes = (
+        f"{what}: {num_states} states with {' x '.join(map(str, num_actions))} joint actions, in a reward table and the"
+    )
     if successors is None:
         refuse_beyond_half(f"{sizes} transition table,", needed)
         foresee(Footprint.of_game(what, num_states, needed))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from equinfer.certificates.profile import ROW_SUM_TOLERANCE
+from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, averaging_roundings, gamma, outward
 from equinfer.errors import BadInput
 

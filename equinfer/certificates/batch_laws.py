@@ -9,8 +9,8 @@ import math
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.certificates.batch import BatchCertificate, blocks, centred, power_of_two
-from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import UNDERFLOW, UNIT_ROUNDOFF, gamma, outward
 from equinfer.errors import BadInput
 

@@ -7,16 +7,14 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.answer import Joint
-from equinfer.arguments import refuse_masked
+from equinfer.arguments import ROW_SUM_TOLERANCE, refuse_masked
 from equinfer.errors import BadInput, cause
 from equinfer.mean_field_tables import AnyTables
 from equinfer.memory import refuse_beyond_half
 from equinfer.records import Solution
 
-__all__ = ["ROW_SUM_TOLERANCE", "checked_law", "checked_profile", "real_array"]
+__all__ = ["checked_law", "checked_profile", "real_array"]
 
-ROW_SUM_TOLERANCE = 1e-8
-"""Probabilities printed with eight or more decimals pass, and are renormalised."""
 SINGLE_TOLERANCE = 4 * float(np.finfo(np.float32).eps)
 """The same for arrays of single or half precision, 4.8e-7: what a softmax leaves in single precision passes. Half
 precision resolves no more than 1e-3; only rows that it holds exactly, or nearly, such as (1/4, 3/4), pass."""

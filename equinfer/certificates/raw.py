@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy import sparse
 
+from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.certificates.lists import matrix_of
-from equinfer.certificates.profile import ROW_SUM_TOLERANCE
 from equinfer.certificates.rounding import averaging_roundings, roundings_of
 from equinfer.errors import BadInput, cause
 from equinfer.tables import SuccessorLists, Tables

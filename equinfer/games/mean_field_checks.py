@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from equinfer.arguments import shown
+from equinfer.arguments import ROW_SUM_TOLERANCE, shown
 from equinfer.errors import BadInput, cause
-from equinfer.games.validation import ROW_SUM_TOLERANCE, checked_labels
+from equinfer.games.validation import checked_labels
 from equinfer.mean_field_tables import Staged
 from equinfer.tables import Origin, SuccessorLists
 

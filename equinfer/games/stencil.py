@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
+from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.errors import BadInput
 from equinfer.games.transitions import AbstractTransition
-from equinfer.games.validation import ROW_SUM_TOLERANCE
 from equinfer.mean_field_tables import Staged
 from equinfer.types import AnyArray, namespace_of
 

@@ -10,14 +10,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy.typing import ArrayLike
 
-from equinfer.arguments import refuse_masked, shown
+from equinfer.arguments import ROW_SUM_TOLERANCE, refuse_masked, shown
 from equinfer.errors import BadInput, cause
 from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel, compact
 from equinfer.memory import refuse_beyond_half, refuse_beyond_making
 from equinfer.tables import SuccessorLists, joint_mask
 
 __all__ = [
-    "ROW_SUM_TOLERANCE",
     "checked_discount",
     "checked_horizon",
     "checked_initial",
@@ -28,9 +27,6 @@ __all__ = [
     "checked_reward",
     "checked_rows",
 ]
-
-ROW_SUM_TOLERANCE = 1e-8
-"""Probabilities typed with eight or more decimals pass and are renormalised; anything further off is refused."""
 
 _NO_NUMBERS = {"U": "text", "S": "text", "c": "complex", "M": "dates", "m": "times"}
 

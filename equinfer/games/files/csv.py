@@ -23,12 +23,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.errors import BadInput
 from equinfer.games.files.rows import Row, read_rows
 from equinfer.games.files.source import decimal, number, write_text
 from equinfer.games.kernels import listed, worth_listing
 from equinfer.games.tabular import TabularGame
-from equinfer.games.validation import ROW_SUM_TOLERANCE, checked_discount, checked_horizon, checked_initial
+from equinfer.games.validation import checked_discount, checked_horizon, checked_initial
 from equinfer.tables import SuccessorLists, refuse_unless_it_fits
 
 __all__ = ["read", "write"]

@@ -11,6 +11,7 @@ from scipy.linalg import get_lapack_funcs
 from scipy.sparse.csgraph import connected_components, reverse_cuthill_mckee
 
 __all__ = [
+    "MANY_STATES",
     "AbstractFactors",
     "DenseFactors",
     "SingularSystemError",
@@ -19,10 +20,12 @@ __all__ = [
     "elimination_order",
 ]
 
+MANY_STATES = 32
+"""Fewer are best held densely, however few follow each other."""
 _LARGE = 4_000
 """Unknowns, up to which the best order is found in no time."""
 
-_getrf, _getrs = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
+_getrf, _getrs, _gecon = get_lapack_funcs(("getrf", "getrs", "gecon"), dtype=np.float64)
 
 
 class SingularSystemError(np.linalg.LinAlgError):
@@ -45,6 +48,7 @@ class DenseFactors(AbstractFactors):
 
     def __init__(self, matrix: Float[np.ndarray, "size size"]):
         """**Raises:** `SingularSystemError`."""
+        self._largest_row = float(np.abs(matrix).sum(axis=1).max(initial=0.0))
         # LAPACK reads columns first: it sees, and factors, the transpose.
         self._factors, self._pivots, info = _getrf(matrix.T, overwrite_a=1)
         diagonal = np.diagonal(self._factors)
@@ -55,6 +59,11 @@ class DenseFactors(AbstractFactors):
 
     def solve(self, right: Float[np.ndarray, "size *K"], *, transposed: bool = False) -> Float[np.ndarray, "size *K"]:
         return _getrs(self._factors, self._pivots, right, trans=0 if transposed else 1)[0]
+
+    @property
+    def reciprocal_condition(self) -> float:
+        """In the maximum norm, an estimate."""
+        return float(_gecon(self._factors, self._largest_row)[0])
 
 
 class UnitFactors(AbstractFactors):

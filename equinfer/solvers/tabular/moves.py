@@ -13,12 +13,9 @@ from jaxtyping import Float, Int
 from scipy import sparse
 
 from equinfer.games.chains import csr
-from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SparseFactors, UnitFactors
+from equinfer.solvers.tabular.factors import MANY_STATES, AbstractFactors, DenseFactors, SparseFactors, UnitFactors
 
 __all__ = ["AbstractMoves", "DenseMoves", "SparseMoves", "no_moves"]
-
-_MANY_STATES = 32
-"""Below, dense arrays are faster however few their entries."""
 
 
 class AbstractMoves(abc.ABC):
@@ -110,7 +107,7 @@ class SparseMoves(AbstractMoves):
 
 def no_moves(num_states: int, columns: Sequence[slice]) -> AbstractMoves:
     """Where the future counts for nothing."""
-    if num_states < _MANY_STATES:
+    if num_states < MANY_STATES:
         return DenseMoves(np.zeros((num_states, columns[-1].stop, num_states)), columns)
     sizes = [mine.stop - mine.start for mine in columns]
     return SparseMoves([sparse.csr_array((num_states * size, num_states)) for size in sizes], columns)

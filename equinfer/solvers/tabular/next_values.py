@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from equinfer.solvers.tabular.factors import elimination_order
+from equinfer.solvers.tabular.factors import MANY_STATES, elimination_order
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.solvers.tabular.soft_play import average_tables
 
@@ -23,8 +23,6 @@ __all__ = ["AbstractNextValues", "DenseNextValues", "Gain", "SparseNextValues", 
 
 FEW = 0.1
 """Share of states that can follow a state, up to which chains are sparse matrices."""
-MANY_STATES = 32
-"""Below, dense matrices are faster however few the successors."""
 
 _kernel = numba.njit(cache=True, nogil=True, error_model="numpy")
 _reordering_kernel = numba.njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})

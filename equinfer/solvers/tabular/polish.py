@@ -6,6 +6,7 @@ $\bar Q^i(s,a)=\bar Q^i(s,a_0)$ for all states at once. Supports need not be squ
 indifferent in $s$ because another mixes in $s'$.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ import numpy as np
 import scipy.linalg
 from jaxtyping import Bool, Float, Int
 
-from equinfer.solvers.tabular.factors import AbstractFactors
+from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SingularSystemError
 from equinfer.solvers.tabular.moves import AbstractMoves
 from equinfer.solvers.tabular.scaled import ScaledGame
 
@@ -26,8 +27,6 @@ SINGULAR = 1e-10
 SMALL = 200
 NEAR = 1e-2
 """Regret, in unit rewards, up to which a large singular system may be the sign of a continuum of equilibria."""
-
-_getrf, _getrs, _gecon = scipy.linalg.get_lapack_funcs(("getrf", "getrs", "gecon"), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +188,10 @@ def _least_squares(matrix: Float[np.ndarray, "k k"], right: Float[np.ndarray, " 
 
     A large one that is singular far from an equilibrium only shows that the support is wrong: infinite.
     """
-    factors, pivots, singular = _getrf(matrix)
-    if not singular:
-        solution = _getrs(factors, pivots, right)[0]
-        if np.all(np.abs(solution) < 10.0) or _gecon(factors, np.abs(matrix).sum(axis=0).max())[0] > SINGULAR:
+    with contextlib.suppress(SingularSystemError):
+        factors = DenseFactors(matrix.copy())
+        solution = factors.solve(right)
+        if np.all(np.abs(solution) < 10.0) or factors.reciprocal_condition > SINGULAR:
             return solution
     if right.size > SMALL:
         if np.abs(right).max() > NEAR:

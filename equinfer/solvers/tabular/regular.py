@@ -15,22 +15,19 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.linalg import get_lapack_funcs
 
 from equinfer.contraction import product_law
 from equinfer.errors import BadInput
 from equinfer.games.kernels import AbstractKernel
 from equinfer.games.units import in_own_units
 from equinfer.memory import refuse_beyond_half
-from equinfer.solvers.tabular.factors import AbstractFactors
+from equinfer.solvers.tabular.factors import AbstractFactors, DenseFactors, SingularSystemError
 from equinfer.solvers.tabular.polish import Values, difference_jacobian, exact_values, indifferences, polish
 from equinfer.solvers.tabular.scaled import ScaledGame
 from equinfer.tables import joint_mask
 from equinfer.types import Legal
 
 __all__ = ["Naming", "RegularEquilibrium"]
-
-_getrf, _getrs, _gecon = get_lapack_funcs(("getrf", "getrs", "gecon"), dtype=np.float64)
 
 Naming = Callable[[int, int], tuple[str, str]]
 """(state, column of a flat profile) to the names of the place (player and state) and of the action."""
@@ -60,10 +57,10 @@ class RegularEquilibrium:
     """States, actions and reference actions of the indifference equations, which are also the unknowns."""
     row_sizes: Float[np.ndarray, " k"]
     """By which the rows of the Jacobian were divided, so that small slopes weigh as much as large ones."""
-    factors: Float[np.ndarray, "k k"]
-    pivots: Int[np.ndarray, " k"]
+    factors: DenseFactors | None
+    """Of the Jacobian with rows of one size; None if nobody mixes."""
     condition: float
-    """Condition number of the Jacobian with rows of one size, in the 1-norm; 1 if nobody mixes."""
+    """Its condition number in the maximum norm; 1 if nobody mixes."""
 
     @classmethod
     def of(
@@ -96,11 +93,11 @@ class RegularEquilibrium:
         jacobian = difference_jacobian(game, policy, values, *support)
         row_sizes = np.abs(jacobian).max(axis=1, initial=0.0)
         jacobian /= np.where(row_sizes > LEAST_SLOPE * _size_of(values), row_sizes, np.inf)[:, None]
-        factors, pivots, condition = _factored(jacobian)
+        factors, condition = _factored(jacobian)
         if not condition < WORST_CONDITION:
             _refuse_singular(jacobian, condition, support, naming)
         pairs = game.pair_values(policy, game.action_tables(values.value))
-        return cls(game, units, policy, values, pairs, support, row_sizes, factors, pivots, condition)
+        return cls(game, units, policy, values, pairs, support, row_sizes, factors, condition)
 
     def jvp(self, tables: Float[np.ndarray, "N S *A"]) -> tuple[Float[np.ndarray, "S n"], Float[np.ndarray, "S N"]]:
         r"""The derivative of the profile and of the values in the direction $\dot Q$, in units of reward."""
@@ -151,11 +148,11 @@ class RegularEquilibrium:
 
     def _solved(self, right: Float[np.ndarray, " k"], *, transposed: bool = False) -> Float[np.ndarray, " k"]:
         """The inverse of the Jacobian, or of its transpose, times a vector."""
-        if not right.size:
+        if self.factors is None:
             return right
         if transposed:
-            return _getrs(self.factors, self.pivots, right, trans=1)[0] / self.row_sizes
-        return _getrs(self.factors, self.pivots, right / self.row_sizes)[0]
+            return self.factors.solve(right, transposed=True) / self.row_sizes
+        return self.factors.solve(right / self.row_sizes)
 
 
 def _refuse_unless_it_fits(game: ScaledGame, policy: Float[np.ndarray, "S n"]) -> None:
@@ -225,10 +222,12 @@ def _place_of_least(array: Float[np.ndarray, "S n"]) -> tuple[int, int]:
     return int(row), int(column)
 
 
-def _factored(matrix: Float[np.ndarray, "k k"]) -> tuple[Float[np.ndarray, "k k"], Int[np.ndarray, " k"], float]:
-    """The triangular factors, the pivots, and the condition number in the 1-norm, estimated from them."""
+def _factored(matrix: Float[np.ndarray, "k k"]) -> tuple[DenseFactors | None, float]:
+    """The factors, and the condition number in the maximum norm, estimated from them: infinite if it is singular."""
     if not matrix.size:
-        return matrix, np.zeros(0, np.int32), 1.0
-    factors, pivots, info = _getrf(matrix)
-    reciprocal = 0.0 if info else float(_gecon(factors, np.abs(matrix).sum(axis=0).max())[0])
-    return factors, pivots, 1.0 / reciprocal if reciprocal else np.inf
+        return None, 1.0
+    try:
+        factors = DenseFactors(matrix.copy())
+    except SingularSystemError:
+        return None, np.inf
+    return factors, 1.0 / max(factors.reciprocal_condition, 1e-300)
