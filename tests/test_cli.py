@@ -1,8 +1,6 @@
 """The command line: what is printed where, and every exit code."""
 
 import json
-import os
-import subprocess
 import time
 from pathlib import Path
 
@@ -222,22 +220,6 @@ def test_labels_cannot_drive_the_terminal(capsys, tmp_path):
     assert "\x1b" not in out
     assert "?[2Jwipe" in out
     assert "[red]a" in out
-
-
-def test_a_terminal_without_letters_gets_question_marks_and_true_json(tmp_path):
-    game = eq.TabularGame.from_payoffs([[[1, 0]], [[1, 0]]], action_labels=[["wäit"], ["gö", "b"]])
-    eq.save(game, tmp_path / "game.npz")
-    plain = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
-    words = ["solve", str(tmp_path / "game.npz"), *BY_PATH]
-    process = spawn(*words, stdout=subprocess.PIPE, text=True, env=plain)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert "w?it" in out
-    process = spawn(*words, "--json", "--out", str(tmp_path / "o"), stdout=subprocess.PIPE, text=True, env=plain)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    for text in (out, (tmp_path / "o" / "result.json").read_text()):
-        assert json.loads(text)["game"]["actions"] == [["wäit"], ["gö", "b"]]
 
 
 @pytest.mark.parametrize(

@@ -120,15 +120,6 @@ def test_misuses_in_python_are_one_sentence_each():
     assert json.loads(process.stdout) == list(MISUSES.values())
 
 
-def test_a_column_that_is_no_name_is_refused():
-    """As users have it, without the checks of types that these tests run under."""
-    words = ("solve", DILEMMA, "--solver", "vpg", "--option", "policy=3")
-    process = spawn(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 4
-    assert "policy must be one of marginal, conditional" in err
-
-
 def test_a_missing_extra_is_5_with_the_pip_line(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyspiel", None)  # importing it now fails, installed or not
     assert run(["solve", "openspiel:matrix_pd"]) == 5

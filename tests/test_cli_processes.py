@@ -1,5 +1,6 @@
 """The command line in processes of its own: Ctrl-C, pipes and streams."""
 
+import json
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ import pytest
 import equinfer as eq
 
 DILEMMA = "catalog:prisoners_dilemma"
+BY_PATH = ("--solver", "homotopy")
+"""The solver under which the commands are tested; solvers have tests of their own."""
 
 
 ENDLESS = ("--solver", "vpg", "--option", "steps=1000000000", "--option", "tolerance=-1")
@@ -119,3 +122,28 @@ def test_a_closed_pipe_is_no_error_and_a_full_one_is():
         _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert err == "equinfer: writing failed: No space left on device.\n"
+
+
+def test_a_terminal_without_letters_gets_question_marks_and_true_json(tmp_path):
+    game = eq.TabularGame.from_payoffs([[[1, 0]], [[1, 0]]], action_labels=[["wäit"], ["gö", "b"]])
+    eq.save(game, tmp_path / "game.npz")
+    plain = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    words = ["solve", str(tmp_path / "game.npz"), *BY_PATH]
+    process = spawn(*words, stdout=subprocess.PIPE, text=True, env=plain)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "w?it" in out
+    process = spawn(*words, "--json", "--out", str(tmp_path / "o"), stdout=subprocess.PIPE, text=True, env=plain)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    for text in (out, (tmp_path / "o" / "result.json").read_text()):
+        assert json.loads(text)["game"]["actions"] == [["wäit"], ["gö", "b"]]
+
+
+def test_a_column_that_is_no_name_is_refused():
+    """As users have it, without the checks of types that these tests run under."""
+    words = ("solve", DILEMMA, "--solver", "vpg", "--option", "policy=3")
+    process = spawn(*words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 4
+    assert "policy must be one of marginal, conditional" in err
