@@ -17,8 +17,8 @@ __all__ = ["Nash"]
 
 _TRACEABLE = 6_000
 """Values of all players in all states, up to which the path is tried: beyond, a single factorisation takes from seconds
-to minutes, and what it fills gigabytes. The fast solver had better have that time for itself. Who asks for `homotopy`, or
-for a `magnet`, gets it."""
+to minutes, and what it fills gigabytes. The fast solver had better have that time for itself. Who asks for `homotopy`,
+or for a `magnet`, gets it."""
 
 
 class Nash(AbstractConcept):

@@ -3,7 +3,7 @@
 The clock, Ctrl-C and the judging of candidates live here, so that a solver is only its mathematics.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import jax
@@ -22,6 +22,10 @@ __all__ = ["drive", "run_through"]
 DRAWN_ENTRIES = 500
 """Probabilities of a profile up to which every iterate is certified and remembered, so that the way can be drawn."""
 DRAWN_ITERATES = 4000
+
+WORTH_A_THREAD = 2**16
+"""Bytes of tables from which a solver works in a thread of its own, for half a millisecond: what it does between two
+iterates may outlast the time limit."""
 
 
 def drive(solver: AbstractHostSolver, game: Any, task: Task) -> Outcome:
@@ -55,7 +59,9 @@ def run_through(
 
     **Returns:** `above_eps` for a run that came to its end: what its answers are worth is for the judge to say.
     """
-    iterates = attended(solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed), seconds_left)
+    iterates: Generator[Iterate | None] = _iterates(solver, game, seed)
+    if getattr(game, "nbytes", 0) >= WORTH_A_THREAD:
+        iterates = attended(iterates, seconds_left)
     try:
         with announced():
             for iterate in iterates:
@@ -69,6 +75,10 @@ def run_through(
     finally:
         iterates.close()
     return Status.above_eps
+
+
+def _iterates(solver: AbstractHostSolver, game: Any, seed: int) -> Generator[Iterate]:
+    yield from solver.iterates(in_comparable_units(game, solver.unit_ratio), seed=seed)
 
 
 class _Run:

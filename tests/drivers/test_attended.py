@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import jax.numpy as jnp
 import numpy as np
@@ -103,7 +104,9 @@ def test_a_solver_that_is_stuck_ends_in_time_with_its_best():
         gap = float(profile[0][0, 1])
         return Certificate("nash", "exact", gap, np.array([gap]), 1e-16, np.array([1e-16]), np.array([[1 - gap]]), ())
 
-    outcome = host.drive(Stuck(release), None, Task(judge, (np.array([[0.0, 1.0]]),), seconds=0.2))
+    outcome = host.drive(
+        Stuck(release), SimpleNamespace(nbytes=host.WORTH_A_THREAD), Task(judge, (np.array([[0.0, 1.0]]),), seconds=0.2)
+    )
     release.set()
     assert outcome.ended is Status.out_of_time
     assert outcome.certificate.gap == 0.75
