@@ -17,7 +17,7 @@ from equinfer.arguments import checked_seed, nonnegative
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
-from equinfer.drivers.protocol import AbstractSolver, Task, Watch
+from equinfer.drivers.protocol import Task, Watch
 from equinfer.errors import BadInput
 from equinfer.games.relabelling import matched
 from equinfer.mean_field_tables import AnyTables
@@ -76,11 +76,7 @@ def solve(
         outcome, won = best_of(attempts, game, Task(judge, row.start(tables), seed, time, watch))
     seconds = {"total": clock.perf_counter() - began, "solve": outcome.seconds}
     solution = recorded(row, game, tables, outcome, won.name, eps, seconds)
-    return dataclasses.replace(
-        solution,
-        bound=bound_on(won, outcome),
-        doubts=won.doubts(tables) if isinstance(won, AbstractSolver) else (),
-    )
+    return dataclasses.replace(solution, bound=bound_on(won, outcome), doubts=won.doubts(tables))
 
 
 def _row(game: Game, concept: str | None, answer: Any = None) -> AbstractConcept:

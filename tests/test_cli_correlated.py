@@ -78,3 +78,14 @@ def test_refusals(run, words, code, says):
     ended, _, err = run("solve", "catalog:chicken", *words)
     assert ended == code
     assert says in err
+
+
+def test_learners_come_near_and_the_exit_code_says_how_near_is_enough(run):
+    words = ("solve", "catalog:chicken", "--concept", "correlated", "--solver", "swap-regret")
+    code, out, _ = run(*words)
+    assert code == 3
+    assert "ABOVE EPS" in " ".join(out.split())
+    assert "The average of 100,000 rounds of learning comes near an equilibrium, not to one" in " ".join(out.split())
+    code, out, _ = run(*words, "--eps", "0.02")
+    assert code == 0
+    assert "comes near" not in out

@@ -150,5 +150,9 @@ class AbstractHostSolver(eqx.Module):
         """False if what these options ask for is beyond the solver: `auto` then passes it by."""
         return True
 
+    def doubts(self, tables: Any) -> tuple[str, ...]:
+        """What stands between it and a certificate, a sentence each: said of an answer that is not certified."""
+        return ()
+
     @abc.abstractmethod
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]: ...
