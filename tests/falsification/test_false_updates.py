@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
+import equinfer as eq
 from equinfer.equations.bounds import sharp_gap, smoothness_constant
 from equinfer.equations.information import kl_divergence, total_variation
 from equinfer.equations.posterior import normalised_weights, opponent_posterior, trajectory_log_weights
 from equinfer.equations.response import magnet_step, soft_best_response
+from equinfer.solvers.tabular.critics import ExpectedSARSA
+from equinfer.solvers.tabular.vpg_sampled import SampledVPG
 
 LOG2 = np.log(2)
 
@@ -109,6 +112,36 @@ def test_trajectories_choose_their_luck(chance, understood):
     acts = respond(np.array([0.0, 10.0 * (2 * chance - 1)]))[1]
     assert bets > 0.999
     assert (abs(bets - acts) < 1e-12) == understood
+
+
+class NeverLearns(ExpectedSARSA):
+    """The critic of Algorithm 2 as printed: the listing has no line that changes it."""
+
+    def learn(self, state, moves, value, discount):
+        return state
+
+
+class AsPrinted(SampledVPG):
+    @property
+    def _critic(self):
+        return NeverLearns()
+
+
+@pytest.mark.parametrize("name", ["prisoners_dilemma", "stag_hunt", "matching_pennies"])
+def test_without_the_critics_update_nothing_is_learnt(name):
+    """E16: with (10) alone, policies never leave the law that the first critic calls for, whatever is paid. With (9) it
+    is learnt what pays: what is left of the gap is what the temperature leaves, by Theorem A and the noise of play.
+    """
+    game = eq.load(f"catalog:{name}")
+    start = [np.full((1, 2), 0.5)] * 2
+    settings = {"temperature": 0.2, "steps": 3000, "seeds": 1}
+    printed, repaired = (eq.solve(game, solver=solver(**settings)) for solver in (AsPrinted, SampledVPG))
+    for policy in printed.profile:
+        np.testing.assert_array_equal(policy, start[0])
+    assert printed.gap == eq.certify(game, start).gap
+    assert repaired.gap <= sharp_gap(0.2, LOG2) + 0.05
+    if name != "matching_pennies":  # whose equilibrium the uniform law is
+        assert printed.gap > 5 * repaired.gap
 
 
 def test_a_divergence_cannot_be_had_from_counts_and_a_total_variation_can():
