@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import sparse
 
-from equinfer.certificates.decision import Backup, MarkovChain, best_response, one_hot
+from equinfer.certificates.decision import Backup, MarkovChain, best_response, midrange, one_hot
 from equinfer.certificates.joint import Law, checked_joint
 from equinfer.certificates.raw import RawGame, raw_game
 from equinfer.certificates.rounding import outward
@@ -110,7 +110,7 @@ def _stationary(game: RawGame, law: Law, *, told: bool) -> list[Verdict]:
     for player, discount in enumerate(game.discount.tolist()):
         reward = _average(law.joint, game.reward[player])
         # Values around zero round best: a constant c taken off every reward takes c / (1 - gamma) off both values.
-        level = _midrange(solver(discount).values(reward))
+        level = midrange(solver(discount).values(reward))
         constant = (1 - discount) * level
         values = solver(discount).values(reward - constant)
         view, backup = _facing(game, law, player, law.joint, told, constant)
@@ -142,7 +142,7 @@ def _by_epochs(game: RawGame, law: Law, *, told: bool) -> list[Verdict]:
             following = np.zeros(2) if expected is None else expected[..., 2 * player : 2 * player + 2]
             table = game.reward[player][..., None] + discount * following
             obeying = _average(joint, table[..., 0])
-            constant = _midrange(obeying)
+            constant = midrange(obeying)
             view, backup = _facing(game, law, player, joint, told, constant)
             action_values = view @ _seen_by(table[..., 1], player).swapaxes(1, 2)
             instead[player][epoch], deviating = _best_instead(action_values, game.legal[player])
@@ -215,7 +215,3 @@ def _chain(kernel: Any, joint: Float[np.ndarray, "S *A"]) -> Any:
     ends = np.append(0, np.cumsum(played.sum(axis=1)))
     law = sparse.csr_array((rows[played], np.flatnonzero(played), ends), shape=(num_states, rows.size))
     return law @ kernel
-
-
-def _midrange(values: Float[np.ndarray, " S"]) -> float:
-    return float(values.min() + values.max()) / 2

@@ -15,7 +15,7 @@ from scipy.sparse import linalg as sparse_linalg
 
 from equinfer.certificates.rounding import UNDERFLOW, gamma, outward
 
-__all__ = ["Backup", "DecisionProcess", "MarkovChain", "Process", "best_response", "greatest", "one_hot"]
+__all__ = ["Backup", "DecisionProcess", "MarkovChain", "Process", "best_response", "greatest", "midrange", "one_hot"]
 
 _factor, _substitute = get_lapack_funcs(("getrf", "getrs"), dtype=np.float64)
 
@@ -193,3 +193,8 @@ def greatest(
 def one_hot(actions: Int[np.ndarray, "*HS"], size: int) -> Float[np.ndarray, "*HS A"]:
     """The pure policy that plays `actions`."""
     return (actions[..., None] == np.arange(size)).astype(np.float64)
+
+
+def midrange(values: Float[np.ndarray, " S"]) -> float:
+    """What values are taken about, to round best: halfway between the smallest and the largest."""
+    return float(values.min() + values.max()) / 2

@@ -10,7 +10,15 @@ from jaxtyping import Bool, Float
 from scipy import sparse
 
 from equinfer.certificates.averages import facing
-from equinfer.certificates.decision import Backup, DecisionProcess, MarkovChain, best_response, greatest, one_hot
+from equinfer.certificates.decision import (
+    Backup,
+    DecisionProcess,
+    MarkovChain,
+    best_response,
+    greatest,
+    midrange,
+    one_hot,
+)
 from equinfer.certificates.raw import RawGame
 from equinfer.certificates.rounding import UNIT_ROUNDOFF, outward
 from equinfer.errors import BadInput
@@ -51,7 +59,7 @@ def stationary_verdicts(game: RawGame, faced: Sequence[Faced], chain: Any, round
     for player, (own, discount) in enumerate(zip(faced, game.discount.tolist(), strict=True)):
         reward = (own.policy * own.reward).sum(axis=1)
         # Values around zero round best: a constant c taken off every reward takes c / (1 - gamma) off both values.
-        level = _midrange(solver(discount).values(reward))
+        level = midrange(solver(discount).values(reward))
         constant = (1 - discount) * level
         values = solver(discount).values(reward - constant)
         backup = Backup(roundings, float(game.size[player]) + abs(constant), discount)
@@ -91,7 +99,7 @@ def epoch_verdicts(
             best = np.empty_like(of_play)
             for w, each in enumerate(own):
                 actions[player, w, epoch], best[w] = greatest(each[..., -1], game.legal[player])
-            constant = _midrange((weight * of_play).sum(axis=0))
+            constant = midrange((weight * of_play).sum(axis=0))
             under_signal = np.stack([of_play - constant, best - constant])
             backup = Backup(roundings, float(game.size[player]) + abs(constant), discount)
             error[player] = discount * error[player] + 2 * backup.rounding(ahead[player], under_signal)
@@ -155,7 +163,3 @@ def assembled(
 def _in_rewards(unit: float, error: float) -> float:
     """An error bound in units of reward: 0 for constant payoffs only, whatever underflows."""
     return math.nextafter(outward(unit * error), math.inf) if unit else 0.0
-
-
-def _midrange(values: Float[np.ndarray, " S"]) -> float:
-    return float(values.min() + values.max()) / 2

@@ -32,6 +32,7 @@ __all__ = [
     "print_facts",
     "print_info",
     "print_json",
+    "print_rest",
     "print_solution",
     "sizes",
 ]
@@ -221,7 +222,7 @@ def _print_profile(console: Console, solution: Solution) -> None:
             row += [mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
         table.add_row(*row)
     console.print(table)
-    _print_rest(console, len(places))
+    print_rest(console, len(places))
 
 
 def _print_joint(console: Console, solution: Solution) -> None:
@@ -230,7 +231,7 @@ def _print_joint(console: Console, solution: Solution) -> None:
 
     places = _places(solution)
     console.print(recommendations(solution, places[:ROWS]))
-    _print_rest(console, len(places))
+    print_rest(console, len(places))
     console.print()
     _print_values(console, solution, places[0])
 
@@ -241,7 +242,7 @@ def _print_public(console: Console, solution: Solution) -> None:
 
     places = _places(solution)
     console.print(called_for(solution, places[:ROWS]))
-    _print_rest(console, len(places))
+    print_rest(console, len(places))
     console.print()
     _print_values(console, solution, places[0])
 
@@ -253,9 +254,12 @@ def _print_values(console: Console, solution: Solution, place: tuple[int, ...]) 
     console.print(table)
 
 
-def _print_rest(console: Console, rows: int) -> None:
-    if rows > ROWS:
-        console.print(f"... {rows - ROWS} more rows: all of them with --json, or in the folder of --out")
+def print_rest(
+    console: Console, rows: int, shown: int = ROWS, where: str = "with --json, or in the folder of --out"
+) -> None:
+    """Say how many rows a table leaves out, if it does, and where they are."""
+    if rows > shown:
+        console.print(f"... {rows - shown} more rows: all of them {where}")
 
 
 def _print_behaviour(console: Console, solution: Solution) -> None:
@@ -271,7 +275,7 @@ def _print_behaviour(console: Console, solution: Solution) -> None:
         value = _number(solution.values[i, 0])
         table.add_row(clean(solution.game.players[i]), value, clean(information_set), plays)
     console.print(table)
-    _print_rest(console, len(rows))
+    print_rest(console, len(rows))
 
 
 def _places(solution: Solution) -> list[tuple[int, ...]]:

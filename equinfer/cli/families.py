@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from equinfer.cli import output, progress
-from equinfer.cli.display import clean, hue, mixed, on_stdout, print_facts, print_json, sizes
+from equinfer.cli.display import clean, hue, mixed, on_stdout, print_facts, print_json, print_rest, sizes
 from equinfer.cli.usage import UsageError, verdict_code
 from equinfer.cli.words import LOAD_ITSELF, assignments
 from equinfer.errors import BadInput
@@ -170,7 +170,7 @@ def _print_equilibria(found: Equilibria) -> None:
         )
     if len(found):
         console.print(table)
-        _print_rest(console, len(found))
+        print_rest(console, len(found), ROWS)
     console.print()
     _print_verdict(console, found, good=len(found) > 0)
 
@@ -193,7 +193,7 @@ def _print_sweep(swept: Sweep) -> None:
             _support_in_words(solution),
         )
     console.print(table)
-    _print_rest(console, len(swept))
+    print_rest(console, len(swept), ROWS)
     console.print()
     for fold in swept.folds:
         console.print(
@@ -216,11 +216,6 @@ def _support_in_words(solution: Solution) -> str:
 
 def _print_verdict(console: Console, family: Equilibria | Sweep, good: bool) -> None:
     console.print(Text(f"{family.status.value.replace('_', ' ').upper()}. {family.message}", hue(good)))
-
-
-def _print_rest(console: Console, rows: int) -> None:
-    if rows > ROWS:
-        console.print(f"... {rows - ROWS} more rows: all of them with --json, or in the folder of --out")
 
 
 def _write_json(family: Equilibria | Sweep, path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from rich.table import Table
 
-from equinfer.cli.display import ROWS, clean, on_stdout
+from equinfer.cli.display import ROWS, clean, on_stdout, print_rest
 from equinfer.tables import Tables
 
 __all__ = ["print_potential"]
@@ -33,5 +33,4 @@ def print_potential(tables: Tables, potential: np.ndarray) -> None:
         where = [clean(tables.state_labels[state])] if several else []
         table.add_row(*where, *names, f"{whole[(state, *actions)]:.6g}")
     console.print(table)
-    if len(legal) > ROWS:
-        console.print(f"... {len(legal) - ROWS} more rows: all of them from `equinfer.potential` in Python")
+    print_rest(console, len(legal), where="from `equinfer.potential` in Python")

@@ -96,14 +96,34 @@ def test_signals_must_be_at_least_one():
         eq.solve("catalog:chicken", "public-correlated", signals=0)
 
 
-def test_time_is_kept_between_the_states_of_a_sweep():
-    """Three players with 40 states: one sweep alone takes twenty seconds."""
-    small, game = (eq.load("catalog:random", seed=0, players=3, states=states, actions=3) for states in (2, 40))
-    eq.solve(small, "public-correlated", sweeps=1)  # compiled from here on: nobody looks at the clock meanwhile
+class Clock:
+    """Time that passes by a tenth of a second whenever somebody looks, or never."""
+
+    def __init__(self, ticks=None):
+        self.now, self.ticks = 0.0, ticks
+
+    def perf_counter(self):
+        if self.ticks is None:
+            self.now += 0.1
+            return self.now
+        return self.ticks.now
+
+
+def test_time_is_kept_between_the_states_of_a_sweep(monkeypatch):
+    """A sweep over the states is broken off where time is up, whatever it has cost until then."""
+    game = eq.load("catalog:random", seed=0, players=3, states=3, actions=3)
     nash = eq.solve(game, "public-correlated", sweeps=0)
-    solution = eq.solve(game, "public-correlated", time=2.0)
-    assert solution.seconds["solve"] < 7.0
-    assert solution.certified
+    clock = Clock()
+    monkeypatch.setattr("equinfer.solvers.correlated.public_signals.time", clock)  # looks at it between two searches
+    monkeypatch.setattr("equinfer.drivers.incumbent.time", Clock(clock))
+    whole = eq.solve(game, "public-correlated", sweeps=1, searches=3)
+    assert whole.trace["sweep"].max() == 1
+    took, clock.now = clock.now, 0.0
+    assert took > 3.0
+    solution = eq.solve(game, "public-correlated", time=1.0, searches=3)
+    assert clock.now <= 1.3  # one look behind the end, of either party
+    assert solution.status is eq.Status.certified
+    assert solution.trace["sweep"].max() == 0
     assert solution.route == nash.route == "nash"
     assert solution.objective_value == nash.objective_value
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["discounted_entropies", "entropies", "values_for_ever"]
+__all__ = ["discounted_entropies", "entropies", "rewards_for_ever", "values_for_ever"]
 
 
 def entropies(law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
@@ -16,9 +16,15 @@ def entropies(law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:
 
 def values_for_ever(game: Any, law: Float[np.ndarray, "S *A"], discount: Any) -> Float[np.ndarray, "N S"]:
     """What play by this law in every epoch of a discounted game is worth."""
-    reward = np.asarray(game.reward)
+    return rewards_for_ever(np.asarray(game.reward), game.kernel, law, discount)
+
+
+def rewards_for_ever(
+    reward: Float[np.ndarray, "N S *A"], kernel: Any, law: Float[np.ndarray, "S *A"], discount: Any
+) -> Float[np.ndarray, "N S"]:
+    """The same of any rewards."""
     earned = (law * reward).reshape(len(reward), len(law), -1).sum(axis=-1)
-    return np.asarray(game.kernel.induced_by(law).values(earned, np.asarray(discount)))
+    return np.asarray(kernel.induced_by(law).values(earned, np.asarray(discount)))
 
 
 def discounted_entropies(game: Any, law: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, " S"]:

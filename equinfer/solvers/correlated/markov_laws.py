@@ -10,7 +10,7 @@ law is a stationary correlated equilibrium, whatever t. For entropy, $c$ is its 
 law u, $-\frac12|\mu-u|^2$.
 """
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -18,9 +18,10 @@ from jaxtyping import Bool, Float
 
 from equinfer.games.chains import SparseChain
 from equinfer.games.units import in_own_units
+from equinfer.solvers.correlated.laws import rewards_for_ever
 from equinfer.solvers.correlated.obedience import comparable, obedience_tables, pairs
 from equinfer.solvers.correlated.objective import Objective
-from equinfer.solvers.correlated.stage import interior_point
+from equinfer.solvers.correlated.stage import nearest
 from equinfer.solvers.correlated.stage_derivative import payoff_gradients, sensitivities
 from equinfer.tables import joint_mask
 
@@ -34,8 +35,6 @@ _ENTRIES = 500_000
 """Of obedience matrices that are worked on at once: some tenths of a second."""
 _FLAT = 1e-10
 """Of the sum of the weights: an objective that varies less is the rounding of a constant."""
-_MOST_CAREFUL = 400
-"""Inequalities and joint actions of a game up to which unsolved states are tried again by a stabler way."""
 
 
 class Point(NamedTuple):
@@ -121,7 +120,10 @@ class MarkovLaws:
         for block in self._blocks:
             rows, senses, cells = self._inequalities(q[block], block)
             programme = rows, senses, cells, self._gain(q[block], block, log_weight), centre[block]
-            parts.append(_nearest(programme, regularisation))
+            *found, _ = nearest(*programme, regularisation)
+            if not np.isfinite(found[0]).all():
+                raise FloatingPointError("a law that is obeyed was not found")
+            parts.append(found)
             yield
         laws, obedience, nonnegativity = (np.concatenate(each) for each in zip(*parts, strict=True))
         joint = laws.reshape(self._mask.shape)
@@ -167,8 +169,7 @@ class MarkovLaws:
 
     def exact(self, joint: Float[np.ndarray, "S *A"]) -> Float[np.ndarray, "N S"]:
         """What it is worth to play by these laws for ever."""
-        earned = (joint * self._reward).reshape(len(self._reward), len(joint), -1).sum(axis=-1)
-        return np.asarray(self._kernel.induced_by(joint).values(earned, self._discount))
+        return rewards_for_ever(self._reward, self._kernel, joint, self._discount)
 
     def _payoffs(self, value: Float[np.ndarray, "N S"]) -> Float[np.ndarray, "N S *A"]:
         return self._reward + np.asarray(self._kernel.expect(self._discount[:, None] * value))
@@ -208,16 +209,3 @@ class MarkovLaws:
         links = links * self._discount[:, None, None]
         size = len(self._discount) * links.shape[-1]
         return np.eye(size) - links.transpose(0, 2, 1, 3).reshape(size, size)
-
-
-def _nearest(programme: Sequence[np.ndarray], regularisation: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    *found, solved = interior_point(*programme, regularisation=regularisation)
-    rest = ~solved
-    if rest.any() and sum(programme[0].shape[1:]) <= _MOST_CAREFUL:
-        again = interior_point(*(field[rest] for field in programme), regularisation=regularisation, careful=True)
-        for field, new in zip(found, again, strict=False):
-            field[rest] = new
-    law, obedience, nonnegativity = found
-    if not np.isfinite(law).all():
-        raise FloatingPointError("a law that is obeyed was not found")
-    return law, obedience, nonnegativity

@@ -22,7 +22,7 @@ from equinfer.solvers.correlated.obedience import comparable, obedience_tables
 from equinfer.solvers.correlated.small_programmes import interior_points
 from equinfer.tables import joint_mask
 
-__all__ = ["StageLaws", "interior_point", "stage_correlated"]
+__all__ = ["StageLaws", "interior_point", "nearest", "stage_correlated"]
 
 _MOST_STEPS, _PATIENCE = 100, 12
 _GOAL, _SOLVED = 1e-13, 1e-10
@@ -73,17 +73,17 @@ def stage_correlated(
     middle = np.zeros_like(gain) if centre is None else centre.reshape(num_states, -1)
     cells = mask.reshape(num_states, -1)
     if entropy <= 0:
-        law, obedience, nonnegativity, solved = _nearest(rows, senses, cells, gain, middle, regularisation)
+        law, obedience, nonnegativity, solved = nearest(rows, senses, cells, gain, middle, regularisation)
         return StageLaws(law.reshape(mask.shape), obedience, nonnegativity, solved)
     law, obedience, solved = gibbs_laws(rows, senses, cells, gain / entropy)
     rest = ~solved
     if rest.any():  # the law that is obeyed and nearest to what the multipliers came to
         centre = np.where(np.isfinite(law[rest]), law[rest], 0.0)
-        law[rest], _, _, solved[rest] = _nearest(rows[rest], senses[rest], cells[rest], 0 * centre, centre, 1.0)
+        law[rest], _, _, solved[rest] = nearest(rows[rest], senses[rest], cells[rest], 0 * centre, centre, 1.0)
     return StageLaws(law.reshape(mask.shape), obedience, np.zeros_like(law), solved)
 
 
-def _nearest(
+def nearest(
     rows: Float[np.ndarray, "S K J"],
     senses: Bool[np.ndarray, "S K"],
     cells: Bool[np.ndarray, "S J"],
@@ -91,7 +91,7 @@ def _nearest(
     centre: Float[np.ndarray, "S J"],
     regularisation: float,
 ) -> tuple[Float[np.ndarray, "S J"], Float[np.ndarray, "S K"], Float[np.ndarray, "S J"], Bool[np.ndarray, " S"]]:
-    """By the fast systems, and what they do not solve by the stable ones."""
+    """As `interior_point`, by the fast systems, and what they do not solve by the stable ones."""
     programme = rows, senses, cells, gain, centre
     found = interior_point(*programme, regularisation=regularisation)
     rest = ~found[-1]
