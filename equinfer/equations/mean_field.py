@@ -143,7 +143,8 @@ def random_policies(game: Any, key: PRNGKey) -> Policies:
     lead = () if game.horizon is None else (game.horizon,)
     drawn = []
     for p, legal in enumerate(game.legal):
-        weights = jax.random.exponential(jax.random.fold_in(key, p), (*lead, *legal.shape)) * legal
+        allowed = jnp.broadcast_to(jnp.asarray(legal), (*lead, *legal.shape))
+        weights = jnp.where(allowed, jax.random.exponential(jax.random.fold_in(key, p), allowed.shape), 0.0)
         drawn.append(weights / jnp.sum(weights, axis=-1, keepdims=True))
     return tuple(drawn)
 

@@ -18,15 +18,19 @@ from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike
 __all__ = ["BayesianQ", "BayesianQState", "bayesian_q_step"]
 
 Logs = tuple[Float[AnyArray, "H S _"], ...]
+Flows = tuple[Float[AnyArray, "H S _"], ...]
 
 
 class BayesianQState(NamedTuple):
-    r"""What the next step needs: logarithms of policies and magnets, and the flow $L^k$ that is answered to."""
+    r"""What the next step needs: logarithms of policies and magnets, and the flow $L^k$ that is answered to. Where the
+    mean of all flows is played, that as well.
+    """
 
     number: Int[Array, ""]
     log_policies: Logs
     log_magnets: Logs
-    flow: tuple[Float[AnyArray, "H S _"], ...]
+    flow: Flows
+    mean: Flows = ()
 
 
 class BayesianQ(AbstractSolver[BayesianQState]):
@@ -35,7 +39,7 @@ class BayesianQ(AbstractSolver[BayesianQState]):
     ```
     for each population p:   Q_p <- (11) against the flow L
                              pi_p <- pi_p^(1-c) (pi*_p)^c,  pi*_p of (12): magnet exp(Q_p / tau)      (★)
-    L <- the flow of pi, or the mean of all flows so far
+    L <- the flow of pi (or the mean of all flows so far)
     every K steps:           magnet <- pi
     ```
 
@@ -58,8 +62,9 @@ class BayesianQ(AbstractSolver[BayesianQState]):
     magnet_every: int = 1
     """The magnet becomes the policy every so many steps: 0 never."""
     play: str = "last"
-    """`last`: answer to the flow of the last policies, and play them; `average`: to the mean of all flows, and play
-    what leads to it where dynamics do not depend on the population."""
+    """`last`: answer the flow of the last policies, and play those; `average`: answer it, and play what leads to the
+    mean of all flows (Theorem G; exactly so where dynamics do not depend on the population); `fictitious`: answer that
+    mean, and play what leads to it."""
     start: str = "magnet"
     """Where the policies begin: at the `magnet`, or at a `random` profile."""
     seeds: int = 1
@@ -68,7 +73,7 @@ class BayesianQ(AbstractSolver[BayesianQState]):
     """A run ends once no probability moves by more."""
 
     def __check_init__(self):
-        check_choices(self, {"play": ("last", "average"), "start": ("magnet", "random")})
+        check_choices(self, {"play": ("last", "average", "fictitious"), "start": ("magnet", "random")})
         check_ranges(self, {"temperature": "(0, inf)", "step_size": "(0, 1]", "steps": "[1, inf)", "seeds": "[1, inf)"})
         if self.magnet_every < 0:
             raise BadInput(f"magnet_every must be 0, for never, or a number of steps; got {self.magnet_every!r}.")
@@ -77,22 +82,21 @@ class BayesianQ(AbstractSolver[BayesianQState]):
         magnets = uniform_policies(game) if self.magnet is None else self.magnet
         policies = magnets if self.start == "magnet" else random_policies(game, key)
         log_policies, log_magnets = (tuple(map(logarithm, each)) for each in (policies, magnets))
-        return BayesianQState(
-            jnp.asarray(0), log_policies, log_magnets, flow_of(game, tuple(map(jnp.exp, log_policies)))
-        )
+        flow = flow_of(game, tuple(map(jnp.exp, log_policies)))
+        return BayesianQState(jnp.asarray(0), log_policies, log_magnets, flow, () if self.play == "last" else flow)
 
     def step(self, game: Any, state: BayesianQState, *, key: PRNGKey) -> tuple[BayesianQState, Info]:
         del key  # nothing is random but the start
         new = bayesian_q_step(
-            game, state, self.temperature, self.step_size, self.magnet_every, averaging=self.play == "average"
+            game, state, self.temperature, self.step_size, self.magnet_every, fictitious=self.play == "fictitious"
         )
         pairs = zip(state.log_policies, new.log_policies, strict=True)
         residual = jnp.max(jnp.stack([jnp.abs(jnp.exp(old) - jnp.exp(now)).max() for old, now in pairs]))
         return new, {"residual": residual, "converged": residual <= self.tolerance}
 
     def profile(self, game: Any, state: BayesianQState) -> Profile:
-        if self.play == "average":
-            return tuple(map(policy_of, state.flow, state.log_policies))
+        if self.play != "last":
+            return tuple(map(policy_of, state.mean, state.log_policies))
         return tuple(map(jnp.exp, state.log_policies))
 
 
@@ -103,7 +107,7 @@ def bayesian_q_step(
     step_size: ScalarLike,
     magnet_every: int | Int[Array, ""],
     *,
-    averaging: bool = False,
+    fictitious: bool = False,
 ) -> BayesianQState:
     r"""One step of Algorithm 4. All numbers may be traced: a grid of them is one `vmap`."""
     number = state.number + 1
@@ -112,8 +116,7 @@ def bayesian_q_step(
         for p, (old, magnet) in enumerate(zip(state.log_policies, state.log_magnets, strict=True))
     )
     flow = flow_of(game, tuple(map(jnp.exp, log_policies)))
-    if averaging:
-        flow = tuple(old + (new - old) / (number + 1) for old, new in zip(state.flow, flow, strict=True))
+    mean = tuple(old + (new - old) / (number + 1) for old, new in zip(state.mean, flow, strict=False))
     moves = (magnet_every > 0) & (number % jnp.maximum(magnet_every, 1) == 0)
     log_magnets = tuple(jnp.where(moves, new, old) for new, old in zip(log_policies, state.log_magnets, strict=True))
-    return BayesianQState(number, log_policies, log_magnets, flow)
+    return BayesianQState(number, log_policies, log_magnets, mean if fictitious else flow, mean)
