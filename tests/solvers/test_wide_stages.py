@@ -1,0 +1,43 @@
+"""Stage games of many actions, whose best laws are linear programmes'."""
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.solvers.correlated import vce
+
+
+@pytest.fixture(scope="module")
+def game():
+    rng = np.random.default_rng(0)
+    return eq.TabularGame(rng.random((2, 2, 10, 10)), rng.dirichlet([1, 1], (2, 10, 10)), horizon=2)
+
+
+@pytest.mark.parametrize("concept", ["correlated", "coarse-correlated"])
+@pytest.mark.parametrize("objective", ["welfare", "1,-0.5"])
+def test_what_programmes_find_is_what_interior_points_find(game, concept, objective, monkeypatch):
+    found = {}
+    for most in (0, 10**9):
+        monkeypatch.setattr(vce, "_MOST_ROWS", most)
+        found[most] = eq.solve(game, concept, objective=objective)
+        assert found[most].certified
+    programmes, points = found.values()
+    assert programmes.objective_value == pytest.approx(points.objective_value, abs=1e-8)
+
+
+def test_the_last_epoch_of_a_wide_game_is_best_state_by_state(game):
+    found = eq.solve(game, "correlated")
+    assert found.solver == "vce"
+    reward = np.asarray(game.reward)
+    for state in range(2):
+        alone = eq.solve(eq.TabularGame.from_payoffs(reward[:, state]), "correlated", "lp")
+        assert alone.objective_certified
+        assert found.values[:, -1, state].sum() == pytest.approx(alone.objective_value, abs=1e-9)
+
+
+def test_many_actions_are_no_reason_to_refuse():
+    """2 x 55 actions: five thousand inequalities of three thousand joint actions."""
+    game = eq.TabularGame.from_payoffs(np.random.default_rng(1).random((2, 55, 55)))
+    found = eq.solve(game, "correlated", "vce")
+    assert found.gap <= 1e-10
+    assert found.objective_certified
