@@ -40,6 +40,8 @@ class BatchSolution:
     seconds: float
     reasons: Mapping[int, str] = field(default_factory=dict)
     """Why some games failed, where their status does not say: game -> sentence."""
+    objective: str | None = None
+    """By what each answer was chosen among the equilibria of its game, as in `Solution`; None of Nash equilibria."""
 
     @property
     def certified(self) -> Bool[np.ndarray, " B"]:

@@ -21,6 +21,7 @@ from equinfer.games.batch import checked_games
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.solvers.correlated.many_laws import LawOfEach
+from equinfer.solvers.correlated.objective import Objective, checked_objective
 from equinfer.solvers.tabular.many_games import NashOfEach
 
 __all__ = ["solve_batch"]
@@ -32,26 +33,34 @@ _SECONDS_EACH = 5.0
 class _Concept(NamedTuple):
     """How the answers of a kind are found and judged."""
 
-    search: Callable[[np.ndarray, int], AbstractBatchSearch]
-    """Of payoffs (B, N, A_1, ..., A_N) and a seed."""
+    search: Callable[[np.ndarray, int, Objective | None], AbstractBatchSearch]
+    """Of payoffs (B, N, A_1, ..., A_N), a seed, and an objective for concepts that take one."""
     judge: Callable[[np.ndarray, Answers], BatchCertificate]
     one_by_one: Sequence[str]
     """Solvers for the games that the search leaves, in this order."""
+    chooses: bool = False
+    """An answer is chosen among many, by an objective."""
 
 
 def _laws(told: bool) -> _Concept:
-    """Of concepts whose answers are joint laws; the one of largest welfare of each game."""
+    """Of concepts whose answers are joint laws; the best one of each game."""
 
     def judge(payoffs: np.ndarray, answers: Answers) -> BatchCertificate:
         assert answers.joints is not None
         return certify_laws(payoffs, answers.joints, told=told)
 
-    return _Concept(lambda payoffs, _: LawOfEach(payoffs, told=told), judge, ("auto",))
+    def search(payoffs: np.ndarray, _: int, objective: Objective | None) -> AbstractBatchSearch:
+        assert objective is not None
+        return LawOfEach(payoffs, told=told, objective=objective)
+
+    return _Concept(search, judge, ("auto",), chooses=True)
 
 
 _CONCEPTS = {
     "nash": _Concept(
-        NashOfEach, lambda payoffs, answers: certify_batch(payoffs, answers.profiles), ("auto", "support")
+        lambda payoffs, seed, _: NashOfEach(payoffs, seed),
+        lambda payoffs, answers: certify_batch(payoffs, answers.profiles),
+        ("auto", "support"),
     ),
     "correlated": _laws(told=True),
     "coarse-correlated": _laws(told=False),
@@ -65,13 +74,15 @@ def solve_batch(
     eps: float | int | ArrayLike | None = None,
     time: float | int | None = None,
     seed: int = 0,
+    objective: Any = None,
 ) -> BatchSolution:
     """Find an equilibrium of each of many one-shot games, and certify each.
 
     **Arguments:** `payoffs` (B, N, A_1, ..., A_N), any array-like; `concept`, `"nash"`, `"correlated"` or
-    `"coarse-correlated"`: of the last two the equilibrium of largest welfare, the sum of all players' payoffs; `eps`,
-    one number or one per game, in units of reward, default 1e-8 of each game's payoff scale, decides the verdicts and
-    never the effort; `time` in seconds of wall clock for all games together; `seed`.
+    `"coarse-correlated"`: of the last two the equilibrium that is best by `objective`, `"welfare"` (default, the sum of
+    all players' payoffs), `"entropy"`, or a weight for each player; `eps`, one number or one per game, in units of
+    reward, default 1e-8 of each game's payoff scale, decides the verdicts and never the effort; `time` in seconds of
+    wall clock for all games together; `seed`.
 
     **Returns:** a `BatchSolution`: `.profiles`, one array (B, A_i) per player, `.joints` (B, A_1, ..., A_N) where the
     answer is a law over joint actions (else None), `.gaps` and `.certified` (B,), `.statuses` and `.messages` game by
@@ -86,16 +97,19 @@ def solve_batch(
     row, games = _known(concept), checked_games(payoffs)
     given = None if eps is None else nonnegative_each("eps", eps, len(games))
     seconds = None if time is None else nonnegative("time", time)
-    search = row.search(games, checked_seed(seed))
+    chosen_by = _objective(concept, row, objective, games.shape[1])
+    search = row.search(games, checked_seed(seed), chosen_by)
     ended = run(search, seconds)
     answers = search.answers()
     certificate = row.judge(games, answers)
-    statuses, reasons = np.full(len(games), ended, object), {}
+    statuses, reasons = np.full(len(games), ended, object), dict[int, str]()
     left = np.flatnonzero(~certificate.settled(ENOUGH))
     if len(left) and ended is Status.above_eps:
-        one_by_one = _OneByOne(concept, row, seed, None if seconds is None else began + seconds, reasons)
+        deadline = None if seconds is None else began + seconds
+        one_by_one = _OneByOne(concept, row, seed, deadline, {} if chosen_by is None else {"objective": chosen_by.name})
         for game in left.tolist():
             statuses[game] = one_by_one.improve(answers, game, games[game : game + 1])
+        reasons = one_by_one.reasons
         certificate = row.judge(games, answers)
     solution = BatchSolution(
         concept=concept,
@@ -110,6 +124,7 @@ def solve_batch(
         statuses=statuses,
         seconds=clock.perf_counter() - began,
         reasons=reasons,
+        objective=None if chosen_by is None else chosen_by.name,
     )
     statuses[~solution.certified & (statuses == Status.certified)] = Status.above_eps  # it was, at another eps
     statuses[solution.certified] = Status.certified
@@ -124,6 +139,15 @@ def _known(concept: Any) -> _Concept:
     return _CONCEPTS[concept]
 
 
+def _objective(concept: str, row: _Concept, objective: Any, num_players: int) -> Objective | None:
+    if row.chooses:
+        return checked_objective("welfare" if objective is None else objective, num_players)
+    if objective is not None:
+        known = ", ".join(name for name, other in _CONCEPTS.items() if other.chooses)
+        raise BadInput(f"objective: {concept} chooses nothing; it is for {known}.")
+    return None
+
+
 @dataclass
 class _OneByOne:
     """The exact solvers, game by game, for what a search over all games left."""
@@ -133,6 +157,8 @@ class _OneByOne:
     seed: int
     deadline: float | None
     """On the wall clock, for all games together."""
+    options: dict[str, Any]
+    """Of `solve`."""
     reasons: dict[int, str] = field(default_factory=dict)
     """Filled with what is to be said of a game beside its status."""
     interrupted: bool = False
@@ -151,7 +177,8 @@ class _OneByOne:
             if seconds <= 0 or not best[0]:
                 break
             try:
-                solution = solve(_multiplied_up(payoffs[0]), self.concept, solver, time=seconds, seed=self.seed)
+                game_alone = _multiplied_up(payoffs[0], together=self.row.chooses)
+                solution = solve(game_alone, self.concept, solver, time=seconds, seed=self.seed, **self.options)
             except BadInput:  # a solver that does not take games like this one
                 continue
             ended = solution.status
@@ -177,13 +204,15 @@ class _OneByOne:
         return not certificate.settled(ENOUGH)[0], float(certificate.gaps[0])
 
 
-def _multiplied_up(payoffs: Float[np.ndarray, "N *A"]) -> TabularGame:
+def _multiplied_up(payoffs: Float[np.ndarray, "N *A"], *, together: bool) -> TabularGame:
     """A game with the same equilibria: each player's payoffs times a power of two, so that their spread is no less
-    than about one, and nothing is rounded.
+    than about one, and nothing is rounded; one power for all of them where they are compared, `together`.
     """
     flat = payoffs.reshape(len(payoffs), -1)
     spreads = flat.max(axis=1) - flat.min(axis=1)
     largest = np.abs(flat).max(axis=1)
     room = 1000 - np.frexp(largest)[1]
     shift = np.where(spreads > 0, np.clip(-np.frexp(spreads)[1], 0, np.maximum(room, 0)), 0)
+    if together:
+        shift = np.full_like(shift, min(shift.max(), max(room.min(), 0)))
     return TabularGame.from_payoffs(np.ldexp(payoffs, shift.reshape(-1, *[1] * (payoffs.ndim - 1))))

@@ -81,7 +81,7 @@ def test_constant_payoffs_are_certified_with_no_tolerance_at_all(concept):
 class Uniform(AbstractBatchSearch):
     """Finds nothing."""
 
-    def __init__(self, payoffs, seed):
+    def __init__(self, payoffs, seed, objective):
         self._shape = payoffs.shape
 
     def solve(self):

@@ -171,7 +171,7 @@ class Interrupted(Nothing):
 
 
 def with_search(monkeypatch, search, solvers=("auto", "support")):
-    row = batches._CONCEPTS["nash"]._replace(search=search, one_by_one=solvers)
+    row = batches._CONCEPTS["nash"]._replace(search=lambda payoffs, seed, _: search(payoffs, seed), one_by_one=solvers)
     monkeypatch.setitem(batches._CONCEPTS, "nash", row)
 
 

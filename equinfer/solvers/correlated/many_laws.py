@@ -1,4 +1,4 @@
-"""The best correlated equilibrium of each of many one-shot games of one shape."""
+"""The best correlated equilibrium, by an objective, of each of many one-shot games of one shape."""
 
 import math
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from equinfer.answer import marginals
 from equinfer.drivers.batch import AbstractBatchSearch, Answers
 from equinfer.solvers.correlated.lp import best_law
 from equinfer.solvers.correlated.obedience import pairs
+from equinfer.solvers.correlated.objective import Objective
 from equinfer.solvers.correlated.stage import stage_correlated
 
 __all__ = ["LawOfEach"]
@@ -19,24 +20,24 @@ _MOST_ROWS = 80
 _ENTRIES = 100_000
 """Of the matrices between two looks at the clock: some tenths of a second."""
 _REGULARISATION = 1e-8
-"""Weight of a square beside a welfare of spread one. It costs at most a quarter of it in welfare: the dual of the
-regularised problem bounds the welfare of all laws by that of the best one plus this times max p - sum p^2."""
+"""Weight of a square beside an objective of spread one. It costs at most a quarter of it: the dual of the regularised
+problem bounds the worth of all laws by that of the best one plus this times max p - sum p^2."""
 
 
 class LawOfEach(AbstractBatchSearch):
-    """Solves a batch of games for the law of largest welfare: by interior points, and by linear programmes where a game
-    is too large for them, or is not finished.
+    """Solves a batch of games for the best law by an objective: by interior points, and by linear programmes where a
+    game is too large for them, or is not finished. No programme finds the law of largest entropy; such games are left.
     """
 
     solved: Bool[np.ndarray, " B"]
     """Where a law was found that is obeyed: to this code's tolerances, a certificate has still to say so."""
 
-    def __init__(self, payoffs: Float[np.ndarray, "B N *A"], *, told: bool):
+    def __init__(self, payoffs: Float[np.ndarray, "B N *A"], *, told: bool, objective: Objective):
         games, self._players, *self._sizes = payoffs.shape
         # A power of two for each game, which rounds nothing: the sum of all players' payoffs is finite.
         largest = np.abs(payoffs).max(axis=tuple(range(1, payoffs.ndim)), initial=0.0)
         shift = -np.frexp(largest)[1].reshape(-1, *[1] * (payoffs.ndim - 1))
-        self._payoffs, self._told = np.ldexp(payoffs, shift), told
+        self._payoffs, self._told, self._objective = np.ldexp(payoffs, shift), told, objective
         self._joints = np.full((games, *self._sizes), 1 / math.prod(self._sizes))
         self.solved = np.zeros(games, bool)
 
@@ -54,15 +55,16 @@ class LawOfEach(AbstractBatchSearch):
                 self._by_interior_points(slice(begin, begin + block))
                 yield
         actions = [np.arange(size) for size in self._sizes]
-        for game in np.flatnonzero(~self.solved):
+        for game in [] if self._objective.is_entropy else np.flatnonzero(~self.solved):
             q = self._payoffs[game]
-            self._joints[game] = best_law(q, actions, q.sum(axis=0), told=self._told).law
+            self._joints[game] = best_law(q, actions, self._objective.payoff(q), told=self._told).law
             self.solved[game] = True
             yield
 
     def _by_interior_points(self, part: slice) -> None:
         q = self._payoffs[part]
         legal = [np.ones((len(q), size), bool) for size in self._sizes]
-        laws = stage_correlated(q, legal, q.sum(axis=1), told=self._told, regularisation=_REGULARISATION)
+        worth, entropy = self._objective.payoff(q.swapaxes(0, 1)), float(self._objective.is_entropy)
+        laws = stage_correlated(q, legal, worth, told=self._told, regularisation=_REGULARISATION, entropy=entropy)
         self._joints[part][laws.solved] = laws.joint[laws.solved]
         self.solved[part] = laws.solved
