@@ -19,8 +19,8 @@ __all__ = ["MeanField"]
 
 _MOST_NODES = 60_000
 """Populations times epochs times states, up to which factors fit into memory on most grids."""
-_DENSE = 4_000
-"""Unknowns of the complementarity problem, whose Jacobian is dense."""
+_MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
+"""Of the Jacobian of the complementarity problem, which is dense in each epoch."""
 
 
 class MeanField(AbstractConcept):
@@ -59,7 +59,8 @@ class MeanField(AbstractConcept):
         small = places * tables.num_players <= _MOST_NODES
         if small and tables.fixed_dynamics and structure_of(tables).local:
             return "interior-point", "temperature-grid"
-        if places * sum(size + 2 for size in tables.num_actions) <= _DENSE:
+        unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
+        if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:
             return "temperature-grid", "complementarity"
         return ("temperature-grid",)
 

@@ -8,7 +8,8 @@ $Q_t=r_t(L_t)+\gamma P_t(L_t)V_{t+1}$, $L_t=\mu_t\pi_t$. The first is $\phi_\kap
 function of Fischer and Burmeister, $\phi_\kappa(x,y)=x+y-\sqrt{x^2+y^2+2\kappa}$: $\phi_\kappa=0$ iff $x,y>0$,
 $xy=\kappa$. As $\kappa$ goes to 0 the solution of one problem begins the next; at $\kappa=0$ Newton's method converges
 quadratically where the equilibrium is regular. A proximal term, $\rho(\pi-\pi_k)$ beside $V-Q$, keeps the Jacobian
-regular elsewhere.
+regular elsewhere. What happens in an epoch depends on that epoch and its neighbours alone, so the Jacobian is block
+tridiagonal: three times as many directional derivatives as an epoch has unknowns tell all of it.
 """
 
 from collections.abc import Iterator
@@ -18,18 +19,18 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.mean_field import evaluated, flow_of
 from equinfer.errors import BadInput
+from equinfer.solvers.mean_field.temperature_grid import value_unit
 from equinfer.types import AnyArray, Profile, ScalarLike
 
-__all__ = ["Complementarity", "Unknowns", "largest_system", "residual"]
+__all__ = ["Complementarity", "Unknowns", "is_small", "newton_direction", "residual", "unknowns_of"]
 
-_MOST_UNKNOWNS = 4_000
-"""Of which the Jacobian is dense: some seconds a step."""
+_MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
+"""Of the blocks, epochs times unknowns of one squared, and cubed: some seconds a step."""
 _SMOOTHEST, _COOLING, _EXACT = 0.1, 0.04, 1e-14
 _SHORTEST = 2.0**-12
 _SUFFICIENT = 1e-4
@@ -40,15 +41,15 @@ _PROXIMAL = 1e-6
 
 
 class Unknowns(NamedTuple):
-    """Of every population: policies (H, S, A_p), masses (H - 1, S) from the second time on, values (H, S) in units."""
+    """Of every population: policies (H, S, A_p), masses (H, S), values (H, S) in units."""
 
     policies: tuple[Float[AnyArray, "H S _"], ...]
-    masses: tuple[Float[AnyArray, "h S"], ...]
+    masses: tuple[Float[AnyArray, "H S"], ...]
     values: tuple[Float[AnyArray, "H S"], ...]
 
 
 class Complementarity(AbstractHostSolver):
-    r"""Newton's method on the smoothed complementarity problem, for games of a few thousand unknowns.
+    r"""Newton's method on the smoothed complementarity problem, for games of some hundred unknowns an epoch.
 
     Watched: `smoothing` $\kappa$, the `residual`, and `step`, the part of the last Newton step that was taken.
     """
@@ -62,13 +63,13 @@ class Complementarity(AbstractHostSolver):
     """Newton steps, at most."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
-        if largest_system(game) > _MOST_UNKNOWNS:
+        if not is_small(game):
             raise BadInput(
-                f"complementarity solves densely in {largest_system(game)} unknowns, more than {_MOST_UNKNOWNS}; try "
-                "interior-point or newton-krylov."
+                f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns in each of "
+                f"{game.horizon} epochs here; try interior-point or temperature-grid."
             )
         policies = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
-        unit = _unit(game, policies)
+        unit = value_unit(game, policies)
         point = _start(game, policies, unit)
         smoothing = _SMOOTHEST
         for _ in range(self.steps):
@@ -88,20 +89,22 @@ class Complementarity(AbstractHostSolver):
                 return
 
 
-def largest_system(game: Any) -> int:
-    """The number of unknowns."""
-    return game.horizon * game.num_states * sum(size + 2 for size in game.num_actions)
+def unknowns_of(game: Any) -> int:
+    """Of one epoch."""
+    return game.num_states * sum(size + 2 for size in game.num_actions)
+
+
+def is_small(game: Any) -> bool:
+    """Whether a step takes seconds at most, and its blocks fit into memory."""
+    size = float(unknowns_of(game))
+    return game.horizon * size**2 <= _MOST_ENTRIES and game.horizon * size**3 <= _MOST_OPERATIONS
 
 
 def residual(
     game: Any, point: Unknowns, anchor: Unknowns, smoothing: ScalarLike, proximal: ScalarLike, unit: ScalarLike
 ) -> Unknowns:
     """What vanishes at an equilibrium, in the shape of the unknowns: complementarity, flow, and sums to one."""
-    masses = tuple(
-        jnp.concatenate([jnp.asarray(first)[None], later])
-        for first, later in zip(game.initial, point.masses, strict=True)
-    )
-    flow = tuple(mass[..., None] * policy for mass, policy in zip(masses, point.policies, strict=True))
+    flow = tuple(mass[..., None] * policy for mass, policy in zip(point.masses, point.policies, strict=True))
     rewards = game.rewards(flow)
     times = jnp.arange(game.horizon)
     complementary, following, sums = [], [], []
@@ -118,7 +121,7 @@ def residual(
         sent = jax.vmap(lambda t, laws, law, transition=transition: transition.push(t, laws, law))(
             times[:-1], laws, laws[p]
         )
-        following.append(point.masses[p] - sent)
+        following.append(point.masses[p] - jnp.concatenate([jnp.asarray(game.initial[p])[None], sent]))
     return Unknowns(tuple(complementary), tuple(following), tuple(sums))
 
 
@@ -129,13 +132,13 @@ def _newton_step(
     """The next point, the size of its residual, and the part of Newton's step that was taken: the first of 1, 1/2, ...
     that decreases the norm enough; 0 if none does.
     """
-    flat, shaped = ravel_pytree(point)
 
-    def f(x: Float[Array, " n"]) -> Float[Array, " n"]:
-        return ravel_pytree(residual(game, shaped(x), point, smoothing, proximal, unit))[0]
+    def f(x: Float[Array, "H n"]) -> Float[Array, "H n"]:
+        return _by_epoch(residual(game, _shaped(x, point), point, smoothing, proximal, unit))
 
+    flat = _by_epoch(point)
     here = f(flat)
-    direction = jnp.linalg.solve(jax.jacfwd(f)(flat), -here)
+    direction = newton_direction(f, flat, here)
     norm = jnp.linalg.norm(here)
 
     def refused(part: Float[Array, ""]) -> Any:
@@ -145,28 +148,71 @@ def _newton_step(
     part = jax.lax.while_loop(refused, lambda part: part / 2, jnp.ones(()))
     usable = jnp.isfinite(direction).all() & (part > _SHORTEST)
     there = jnp.where(usable, flat + part * direction, flat)
-    return shaped(there), jnp.abs(f(there)).max(), jnp.where(usable, part, 0.0)
+    return _shaped(there, point), jnp.abs(f(there)).max(), jnp.where(usable, part, 0.0)
+
+
+def _by_epoch(point: Unknowns) -> Float[Array, "H n"]:
+    leaves = jax.tree.leaves(point)
+    return jnp.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+
+
+def _shaped(flat: Float[Array, "H n"], like: Unknowns) -> Unknowns:
+    leaves, tree = jax.tree.flatten(like)
+    ends = np.cumsum([leaf[0].size for leaf in leaves])[:-1]
+    parts = jnp.split(flat, ends, axis=1)
+    return jax.tree.unflatten(tree, [part.reshape(leaf.shape) for part, leaf in zip(parts, leaves, strict=True)])
+
+
+def newton_direction(f: Any, flat: Float[Array, "H n"], here: Float[Array, "H n"]) -> Float[Array, "H n"]:
+    """Solves J x = -f by elimination from the first epoch to the last, and once more for what rounding left."""
+    horizon, size = flat.shape
+    _, derivative = jax.linearize(f, flat)
+    times = jnp.arange(horizon)
+
+    def along(colour: Any, column: Any) -> Float[Array, "H n"]:
+        """The column of all epochs that are `colour` modulo 3, at once: each row meets one of them."""
+        chosen = (times % 3 == colour)[:, None] & (jnp.arange(size) == column)[None]
+        return derivative(chosen.astype(flat.dtype))
+
+    columns = jax.vmap(jax.vmap(along, (None, 0)), (0, None))(jnp.arange(3), jnp.arange(size))
+
+    def block(t: Any, beside: int) -> Float[Array, "n n"]:
+        """Of the rows of epoch t, the columns of the epoch that is `beside` it."""
+        return columns[(t + beside) % 3, :, t].T
+
+    def eliminate(last: Float[Array, "n n"], t: Any) -> tuple:
+        """`last` is what the epoch before still has to do with this one."""
+        before = jnp.where(t > 0, block(t, -1), 0.0)
+        factor = jax.scipy.linalg.lu_factor(block(t, 0) - before @ last)
+        ahead = jax.scipy.linalg.lu_solve(factor, jnp.where(t + 1 < horizon, block(t, 1), 0.0))
+        return ahead, (factor, before, ahead)
+
+    factors = jax.lax.scan(eliminate, jnp.zeros((size, size), flat.dtype), times)[1]
+
+    def solve(right: Float[Array, "H n"]) -> Float[Array, "H n"]:
+        def forth(last: Float[Array, " n"], at: tuple) -> tuple:
+            (factor, before, _), now = at
+            found = jax.scipy.linalg.lu_solve(factor, now - before @ last)
+            return found, found
+
+        def back(next_: Float[Array, " n"], at: tuple) -> tuple:
+            (_, _, ahead), now = at
+            found = now - ahead @ next_
+            return found, found
+
+        nothing = jnp.zeros(size, flat.dtype)
+        found = jax.lax.scan(forth, nothing, (factors, right))[1]
+        return jax.lax.scan(back, nothing, (factors, found), reverse=True)[1]
+
+    direction = solve(-here)
+    return direction + solve(-here - derivative(direction))
 
 
 @eqx.filter_jit
 def _start(game: Any, policies: Profile, unit: ScalarLike) -> Unknowns:
     flow = flow_of(game, policies)
     values = tuple(evaluated(game, p, flow, policy)[0] / unit for p, policy in enumerate(policies))
-    return Unknowns(tuple(policies), tuple(law[1:].sum(axis=-1) for law in flow), values)
-
-
-@eqx.filter_jit
-def _unit(game: Any, policies: Profile) -> Float[Array, ""]:
-    """The spread of action values at the start, of the state where it is widest."""
-    flow = flow_of(game, policies)
-    spreads = []
-    for p, policy in enumerate(policies):
-        q = evaluated(game, p, flow, policy)[1]
-        legal = jnp.broadcast_to(game.legal[p], q.shape)
-        spread = jnp.max(jnp.where(legal, q, -jnp.inf), -1) - jnp.min(jnp.where(legal, q, jnp.inf), -1)
-        spreads.append(spread.max())
-    widest = jnp.max(jnp.stack(spreads))
-    return jnp.where(widest > 0, widest, 1.0)
+    return Unknowns(tuple(policies), tuple(law.sum(axis=-1) for law in flow), values)
 
 
 def _cleaned(policy: Float[np.ndarray, "H S A"]) -> Float[np.ndarray, "H S A"]:
