@@ -58,7 +58,8 @@ def certify_mean_field(
     **Returns:** `gap`, the sum over populations of the mean gain over initial states, with all of them in
     `per_player`; `values` (P, H, S); `deviation(p)` has a pure best response and the gain (H, S).
 
-    **Raises:** `BadInput` if `answer` is no policy of the game, or rewards along its flow are not finite.
+    **Raises:** `BadInput` if `answer` is no policy of the game, rewards along its flow are not finite, or the game is
+    stationary.
     """
     single = tables.num_players == 1 and getattr(answer, "ndim", 0) >= 2
     policies = checked_profile(tables, (answer,) if single else answer)
@@ -82,10 +83,15 @@ def certify_mean_field(
 
 
 def _march(tables: MeanFieldTables, policies: Sequence[np.ndarray]) -> _March:
+    if tables.horizon is None:
+        raise BadInput(
+            "exploitability is measured along the flow from the first epoch to the last, and this game is stationary; "
+            "give it a horizon: discount and horizon together discount within it."
+        )
     masses, here = tables.initial, tuple(law > 0 for law in tables.initial)
     laws, kernels, reachable, counts = [], [], [], []
     count = 1
-    for t in range(tables.horizon or 1):
+    for t in range(tables.horizon):
         now = tuple(mass[:, None] * policy[t] for mass, policy in zip(masses, policies, strict=True))
         kernel = tables.transitions(t, now)
         laws.append(now)

@@ -10,6 +10,7 @@ import pytest
 import equinfer as eq
 from equinfer.certificates.mean_field import certify_mean_field, exact_flow
 from equinfer.equations.mean_field import evaluated, flow_of, soft_plan
+from equinfer.errors import BadInput
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.stencil import Stencil
 
@@ -138,3 +139,11 @@ def test_what_is_no_game_is_refused(make, says):
 def test_what_is_no_policy_is_refused(policy, says):
     with pytest.raises(eq.BadInput, match=says):
         certify_mean_field(left_right().tables(), policy)
+
+
+def test_stationary_games_are_refused_by_the_certificate():
+    stationary = MeanFieldGame(lambda t, law: -law, np.broadcast_to(np.eye(2), (2, 2, 2)), [0.5, 0.5], discount=0.9)
+    with pytest.raises(BadInput, match="this game is stationary; give it a horizon"):
+        eq.solve(stationary)
+    within = MeanFieldGame(lambda t, law: -law, np.broadcast_to(np.eye(2), (2, 2, 2)), [0.5, 0.5], 3, 0.9)
+    assert eq.solve(within).certified
