@@ -67,6 +67,8 @@ class MeanFieldTables(PopulationSizes):
     """Of the populations."""
     grid: tuple[int, ...] | None = None
     """The shape of the grid that states are the cells of, in C order, if they are."""
+    moves: tuple[tuple[tuple[int, ...], ...] | None, ...] | None = None
+    """Of each population, the displacement on the grid that each action tries, where that is what actions do."""
     origin: Origin | None = None
     fixed_dynamics: bool = False
     """Kernels are known not to depend on the population."""

@@ -57,19 +57,22 @@ class GameLabels(NamedTuple):
     origin: Origin | None = None
     grid: tuple[int, ...] | None = None
     """The shape of the grid that states are the cells of, in C order, if they are."""
+    moves: tuple[tuple[tuple[int, ...], ...] | None, ...] | None = None
+    """Of each population, the displacement on it that each action tries, if actions are that."""
 
     @classmethod
     def of(cls, tables: AnyTables) -> "GameLabels":
         names = tables.name, tables.player_labels, tables.state_labels, tables.action_labels
-        return cls(*names, tables.origin, getattr(tables, "grid", None))
+        return cls(*names, tables.origin, getattr(tables, "grid", None), getattr(tables, "moves", None))
 
     def to_json(self) -> dict[str, Any]:
         """The object `game` of everything that is written as JSON."""
         origin = self.origin
         where = None if origin is None else {"target": origin.target, "parameters": dict(origin.parameters)}
         record = {**self._asdict(), "origin": where}
-        if self.grid is None:
-            del record["grid"]
+        for name in ("grid", "moves"):
+            if record[name] is None:
+                del record[name]
         return plain(record)
 
 

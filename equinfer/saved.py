@@ -35,6 +35,12 @@ def load_solution(path: str | os.PathLike[str]) -> Solution:
         raise BadInput(f"{path} is damaged: {error}.") from None
 
 
+def _moves(recorded: Any) -> tuple[tuple[tuple[int, ...], ...] | None, ...] | None:
+    if recorded is None:
+        return None
+    return tuple(each if each is None else tuple(map(tuple, each)) for each in recorded)
+
+
 def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Solution:
     if meta["schema_version"] != SCHEMA_VERSION:
         raise ValueError(f"schema_version {meta['schema_version']}, this equinfer reads {SCHEMA_VERSION}")
@@ -46,6 +52,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         tuple(map(tuple, names["actions"])),
         _origin(names.get("origin")),
         tuple(names["grid"]) if names.get("grid") else None,
+        _moves(names.get("moves")),
     )
     players = range(len(labels.players))
     tables = None

@@ -56,7 +56,8 @@ def certify_mean_field(
     what each population has at stake, kept in the certificate.
 
     **Returns:** `gap`, the sum over populations of the mean gain over initial states, with all of them in
-    `per_player`; `values` (P, H, S); `deviation(p)` has a pure best response and the gain (H, S).
+    `per_player`; `values` (P, H, S); `deviation(p)` has a pure best response and the gain (H, S),
+    0 where nobody can be.
 
     **Raises:** `BadInput` if `answer` is no policy of the game, rewards along its flow are not finite, or the game is
     stationary.
@@ -171,4 +172,4 @@ def _judged(
         errors[t] = np.where(legal, carried, 0.0).max(axis=1)
     response = np.zeros_like(policy)
     np.put_along_axis(response, best[..., None], 1.0, axis=-1)
-    return values[:-1], gains[:-1], errors[:-1], response
+    return values[:-1], np.where(march.reachable[p], gains[:-1], 0.0), errors[:-1], response

@@ -247,10 +247,10 @@ def compare(a: str, b: str, /) -> int:
     b
         Another.
     """
-    from equinfer.cli import display
     from equinfer.cli.answers import saved_answer
+    from equinfer.cli.comparison import print_comparison
 
-    display.print_comparison(a, saved_answer(a), b, saved_answer(b))
+    print_comparison(a, saved_answer(a), b, saved_answer(b))
     return 0
 
 
@@ -271,6 +271,11 @@ def info(target: str, /, *, settings: Settings = None, potential: bool = False) 
 
     game = _loaded(target, settings)
     asked = equinfer.potential(game) if potential else None
+    if game.kind == "mean-field":
+        from equinfer.cli.population import print_game
+
+        print_game(game)
+        return 0
     display.print_info(game)
     if asked is not None:
         from equinfer.cli.potential import print_potential

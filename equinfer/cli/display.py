@@ -14,7 +14,7 @@ from rich.text import Text
 from equinfer.certificates.potential import potential_defect, proved_potential
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
-from equinfer.mean_field_tables import AnyTables
+from equinfer.mean_field_tables import AnyTables, MeanFieldTables
 from equinfer.memory import in_words
 from equinfer.records import Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Tables
@@ -23,12 +23,12 @@ from equinfer.writing import json_text
 __all__ = [
     "certificate_record",
     "clean",
+    "figures",
     "hue",
     "mixed",
     "on_stdout",
     "print_catalogue",
     "print_certificate",
-    "print_comparison",
     "print_facts",
     "print_info",
     "print_json",
@@ -37,8 +37,8 @@ __all__ = [
     "sizes",
 ]
 
-GAME = ("name", "players", "states", "actions")
-"""What makes two games of JSON the same."""
+RARE = 1e-9
+"""Probabilities that are not larger are what methods of finite precision leave of zero."""
 ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
 COMPARED = 10**7
@@ -63,12 +63,16 @@ def print_solution(solution: Solution) -> None:
     print_facts(
         console,
         [
-            ("game", sizes(solution.game, solution.tables)),
+            ("game", sizes(solution.game, solution.tables, _epochs(solution))),
             ("answer", f"{solution.concept}, by {solution.solver} in {seconds['solve']:.3g} s"),
         ],
     )
     console.print()
-    if solution.joint is not None:
+    if solution.flows is not None:
+        from equinfer.cli.population import print_policies
+
+        print_policies(console, solution)
+    elif solution.joint is not None:
         _print_joint(console, solution)
     elif solution.signal is not None:
         _print_public(console, solution)
@@ -157,44 +161,12 @@ def print_info(game: TabularGame) -> None:
     print_facts(console, facts)
 
 
-def print_comparison(name_a: str, a: Mapping[str, Any], name_b: str, b: Mapping[str, Any]) -> None:
-    """Two objects of `solve --json` side by side."""
-    console = on_stdout()
-    table = Table("", clean(name_a), clean(name_b), box=None, pad_edge=False)
-    for key in ("concept", "solver", "status"):
-        table.add_row(key, str(a[key]), str(b[key]))
-    for key in ("gap", "numerical_error", "eps"):
-        table.add_row(key.replace("_", " "), _number(a[key]), _number(b[key]))
-    console.print(table)
-    console.print()
-    differing = [key for key in GAME if a["game"].get(key) != b["game"].get(key)]
-    if differing:
-        console.print(Text(f"not the same game: {', '.join(differing)} differ", "red"))
-    elif a["game"].get("origin") != b["game"].get("origin"):
-        console.print(
-            Text("perhaps not the same game: it was loaded from elsewhere, or with other parameters", "yellow")
-        )
-    if [np.shape(policy) for policy in a["profile"]] != [np.shape(policy) for policy in b["profile"]]:
-        console.print("the profiles have different shapes: no distance")
-        return
-    table = Table("player", "largest difference of a probability", "of a value", box=None, pad_edge=False)
-    for i, player in enumerate(a["game"]["players"]):
-        apart = np.abs(np.array(a["profile"][i]) - np.array(b["profile"][i])).max()
-        values = np.abs(np.array(a["values"][i], float) - np.array(b["values"][i], float)).max()
-        table.add_row(clean(player), f"{apart:.3g}", f"{values:.3g}")
-    for name, what in (("joint", "all, drawn together"), ("signal", "the signal")):
-        laws = [np.array(each[name], float) for each in (a, b) if each.get(name) is not None]
-        if len(laws) == 2 and laws[0].shape == laws[1].shape:
-            table.add_row(what, f"{np.abs(laws[0] - laws[1]).max():.3g}", "")
-    console.print(table)
-
-
 def print_catalogue() -> None:
     """The games that come along, with their parameters."""
     from equinfer.games import catalog
 
     table = Table("name", "parameters", "what it is", box=None, pad_edge=False)
-    for entry in catalog.entries():
+    for entry in (*catalog.entries(), *catalog.mean_field_entries()):
         table.add_row(
             entry.name, " ".join(f"{name}={value}" for name, value in entry.parameters.items()), entry.description
         )
@@ -208,7 +180,7 @@ def _print_profile(console: Console, solution: Solution) -> None:
         table = Table("player", "plays", "value", box=None, pad_edge=False)
         for i, player in enumerate(labels.players):
             plays = mixed(solution.profile[i][0], labels.actions[i])
-            table.add_row(clean(player), plays, _number(solution.values[i, 0]))
+            table.add_row(clean(player), plays, figures(solution.values[i, 0]))
         console.print(table)
         return
     places = _places(solution)
@@ -219,7 +191,7 @@ def _print_profile(console: Console, solution: Solution) -> None:
     for place in places[:ROWS]:
         row = [*map(str, place[:-1]), clean(labels.states[int(place[-1])])]
         for i in range(len(labels.players)):
-            row += [mixed(solution.profile[i][place], labels.actions[i]), _number(solution.values[(i, *place)])]
+            row += [mixed(solution.profile[i][place], labels.actions[i]), figures(solution.values[(i, *place)])]
         table.add_row(*row)
     console.print(table)
     print_rest(console, len(places))
@@ -250,7 +222,7 @@ def _print_public(console: Console, solution: Solution) -> None:
 def _print_values(console: Console, solution: Solution, place: tuple[int, ...]) -> None:
     table = Table("player", "value", box=None, pad_edge=False)
     for i, player in enumerate(solution.game.players):
-        table.add_row(clean(player), _number(solution.values[(i, *place)]))
+        table.add_row(clean(player), figures(solution.values[(i, *place)]))
     console.print(table)
 
 
@@ -272,7 +244,7 @@ def _print_behaviour(console: Console, solution: Solution) -> None:
     ]
     for i, information_set, actions in rows[:ROWS]:
         plays = mixed(np.array(list(actions.values())), list(actions))
-        value = _number(solution.values[i, 0])
+        value = figures(solution.values[i, 0])
         table.add_row(clean(solution.game.players[i]), value, clean(information_set), plays)
     console.print(table)
     print_rest(console, len(rows))
@@ -296,15 +268,22 @@ def _print_deviations(console: Console, labels: GameLabels, certificate: Certifi
         words = f"nothing: {best}"
         if gap > certificate.per_player_error[i] and i < len(certificate.deviations):
             signalled = certificate.deviations[i].gain.ndim == certificate.values.ndim
-            words = _in_words(certificate.deviations[i], labels, i, signalled)
+            at_once = certificate.concept == "mean-field"
+            words = _in_words(certificate.deviations[i], labels, i, signalled, at_once)
         table.add_row(clean(player), f"{gap:.3g}", words)
     console.print(table)
 
 
-def _in_words(deviation: Deviation, labels: GameLabels, player: int, signalled: bool) -> str:
-    """Where its gain is largest, ([signal,] [epoch,] state): what the player should do instead."""
-    place = [int(index) for index in np.unravel_index(np.argmax(deviation.gain), deviation.gain.shape)]
-    policy = deviation.policy[tuple(place)]
+def _in_words(deviation: Deviation, labels: GameLabels, player: int, signalled: bool, at_once: bool) -> str:
+    """Where its gain is largest, ([signal,] [epoch,] state): what the player should do instead.
+
+    **Arguments:** `at_once`: only in the first epoch, since later few may be there.
+    """
+    gain = deviation.gain
+    if at_once and gain.ndim > 1:
+        gain = np.where(np.arange(len(gain))[:, None] == 0, gain, 0.0)
+    place = [int(index) for index in np.unravel_index(np.argmax(gain), gain.shape)]
+    policy, largest = deviation.policy[tuple(place)], f"gains {gain.max():.3g}"
     signal = f"after signal {place.pop(0)}, " if signalled else ""
     epoch = f"epoch {place[0]}, " if len(place) > 1 else ""
     here = f"from {epoch}state {clean(labels.states[place[-1]])} on, " if len(labels.states) > 1 or epoch else ""
@@ -312,8 +291,8 @@ def _in_words(deviation: Deviation, labels: GameLabels, player: int, signalled: 
     if policy.ndim == 2:
         from equinfer.cli.joint import swaps_in_words
 
-        return f"{where}{swaps_in_words(policy, labels.actions[player])}: gains {deviation.gain.max():.3g}"
-    return f"{where}play {mixed(policy, labels.actions[player])}: gains {deviation.gain.max():.3g}"
+        return f"{where}{swaps_in_words(policy, labels.actions[player])}: {largest}"
+    return f"{where}play {mixed(policy, labels.actions[player])}: {largest}"
 
 
 def _print_status(console: Console, status: Status, certified: bool) -> None:
@@ -346,11 +325,25 @@ def print_facts(console: Console, facts: Sequence[tuple[str, str]]) -> None:
         previous = name
 
 
-def sizes(labels: GameLabels, tables: AnyTables | None) -> str:
-    """The name of a game, and how large it is."""
+def sizes(labels: GameLabels, tables: AnyTables | None, epochs: int | None = None) -> str:
+    """The name of a game, and how large it is.
+
+    **Arguments:** `epochs`, those of a mean-field game whose tables are not at hand; 0 if it is stationary.
+    """
     states = f"{len(labels.states)} states, " if len(labels.states) > 1 else ""
     actions = " x ".join(str(len(actions)) for actions in labels.actions)
-    return f"{clean(labels.name)}: {len(labels.players)} players, {states}{actions} actions{_duration(tables)}"
+    number, who = len(labels.players), "players"
+    if isinstance(tables, MeanFieldTables) or epochs is not None:
+        number, who = ("one", "population") if number == 1 else (number, "populations")
+    duration = f", {epochs} epoch{'s' if epochs > 1 else ''}" if epochs else _duration(tables)
+    return f"{clean(labels.name)}: {number} {who}, {states}{actions} actions{duration}"
+
+
+def _epochs(solution: Solution) -> int | None:
+    """Of a mean-field equilibrium; 0 if it is stationary."""
+    if solution.flows is None:
+        return None
+    return solution.values.shape[1] if solution.values.ndim == 3 else 0
 
 
 def _duration(tables: AnyTables | None) -> str:
@@ -367,7 +360,7 @@ def _duration(tables: AnyTables | None) -> str:
 def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
     """A mixed action in words, likeliest first."""
     order = np.argsort(-policy, kind="stable")
-    support = [int(a) for a in order if policy[a] > 0]
+    support = [int(a) for a in order if policy[a] > RARE] or [int(order[0])]
     if len(support) == 1:
         return clean(actions[support[0]])
     if len(support) <= ACTIONS and np.ptp(policy[support]) < 1e-12:
@@ -376,7 +369,8 @@ def mixed(policy: np.ndarray, actions: Sequence[str]) -> str:
     return words + (f", {len(support) - ACTIONS} more" if len(support) > ACTIONS else "")
 
 
-def _number(number: float | None) -> str:
+def figures(number: float | None) -> str:
+    """A number in six figures."""
     return "-" if number is None else f"{number:.6g}"
 
 

@@ -180,6 +180,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             action_labels=self.labels.actions,
             player_labels=self.labels.populations,
             grid=self.grid,
+            moves=_moves(self.transitions),
             origin=self.labels.origin,
             fixed_dynamics=self.has_fixed_dynamics,
         )
@@ -188,6 +189,12 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
 @eqx.filter_jit
 def _rewards(game: MeanFieldGame, flow: tuple[Float[Array, "..."], ...]) -> tuple[Float[Array, "..."], ...]:
     return game.rewards(flow)
+
+
+def _moves(transitions: tuple[AbstractTransition, ...]) -> tuple[Any, ...] | None:
+    """Of each population the displacements that its actions are; None if they are none for anybody."""
+    each = tuple(kernel.moves if isinstance(kernel, Stencil) else None for kernel in transitions)
+    return each if any(moves is not None for moves in each) else None
 
 
 def _transition(kernel: KernelLike) -> AbstractTransition:

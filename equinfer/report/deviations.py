@@ -6,8 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from equinfer.records import Solution
-from equinfer.report.places import place_names
-from equinfer.report.theme import RARE, figure, number, player_colour, player_name
+from equinfer.report.places import names_of, place_names
+from equinfer.report.theme import RARE, figure, number, player_colour
 
 __all__ = ["DeviationRow", "deviation_rows", "gains_by_state"]
 
@@ -27,9 +27,9 @@ class DeviationRow:
 
 def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
     """For each player the place where deviating gains most, what is played there and what would be better."""
-    rows, names = [], place_names(solution)
+    rows, names, players = [], place_names(solution), names_of(solution)
     for player, deviation in enumerate(solution.certificate.deviations):
-        gain = np.ravel(deviation.gain)
+        gain = _weighed(solution, player, deviation.gain)
         place = int(np.argmax(gain))
         actions = solution.game.actions[player]
         own = solution.profile[player].reshape(-1, len(actions))[place]
@@ -37,7 +37,7 @@ def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
         better = _swaps(instead, own, actions) if len(instead) > 1 else _mixture(instead[0], actions)
         rows.append(
             DeviationRow(
-                player=player_name(solution.game.players[player]),
+                player=players[player],
                 gain=number(float(gain[place]), 3),
                 place=names[place] if len(gain) > 1 else "",
                 plays=_mixture(own, actions),
@@ -49,16 +49,17 @@ def deviation_rows(solution: Solution) -> tuple[DeviationRow, ...]:
 
 def gains_by_state(solution: Solution) -> go.Figure | None:
     """What each player gains by its best deviation, state by state; None where it is rounding everywhere."""
-    gains = [np.ravel(deviation.gain) for deviation in solution.certificate.deviations]
+    gains = [_weighed(solution, player, each.gain) for player, each in enumerate(solution.certificate.deviations)]
     if not gains or max(gain.max() for gain in gains) <= _noise(solution) or gains[0].size == 1:
         return None
+    players = names_of(solution)
     worst = np.argsort(-np.max(gains, axis=0), kind="stable")[:MOST_BARS]
     shown, names = np.sort(worst), place_names(solution)
     bars = [
         go.Bar(
             x=[names[row] for row in shown],
             y=gain[shown],
-            name=player_name(solution.game.players[player]),
+            name=players[player],
             marker={"color": player_colour(player)},
             hovertemplate="%{x}: %{y:.3e}<extra>%{fullData.name}</extra>",
         )
@@ -68,6 +69,13 @@ def gains_by_state(solution: Solution) -> go.Figure | None:
     result.update_yaxes(title=f"gain ({solution.certificate.unit})", exponentformat="power")
     result.update_xaxes(type="category")
     return result
+
+
+def _weighed(solution: Solution, player: int, gain: np.ndarray) -> np.ndarray:
+    """Of a population, times the part of it that is there: what few could gain is nearly nothing."""
+    if solution.flows is not None:
+        gain = gain * solution.flows[player].sum(axis=-1)
+    return np.ravel(gain)
 
 
 def _noise(solution: Solution) -> float:

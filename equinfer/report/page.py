@@ -15,13 +15,14 @@ from equinfer.report.beliefs import belief_error_picture, belief_picture
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
 from equinfer.report.payoff_table import payoff_tables
-from equinfer.report.places import never_signalled
+from equinfer.report.places import names_of, never_signalled
 from equinfer.report.policies import MOST_ROWS, policy_maps
+from equinfer.report.population import actions_over_time, flow_maps
 from equinfer.report.progress import gap_along_the_way
 from equinfer.report.reachable import reachable_map
 from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
 from equinfer.report.signal import signal_map
-from equinfer.report.theme import RARE, number, player_name
+from equinfer.report.theme import RARE, number
 from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 from equinfer.writing import written_atomically
 
@@ -32,8 +33,8 @@ MOST_VALUES = 24
 
 
 def plot(solution: Solution) -> go.Figure:
-    """The figure that stands for an answer in a notebook: what is recommended, else the policies."""
-    return recommendation_maps(solution) or policy_maps(solution)
+    """The figure that stands for an answer in a notebook: what is recommended, the population, or the policies."""
+    return recommendation_maps(solution) or flow_maps(solution) or policy_maps(solution)
 
 
 def write_report(
@@ -47,8 +48,10 @@ def write_report(
         "signal": signal_map(solution),
         "recommendations": recommendation_maps(solution),
         "reachable": reachable_map(solution, reachable),
-        "policies": policy_maps(solution),
+        "flow": flow_maps(solution),
+        "policies": policy_maps(solution) if solution.flows is None else actions_over_time(solution),
         "progress": gap_along_the_way(solution),
+        "seconds": None if solution.flows is None else gap_along_the_way(solution, in_seconds=True),
         "models": belief_picture(solution),
         "beliefs": belief_error_picture(solution),
         "path": probability_path(solution),
@@ -60,15 +63,16 @@ def write_report(
         path,
         solution=solution,
         certificate=solution.certificate,
-        players=[player_name(label) for label in solution.game.players],
+        players=names_of(solution),
         pictures=drawn,
         payoff_tables=payoff_tables(solution),
         deviations=deviation_rows(solution),
         draws=likeliest_draws(solution),
         hidden_places=max(0, solution.values[0].size - MOST_PLACES),
         value_names=_value_names(solution),
+        valued_states=len(_states_with_values(solution)),
         values=_value_rows(solution),
-        hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS),
+        hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS) if solution.flows is None else 0,
         facts=_facts(solution),
         plotly=plotly.offline.get_plotlyjs(),
     )
@@ -119,7 +123,7 @@ def _policy_rows(solution: Solution) -> int:
 
 def _value_names(solution: Solution) -> list[str]:
     """What the numbers of `_value_rows` are."""
-    names = [player_name(label) for label in solution.game.players]
+    names = names_of(solution)
     if solution.concept != "zero-sum":
         return names
     first, second = names
@@ -140,18 +144,29 @@ def _value_rows(solution: Solution) -> list[tuple[str, list[str]]]:
     noise = solution.certificate.numerical_error
     values = np.where(np.abs(values) <= noise, 0.0, values)
     return [
-        (label, [number(float(value[state]), 8) for value in values])
-        for state, label in enumerate(solution.game.states[:MOST_VALUES])
+        (solution.game.states[state], [number(float(value[state]), 8) for value in values])
+        for state in _states_with_values(solution)[:MOST_VALUES]
     ]
+
+
+def _states_with_values(solution: Solution) -> list[int]:
+    """Those where somebody of a mean-field game begins; of other games all."""
+    if solution.flows is None:
+        return list(range(len(solution.game.states)))
+    first = [flow[0] if flow.ndim == 3 else flow for flow in solution.flows]
+    return np.flatnonzero(sum(flow.sum(axis=-1) for flow in first)).tolist()
 
 
 def _facts(solution: Solution) -> list[tuple[str, str]]:
     tables = solution.tables
+    who = "players" if solution.flows is None else "populations"
     facts = [
-        ("players", str(len(solution.game.players))),
+        (who, str(len(solution.game.players))),
         ("states", str(len(solution.game.states))),
         ("actions", " × ".join(str(len(actions)) for actions in solution.game.actions)),
     ]
+    if solution.flows is not None and solution.values.ndim == 3:
+        facts.append(("horizon", f"{solution.values.shape[1]} decision epochs"))
     if tables is not None:
         if tables.horizon is not None:
             facts.append(("horizon", f"{tables.horizon} decision epochs"))

@@ -4,9 +4,19 @@ import numpy as np
 from jaxtyping import Bool
 
 from equinfer.records import Solution
-from equinfer.report.theme import epoch_states
+from equinfer.report.theme import epoch_states, player_name
 
-__all__ = ["horizon_of", "never_signalled", "place_names", "signal_names"]
+__all__ = ["horizon_of", "names_of", "never_signalled", "place_names", "signal_names"]
+
+
+def names_of(solution: Solution) -> list[str]:
+    """Of the players, or of the populations of a mean-field game."""
+    players = solution.game.players
+    if solution.flows is None:
+        return [player_name(label) for label in players]
+    if len(players) == 1:
+        return ["everybody"]
+    return [f"population {label}" if label.isdecimal() else label for label in players]
 
 
 def horizon_of(solution: Solution) -> int | None:

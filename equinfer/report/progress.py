@@ -17,8 +17,9 @@ _SERIES = {
 }
 
 
-def gap_along_the_way(solution: Solution) -> go.Figure | None:
-    """Gap, regret, bound and residual against the steps watched, on a logarithmic axis; None if fewer than two were.
+def gap_along_the_way(solution: Solution, *, in_seconds: bool = False) -> go.Figure | None:
+    """Gap, regret, bound and residual against the steps watched, or against seconds, on a logarithmic axis; None if
+    fewer than two were.
 
     Against the rounds of play, on two logarithmic axes, where learners play: what falls like a power is a line.
     """
@@ -28,8 +29,9 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
     if not any(np.isfinite(values).sum() >= 2 for values in series.values()):
         return None
     length = max(len(values) for values in series.values())
-    in_rounds = "round" in solution.trace
-    steps = solution.trace["round"] if in_rounds else solution.trace.get("step", np.arange(1, length + 1))
+    in_rounds = "round" in solution.trace and not in_seconds
+    along = "seconds" if in_seconds else "round" if in_rounds else "step"
+    steps = solution.trace.get(along, np.arange(1, length + 1))
     # Zero has no logarithm: an exact answer is drawn at the rounding error of its certificate, or of the scale.
     floor = max(solution.certificate.numerical_error, 1e-17 * max(solution.payoff_scale, 1e-300))
     lines = []
@@ -47,7 +49,7 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
                 mode="lines+markers" if known.sum() <= 60 else "lines",
                 line={"color": colour, "dash": dash, "width": 2},
                 marker={"size": 5},
-                hovertemplate=("round" if in_rounds else "step") + " %{x}: %{y:.3e}<extra>" + label + "</extra>",
+                hovertemplate=along + " %{x}: %{y:.3e}<extra>" + label + "</extra>",
             )
         )
     result = figure(*lines, height=380)
@@ -65,5 +67,5 @@ def gap_along_the_way(solution: Solution) -> go.Figure | None:
     if in_rounds:
         result.update_xaxes(title="round", type="log", exponentformat="power", dtick=1)
     else:
-        result.update_xaxes(title="step", dtick=1 if length <= 12 else None)
+        result.update_xaxes(title=along, dtick=1 if np.ptp(steps) <= 12 and not in_seconds else None)
     return result

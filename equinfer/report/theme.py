@@ -7,6 +7,7 @@ import plotly.graph_objects as go
 
 __all__ = [
     "INK",
+    "MASS",
     "MUTED",
     "PLAYERS",
     "PROBABILITY",
@@ -31,6 +32,9 @@ PROBABILITY = [[0.0, "#f7f9fc"], [0.001, "#e3edf8"], [0.5, "#6fa3d8"], [1.0, "#1
 
 RARE = 1e-9
 """Probabilities below this are what methods of finite precision leave of zero."""
+
+MASS = [[0.0, "#f7f9fc"], [0.001, "#e9f1fa"], [1.0, "#7db0e2"]]
+"""Light enough for what is drawn upon it."""
 
 
 def player_colour(player: int) -> str:

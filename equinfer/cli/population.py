@@ -1,0 +1,53 @@
+"""What a person reads on stdout of a mean-field game and its equilibrium."""
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from equinfer.certificates.mean_field import certify_mean_field
+from equinfer.cli.display import ROWS, clean, mixed, on_stdout, print_facts, print_rest, sizes
+from equinfer.games.mean_field import MeanFieldGame
+from equinfer.memory import in_words
+from equinfer.records import GameLabels, Solution
+
+__all__ = ["print_game", "print_policies"]
+
+
+def print_game(game: MeanFieldGame) -> None:
+    """Sizes, dynamics, and how far uniform play is from equilibrium."""
+    tables = game.tables()
+    facts = [("game", sizes(GameLabels.of(tables), tables))]
+    if game.num_players > 1:
+        facts.append(("populations", ", ".join(map(clean, tables.player_labels))))
+    if game.grid is not None:
+        facts.append(("grid", " x ".join(map(str, game.grid))))
+    fixed = "do not depend on the population" if game.has_fixed_dynamics else "depend on the population"
+    facts += [("moves", fixed), ("tables", f"{in_words(game.nbytes)} of policy, flow, rewards and action values")]
+    if game.horizon is not None:
+        uniform = certify_mean_field(tables, game.uniform_profile())
+        facts.append(("uniform", f"exploitability {uniform.gap:.6g} when everybody draws actions uniformly"))
+    print_facts(on_stdout(), facts)
+
+
+def print_policies(console: Console, solution: Solution) -> None:
+    """What is played where the population is, place by place in the order of time; nothing of empty places."""
+    assert solution.flows is not None
+    labels, several = solution.game, len(solution.profile) > 1
+    timed = solution.values.ndim == 3
+    table = Table(*(["population"] if several else []), *(["time"] if timed else []), "state", box=None, pad_edge=False)
+    table.add_column("part", justify="right")
+    table.add_column("plays")
+    table.add_column("value", justify="right")
+    masses = [flow.sum(axis=-1) for flow in solution.flows]
+    rows = [(p, tuple(place)) for p, mass in enumerate(masses) for place in np.argwhere(mass > 0).tolist()]
+    for p, place in rows[:ROWS]:
+        table.add_row(
+            *([clean(labels.players[p])] if several else []),
+            *map(str, place[:-1]),
+            clean(labels.states[place[-1]]),
+            f"{masses[p][place]:.4g}",
+            mixed(solution.profile[p][place], labels.actions[p]),
+            f"{solution.values[(p, *place)]:.6g}",
+        )
+    console.print(table)
+    print_rest(console, len(rows))

@@ -1,0 +1,60 @@
+"""The command line on mean-field games."""
+
+import json
+
+import pytest
+
+from equinfer.cli import run
+
+CROWD = "catalog:mean_field/crowd_modelling"
+
+
+def test_solve_says_where_the_population_is(capsys):
+    assert run(["solve", CROWD]) == 0
+    out = capsys.readouterr().out
+    assert "one population, 10 states, 3 actions, 10 epochs" in out
+    assert "part" in out
+    assert "CERTIFIED" in out
+    assert "e-1" not in out.partition("gap")[0]  # no probability that is only what a method leaves of zero
+
+
+def test_an_answer_short_of_equilibrium_says_what_to_do_at_once(capsys):
+    assert run(["solve", CROWD, "--solver", "bayesian-q", "--option", "steps=2"]) == 3
+    assert "from epoch 0, state" in capsys.readouterr().out
+
+
+def test_info_says_dynamics_and_the_exploitability_of_uniform_play(capsys):
+    assert run(["info", "catalog:mean_field/predator_prey"]) == 0
+    out = capsys.readouterr().out
+    assert "3 populations, 25 states, 5 x 5 x 5 actions, 10 epochs" in out
+    assert "do not depend on the population" in out
+    assert "exploitability 36.9684" in out
+
+
+def test_files_can_be_judged_and_compared(capsys, tmp_path):
+    out = str(tmp_path / "o")
+    assert run(["solve", "catalog:mean_field/left_right", "--out", out]) == 0
+    assert run(["certify", "catalog:mean_field/left_right", f"{out}/solution.npz"]) == 0
+    assert "mean-field equilibrium to within eps" in capsys.readouterr().out
+    assert run(["compare", f"{out}/result.json", f"{out}/solution.npz"]) == 0
+
+
+def test_json_has_policy_flow_and_value(capsys):
+    assert run(["solve", "catalog:mean_field/left_right", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["certified"] is True
+    for name in ("policy", "flow", "value"):
+        assert len(record[name]) == 2  # epochs
+
+
+def test_games_are_listed(capsys):
+    assert run(["games"]) == 0
+    assert "mean_field/beach_bar" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("words", [["info", "--potential"], ["sweep", "--set", "T=1:2:2"], ["solve", "--all"]])
+def test_what_is_for_tables_only_is_refused(capsys, words):
+    assert run([words[0], "catalog:mean_field/left_right", *words[1:]]) == 4
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "mean-field game" in err
