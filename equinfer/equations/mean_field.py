@@ -23,6 +23,7 @@ __all__ = [
     "policy_of",
     "random_policies",
     "soft_plan",
+    "soft_response",
     "uniform_policies",
 ]
 
@@ -66,11 +67,22 @@ def soft_plan(
     """
 
     def respond(q: Float[AnyArray, "S A"], log_prior: Float[AnyArray, "S A"]) -> tuple:
-        scores = log_prior + jnp.where(game.legal[population], q, -jnp.inf) / temperature
-        totals = jax.nn.logsumexp(scores, axis=-1)
-        return temperature * totals, scores - totals[:, None]
+        return soft_response(q, game.legal[population], log_prior, temperature)
 
     return SoftPlan(*reversed(_backward(game, population, flow, log_magnet, respond)))
+
+
+def soft_response(
+    q: Float[AnyArray, "*H S A"],
+    legal: Bool[AnyArray, "S A"],
+    log_magnet: Float[AnyArray, "*H S A"],
+    temperature: ScalarLike,
+) -> tuple[Float[Array, "*H S"], Float[Array, "*H S A"]]:
+    r"""$\tau\log\sum_a\tilde\pi e^{Q/\tau}$, and the logarithm of (12), $\pi^*\propto\tilde\pi e^{Q/\tau}$."""
+    allowed = jnp.broadcast_to(legal, q.shape)
+    scores = jnp.asarray(log_magnet + jnp.where(allowed, q, -jnp.inf) / temperature)
+    totals = jnp.asarray(jax.nn.logsumexp(scores, axis=-1))
+    return jnp.asarray(temperature * totals), scores - totals[..., None]
 
 
 def evaluated(

@@ -6,15 +6,16 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 from numpy.typing import ArrayLike
 
 from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.errors import BadInput
 from equinfer.games.transitions import AbstractTransition
 from equinfer.mean_field_tables import Staged
-from equinfer.types import AnyArray, namespace_of
+from equinfer.types import AnyArray, PRNGKey, namespace_of
 
 __all__ = ["Stencil"]
 
@@ -119,6 +120,42 @@ class Stencil(AbstractTransition):
             lambda value: self.expect(t, laws, value), jax.ShapeDtypeStruct((self.num_states,), joint.dtype)
         )
         return pull(joint)[0]
+
+    def draw(
+        self, t: Any, laws: Any, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
+    ) -> Int[Array, " M"]:
+        """From cell to cell, by the coordinates of each agent."""
+        moves, shifts = (np.array(each).T for each in (self.moves, self.shifts))  # axis by axis
+        law = jnp.asarray(self.probabilities)
+        moved = [here + jnp.asarray(m)[actions] for here, m in zip(self._axes(states), moves, strict=True)]
+        if self.walls is None:
+            there = moved if self.together else self._axes(self._numbers(moved))
+            drawn = jax.random.categorical(key, jnp.log(law), shape=states.shape)
+            return self._numbers([at + jnp.asarray(s)[drawn] for at, s in zip(there, shifts, strict=True)])
+        closed = jnp.broadcast_to(self._walls_of(jnp.asarray(self.walls), t), self.shape).ravel()
+        wanted = self._numbers(moved)
+        cell = jnp.where(closed[wanted], states, wanted)
+        there = zip(self._axes(cell), shifts, strict=True)
+        ends = self._numbers([at[:, None] + jnp.asarray(s)[None] for at, s in there])
+        free = ~closed[ends]
+        laws_here = jnp.broadcast_to(law, free.shape)
+        if self.blocked == "share":
+            lost, count = jnp.sum(jnp.where(free, 0.0, laws_here), 1), jnp.sum(free.astype(law.dtype), 1)
+            shared = laws_here + (lost / jnp.maximum(count, 1))[:, None]
+            laws_here = jnp.where(free, shared, jnp.where((count == 0)[:, None], laws_here, 0.0))
+        drawn = jax.random.categorical(key, jnp.log(laws_here))
+        end = jnp.take_along_axis(ends, drawn[:, None], axis=1)[:, 0]
+        return jnp.where(closed[end], cell, end)
+
+    def _axes(self, cells: Int[AnyArray, "*M"]) -> tuple[Int[Array, "*M"], ...]:
+        """Coordinates, axis by axis."""
+        return jnp.unravel_index(jnp.asarray(cells), self.shape)
+
+    def _numbers(self, axes: Sequence[Int[AnyArray, "*M"]]) -> Int[Array, "*M"]:
+        """Of the cells of these coordinates, those beyond the border brought back as the boundary says."""
+        clipped = self.boundary == "clip"
+        inside = [jnp.clip(x, 0, n - 1) if clipped else x % n for x, n in zip(axes, self.shape, strict=True)]
+        return jnp.ravel_multi_index(tuple(inside), self.shape, mode="clip")
 
     def raw(self, t: int, laws: Any) -> Staged:
         """The same by index arithmetic, in NumPy: what certificates read."""

@@ -8,12 +8,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from equinfer.games.kernels import SparseKernel
 from equinfer.mean_field_tables import RawTransition
 from equinfer.tables import SuccessorLists
-from equinfer.types import AnyArray
+from equinfer.types import AnyArray, PRNGKey
 
 __all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws"]
 
@@ -41,6 +41,16 @@ class AbstractTransition(eqx.Module):
     def raw(self, t: int, laws: Laws) -> RawTransition:
         """The kernel at one time, in NumPy."""
 
+    def draw(
+        self, t: Any, laws: Laws, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
+    ) -> Int[Array, " M"]:
+        r"""$s'_m\sim P_t(\cdot\mid s_m,a_m,L)$ for M agents: what a simulator does."""
+
+        def law(state: Int[AnyArray, ""], action: Int[AnyArray, ""]) -> Float[Array, " S"]:
+            return self.push(t, laws, jnp.zeros_like(jnp.asarray(laws[0])).at[state, action].set(1.0))
+
+        return jax.random.categorical(key, jnp.log(jax.vmap(law)(states, actions)))
+
 
 class Fixed(AbstractTransition):
     """A table (S, A, S), or lists of successors, that depends neither on time nor on the population."""
@@ -56,6 +66,11 @@ class Fixed(AbstractTransition):
 
     def push(self, t: Any, laws: Laws, joint: Float[AnyArray, "S A"]) -> Float[Array, " S"]:
         return _push(self.kernel, joint)
+
+    def draw(
+        self, t: Any, laws: Laws, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
+    ) -> Int[Array, " M"]:
+        return _draw(self.kernel, states, actions, key)
 
     def raw(self, t: int, laws: Laws) -> RawTransition:
         return _raw(self.kernel)
@@ -75,6 +90,11 @@ class ByFunction(AbstractTransition):
 
     def push(self, t: Any, laws: Laws, joint: Float[AnyArray, "S A"]) -> Float[Array, " S"]:
         return _push(self._at(t, laws), joint)
+
+    def draw(
+        self, t: Any, laws: Laws, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
+    ) -> Int[Array, " M"]:
+        return _draw(self._at(t, laws), states, actions, key)
 
     def raw(self, t: int, laws: Laws) -> Any:
         return _raw(_evaluated(self.function, t, laws))
@@ -104,6 +124,13 @@ def _push(kernel: Any, joint: Any) -> Any:
         mass = joint[..., None] * kernel.probabilities
         return jax.ops.segment_sum(mass.ravel(), jnp.asarray(kernel.successors).ravel(), num_segments=len(joint))
     return jnp.einsum("sa,sax->x", joint, jnp.asarray(kernel))
+
+
+def _draw(kernel: Any, states: Any, actions: Any, key: PRNGKey) -> Any:
+    if isinstance(kernel, SparseKernel):
+        place = jax.random.categorical(key, jnp.log(jnp.asarray(kernel.probabilities)[states, actions]))
+        return jnp.take_along_axis(jnp.asarray(kernel.successors)[states, actions], place[:, None], 1)[:, 0].astype(int)
+    return jax.random.categorical(key, jnp.log(jnp.asarray(kernel)[states, actions]))
 
 
 def _raw(kernel: Any) -> Any:

@@ -17,6 +17,7 @@ SOLVERS = {
     "support": "equinfer.solvers.tabular.support:SupportEnumeration",
     "lemke-howson": "equinfer.solvers.tabular.lemke_howson:LemkeHowson",
     "bayesian-q": "equinfer.solvers.mean_field.bayesian_q:BayesianQ",
+    "bayesian-q-sampled": "equinfer.solvers.mean_field.bayesian_q_sampled:SampledBayesianQ",
     "temperature-grid": "equinfer.solvers.mean_field.temperature_grid:TemperatureGrid",
     "interior-point": "equinfer.solvers.mean_field.interior_point:InteriorPoint",
     "complementarity": "equinfer.solvers.mean_field.complementarity:Complementarity",
