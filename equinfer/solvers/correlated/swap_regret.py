@@ -46,8 +46,9 @@ class SwapRegret(AbstractHostSolver):
 
     def doubts(self, tables: Any) -> tuple[str, ...]:
         return (
-            f"The average of {self.rounds:,} rounds of learning comes near an equilibrium, not to one: at worst its gap "
-            "falls like one over the square root of their number. Allow more with `rounds`, or a larger gap with `eps`.",
+            f"The average of {self.rounds:,} rounds of learning comes near an equilibrium, not to one: at worst its "
+            "gap falls like one over the square root of their number. Allow more with `rounds`, or a larger gap with "
+            "`eps`.",
         )
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
