@@ -24,7 +24,9 @@ Logs = tuple[Float[AnyArray, "H S _"], ...]
 
 
 class SampledBayesianQState(NamedTuple):
-    """What the next episode needs: policies and magnets as logarithms, the flow as far as it is known, action values."""
+    """What the next episode needs: policies and magnets as logarithms, the flow as far as it is known, and what actions
+    are worth.
+    """
 
     number: Int[Array, ""]
     log_policies: Logs
