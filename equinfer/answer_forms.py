@@ -71,6 +71,11 @@ def _array_of(answer: Any) -> np.ndarray | None:
         array = np.asarray(answer)
     except (TypeError, ValueError):
         return None
+    if array.dtype.kind == "O":  # numbers, perhaps, as other packages keep them
+        try:
+            array = array.astype(np.float64)
+        except (TypeError, ValueError):
+            return None
     return array if array.ndim and array.dtype.kind in "fiub" else None
 
 

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from equinfer import saved, views  # noqa: F401, what solutions make of themselves is registered there
 from equinfer.answer import PublicPlay
 from equinfer.answer_forms import understood
-from equinfer.arguments import checked_seed, nonnegative
+from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
@@ -59,6 +59,8 @@ def solve(
     began = clock.perf_counter()
     if concept is not None:
         concept_row(concept)  # before anything is made
+    if not isinstance(solver, (str, Solver)):
+        raise BadInput(f"solver must be a name or a solver object; got {shown(solver)}.")
     game = game_to_solve(game)
     row = _row(game, concept)
     tables = game.tables()

@@ -79,6 +79,12 @@ def test_ragged_lists_are_policies_or_no_law():
         eq.certify(game, [[[0.5, 0.25, 0.25], [0.0]]], "correlated")
 
 
+def test_numbers_as_objects_are_numbers():
+    assert eq.certify(CHICKEN, BEST[None].astype(object)).concept == "correlated"
+    with pytest.raises(BadInput, match="is not a rectangular array of real numbers"):
+        eq.certify(CHICKEN, [[{}, 1], [0, 1]])
+
+
 def test_a_wrong_law_has_the_swaps_that_pay():
     certificate = eq.certify(CHICKEN, np.array([[[1.0, 0], [0, 0]]]))
     for player in (0, 1):  # told to swerve, dare: 7 instead of 6

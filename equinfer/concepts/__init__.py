@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple, get_args
 
 from equinfer.answer import Joint, PublicPlay
+from equinfer.arguments import shown
 from equinfer.concepts.coarse_correlated import CoarseCorrelated
 from equinfer.concepts.correlated import Correlated
 from equinfer.concepts.mean_field import MeanField
@@ -87,7 +88,9 @@ def _meaning(row: AbstractConcept) -> str:
     return (type(row).__doc__ or "").split("\n")[0]
 
 
-def _among(kind: str, name: str, registry: dict[str, type]) -> type:
+def _among(kind: str, name: Any, registry: dict[str, type]) -> type:
+    if not isinstance(name, str):
+        raise BadInput(f"{kind} must be one of {', '.join(registry)}; got {shown(name)}.")
     if name not in registry:
         raise UnknownName.among(kind, name, tuple(registry))
     return registry[name]

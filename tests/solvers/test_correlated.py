@@ -298,7 +298,8 @@ def test_units_and_levels_change_no_law():
     [
         ("wealth", "objective must be welfare, entropy, or a weight for each of 2 players; got 'wealth'"),
         ("1,2,3", r"3 weights, \[1.0, 2.0, 3.0\], for 2 players"),
-        ([1.0], "1 weights"),
+        ([1.0], r"1 weight, \[1.0\], for 2 players"),
+        ([10**400, 1], "weights must be finite numbers"),
         ([1.0, np.nan], "weights must be finite numbers"),
         ([1.0, "2"], "weights must be finite numbers"),
         (3, "weights must be finite numbers"),

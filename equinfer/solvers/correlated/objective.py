@@ -58,13 +58,11 @@ def checked_objective(objective: Any, num_players: int) -> Objective:
             ) from None
     if isinstance(objective, np.ndarray):
         objective = objective.tolist()
-    if not isinstance(objective, (list, tuple)) or not all(
-        isinstance(weight, numbers.Real) and not isinstance(weight, bool) and math.isfinite(weight)
-        for weight in objective
-    ):
+    if not isinstance(objective, (list, tuple)) or not all(map(_is_finite_number, objective)):
         raise BadInput(f"objective: weights must be finite numbers, one for each player; got {shown(objective)}.")
     if len(objective) != num_players:
-        raise BadInput(f"objective: {len(objective)} weights, {shown(objective)}, for {num_players} players.")
+        count = f"{len(objective)} weight{'' if len(objective) == 1 else 's'}"
+        raise BadInput(f"objective: {count}, {shown(objective)}, for {num_players} players.")
     weights = tuple(map(float, objective))
     if not any(weights):
         raise BadInput(
@@ -77,6 +75,15 @@ def checked_objective(objective: Any, num_players: int) -> Objective:
             "Only the ratios of weights make a difference."
         )
     return _weighted(", ".join(repr(weight).removesuffix(".0") for weight in weights), weights)
+
+
+def _is_finite_number(weight: Any) -> bool:
+    if not isinstance(weight, numbers.Real) or isinstance(weight, bool):
+        return False
+    try:
+        return math.isfinite(weight)
+    except OverflowError:  # a whole number beyond float64
+        return False
 
 
 def _weighted(name: str, weights: tuple[float, ...]) -> Objective:
