@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from equinfer.families import Equilibria, Sweep
     from equinfer.four_cycles import PotentialDefect
     from equinfer.games.kernels import SparseKernel
+    from equinfer.games.mean_field import MeanFieldGame
+    from equinfer.games.stencil import Stencil
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
     from equinfer.potential_games import potential, potential_defect
@@ -41,6 +43,8 @@ _HOME = {
     "Equilibria": "equinfer.families",
     "Sweep": "equinfer.families",
     "SparseKernel": "equinfer.games.kernels",
+    "MeanFieldGame": "equinfer.games.mean_field",
+    "Stencil": "equinfer.games.stencil",
     "TabularGame": "equinfer.games.tabular",
     "PotentialDefect": "equinfer.four_cycles",
     "Certificate": "equinfer.records",
@@ -54,11 +58,13 @@ __all__ = [
     "Certificate",
     "Equilibria",
     "EquinferError",
+    "MeanFieldGame",
     "MissingExtra",
     "PotentialDefect",
     "Solution",
     "SparseKernel",
     "Status",
+    "Stencil",
     "Sweep",
     "TabularGame",
     "UnknownName",
