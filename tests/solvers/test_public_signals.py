@@ -128,6 +128,18 @@ def test_time_is_kept_between_the_states_of_a_sweep(monkeypatch):
     assert solution.objective_value == nash.objective_value
 
 
+def test_a_circle_is_walked_once():
+    """The best choices of this game lead from one to another and back after three sweeps, for ever."""
+    rng = np.random.default_rng
+    reward, kernel = rng(2).normal(size=(3, 2, 2, 2, 2)), rng(1).dirichlet([1, 1], (2, 2, 2, 2))
+    found = eq.solve(eq.TabularGame(reward, kernel, discount=0.6), "public-correlated", searches=3)
+    assert found.certified
+    assert found.route == "nash"
+    changes = found.trace["change"][np.flatnonzero(np.diff(found.trace["sweep"], append=-1))]
+    assert 2 < len(changes) < 10
+    assert changes[1:].min() > 0.1
+
+
 def test_alone_one_takes_the_best_action_and_searches_for_nothing(monkeypatch):
     """Against the values of dynamic programming, written out here."""
     monkeypatch.setattr("equinfer.solvers.correlated.stage_equilibria.EquilibriumSearch", None)

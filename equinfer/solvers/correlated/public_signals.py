@@ -24,7 +24,7 @@ from equinfer.types import Profile
 __all__ = ["PublicSignals"]
 
 _SETTLED = 1e-13
-"""Of the largest value: values that move by less between two sweeps have arrived."""
+"""Of the largest value: values that differ by less from those of an earlier sweep are the same."""
 _GLANCE = 0.05
 """Seconds between two looks at the clock: each look may cost a certificate."""
 
@@ -41,8 +41,8 @@ class PublicSignals(AbstractHostSolver):
 
     Finite horizon: backward induction, with the same choice in the stage game of every state; continuations are values
     of mixtures, so that more can be reached than by mixing equilibria of the whole game. Discounted games: the same
-    choice repeated at the values that it leads to. That need not settle; every sweep is a candidate, and so is every
-    Nash equilibrium met, which is public play whose signal says nothing.
+    choice repeated at the values that it leads to, until one comes back. That need not settle; every sweep is a
+    candidate, and so is every Nash equilibrium met, which is public play whose signal says nothing.
 
     `entropy` is that of the law of what everybody does, added up over epochs; each is chosen for its own.
 
@@ -162,7 +162,9 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
         value, shown = values_for_ever(game, law, game.discount), _silent(profile, selection.signals)
         choice = selection.choice(discounted_entropies(game, law), value, "nash") if iterate.candidate else None
         yield Iterate(shown, info, iterate.candidate, choice)
+    visited: list[np.ndarray] = []
     for sweep in range(1, sweeps + 1):
+        visited.append(value)
         at = selection.at(stage_payoffs(game, value))
         shown, law = yield from _looking_at_the_clock(at, Iterate(shown, info))
         before, value = value, values_for_ever(game, law, game.discount)
@@ -171,7 +173,8 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
         yield Iterate(
             shown, info, candidate=True, choice=selection.choice(discounted_entropies(game, law), value, "sweeps")
         )
-        if change <= _SETTLED * float(np.abs(value).max()):
+        # Where it has been before, the same choices follow: it has arrived, or goes round in circles.
+        if min(float(np.abs(value - earlier).max()) for earlier in visited) <= _SETTLED * float(np.abs(value).max()):
             return
 
 
