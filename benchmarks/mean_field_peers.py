@@ -76,8 +76,7 @@ def mfglib_step(name: str, seconds: float, options: dict[str, Any], *, double: b
 def open_spiel_answer(task: tuple[str, str, float]) -> Reached:
     """(algorithm, game, CPU seconds), judged by OpenSpiel's NashConv, at the end only: it takes as long as a step."""
     algorithm, name, seconds = task
-    spiel, nash_conv, game = _open_spiel(name)
-    del spiel
+    nash_conv, game = _open_spiel(name)
     if algorithm == "FictitiousPlay":
         module = importlib.import_module("open_spiel.python.mfg.algorithms.fictitious_play")
         method: Any = module.FictitiousPlay(game)
@@ -117,10 +116,11 @@ def _mfglib(name: str, double: bool = True, **options: Any) -> tuple[Any, Any, A
     return torch, alg, getattr(environment, name)(**options)
 
 
-def _open_spiel(name: str) -> tuple[Any, Any, Any]:
+def _open_spiel(name: str) -> tuple[Any, Any]:
     spiel = importlib.import_module("pyspiel")
     importlib.import_module("open_spiel.python.mfg.games")
     factory = importlib.import_module("open_spiel.python.mfg.games.factory")
     nash_conv = importlib.import_module("open_spiel.python.mfg.algorithms.nash_conv")
     game, setting = SETTINGS[name]
-    return spiel, nash_conv, factory.create_game_with_setting(game, setting)
+    made = spiel.load_game(game) if setting is None else factory.create_game_with_setting(game, setting)
+    return nash_conv, made

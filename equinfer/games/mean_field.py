@@ -22,7 +22,9 @@ from equinfer.games.mean_field_checks import (
     one_each,
     refuse_what_is_wrong,
 )
+from equinfer.games.mean_field_players import as_players
 from equinfer.games.stencil import Stencil
+from equinfer.games.tabular import TabularGame
 from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed
 from equinfer.games.validation import checked_horizon
 from equinfer.mean_field_tables import Flow, MeanFieldTables, PopulationSizes, RawTransition
@@ -148,6 +150,10 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
         lead = () if self.horizon is None else (self.horizon,)
         flat = (np.asarray(mask, float) for mask in self.legal)
         return tuple(np.broadcast_to(m / m.sum(axis=1, keepdims=True), (*lead, *m.shape)) for m in flat)
+
+    def with_players(self, number: int) -> TabularGame:
+        """The game of so many players, exactly: `equinfer.games.mean_field_players.as_players`."""
+        return as_players(self, number)
 
     def unlabelled(self) -> "MeanFieldGame":
         """The same game without names: what drivers jit on."""
