@@ -1,10 +1,13 @@
 """Mean-field games played by a few: exact Nash gaps of the policy of infinitely many."""
 
+import itertools
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.equations.mean_field_players import one_of_many
 from equinfer.errors import BadInput
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.mean_field_players import lifted
@@ -67,3 +70,30 @@ def test_several_populations_are_refused():
     one = MeanFieldGame(lambda t, law: jnp.zeros((1, 1)), np.ones((1, 1, 1)), [1.0], discount=0.5)
     with pytest.raises(BadInput, match="with a horizon"):
         one.with_players(1)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_one_of_many_faces_what_one_of_the_few_does(number):
+    """Where the only choice comes before anybody is seen, seeing the others is worth nothing."""
+    game = eq.load("catalog:mean_field/congestion")
+    policy = np.full((2, 4, 3), 1 / 3)
+    assert eq.certify(one_of_many(game, policy, number), policy).gap == pytest.approx(
+        gained(game, policy, number), abs=1e-12
+    )
+
+
+def test_the_gap_of_the_crowds_equilibrium_vanishes_as_the_crowd_grows():
+    game = eq.load("catalog:mean_field/crowd_motion", torus_l=4, torus_w=4)
+    policy = eq.solve(game).policy
+    gaps = [eq.certify(one_of_many(game, policy, number), policy).gap for number in (10, 40, 160, 640)]
+    assert all(now < before / 2 for before, now in itertools.pairwise(gaps))
+    fork = eq.load("catalog:mean_field/left_right")
+    even = eq.solve(fork).policy
+    assert eq.certify(one_of_many(fork, even, 300), even).gap == pytest.approx(1 / 900, abs=1e-11)
+
+
+@pytest.mark.parametrize("name", ["rock_paper_scissors", "susceptible_infected", "crowd_avoidance"])
+def test_one_of_many_is_refused_where_crowds_answer(name):
+    game = eq.load(f"catalog:mean_field/{name}")
+    with pytest.raises(BadInput, match="one of many"):
+        one_of_many(game, game.uniform_profile()[0], 3)
