@@ -41,6 +41,8 @@ _SEARCH_EFFORT = 2e9
 """Multiplications for the random cycles of one pair of players, about."""
 _CAST_EFFORT = 5e6
 """Multiplications of an evaluation times the pairs of beginnings of the others' play, about; from 2 to 8 pairs."""
+_MOST_TOGETHER = 2e8
+"""Multiplications of an evaluation up to which the others' play is improved: a few seconds for every beginning."""
 _FEWEST_CYCLES, _MOST_CYCLES = 20, 2000
 _IMPROVED = 3
 """How many of the random cycles of either kind are improved locally, for one pair."""
@@ -206,7 +208,8 @@ def _lower_bound(tables: Tables, game: RawGame, active: list[int], cycles: int |
             try:
                 found = search(duel, generator, number, max(1, _IMPROVED // len(casts)))
                 found = found._replace(policies=_with(found.policies, play))
-                found = improved(everybody, found, len(casts)) if choosing else found
+                if choosing and everybody.cost <= _MOST_TOGETHER:
+                    found = improved(everybody, found, len(casts))
             except np.linalg.LinAlgError:  # exactly singular in float64
                 raise BadInput("the values of this game are beyond float64: a discount is too close to one.") from None
             if best is None or found.sum > best[0].sum:
