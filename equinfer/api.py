@@ -46,10 +46,10 @@ def solve(
     **Arguments:** `game`, or a target of `load`; `concept`, default `"nash"`, or `"mean-field"` where there is one;
     `solver`, a name or a solver object (`"auto"` tries those of the concept, for `nash` `stage-nash`, then `homotopy`
     in games of up to 6,000 values; `Solution.solver` says which one won); `eps`, in units of reward, default 1e-8 of
-    the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which cuts no
-    compilation short; `magnet`, the prior profile of the regularised equilibria; `watch`, called now and then with what
-    is going on; `options` are fields of the solver, and the columns of Table 1 by name (`opponent="empirical"`,
-    `policy="conditional"`) for solvers that have them.
+    the payoff scale, decides the verdict and never the effort; `time` in seconds of wall clock, which cuts short no
+    compilation, nor the certificate of the answer; `magnet`, the prior profile of the regularised equilibria; `watch`,
+    called now and then with what is going on; `options` are fields of the solver, and the columns of Table 1 by name
+    (`opponent="empirical"`, `policy="conditional"`) for solvers that have them.
 
     **Returns:** a `Solution`, whatever happens: `status` says whether it is certified, above eps, out of time or
     interrupted (Ctrl-C hands back the best so far).

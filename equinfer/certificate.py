@@ -1,5 +1,6 @@
 """The distance of an answer from equilibrium, as data: what certificates compute and everybody else reads."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -58,8 +59,9 @@ class Certificate:
         return f"{'Nash' if self.concept == 'nash' else self.concept} equilibrium"
 
     def holds(self, eps: float) -> bool:
-        """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`."""
-        return bool(self.kind in ("exact", "upper_bound") and self.gap + self.numerical_error <= eps)
+        """It is a proof (exact or an upper bound), and says gap + rounding error <= `eps`, a finite number."""
+        proof = self.kind in ("exact", "upper_bound") and math.isfinite(eps)
+        return bool(proof and self.gap + self.numerical_error <= eps)
 
     def settled(self, level: float) -> bool:
         """Every player's gap is rounding, or at most `level` of what that player has at stake.

@@ -91,6 +91,8 @@ def sweep(
     refuse_unless_nash(concept, "a sweep")
     if not isinstance(parameter, str):
         raise BadInput(f"the parameter of a sweep must be a name; got {shown(parameter)}.")
+    if parameter in parameters:
+        raise BadInput(f"{parameter} is swept: it cannot be set to {shown(parameters[parameter])} as well.")
     grid = _checked_values(parameter, values)
     width = float(np.ptp(grid))
     precision = 1e-6 * width if precision is None else nonnegative("precision", precision)

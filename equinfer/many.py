@@ -271,8 +271,8 @@ def _message(ended: Status, number: int, components: int, complete: bool, degene
         return f"{count}: all equilibria of this game, which is nondegenerate."
     if degenerate and number:
         return (
-            f"{count}{together}: the game is degenerate, these are its extreme equilibria, and every other one is a "
-            "convex combination of extreme ones of one component."
+            f"{count}{together}: the game is degenerate, as far as rounding can tell; these are its extreme "
+            "equilibria, and every other one is a convex combination of extreme ones of one component."
         )
     if number and number % 2 == 0 and components == number:
         return f"{count}, not proven to be all: a regular game has an odd number of equilibria."

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.errors import BadInput, UnknownName
+from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee
 from equinfer.targets import game_to_solve, tabular_game_of
@@ -85,7 +85,13 @@ class ParametrisedGame:
         if not callable(self._target):
             made = game_to_solve(self._target, **{**self._others, self._parameter: value})
             return tabular_game_of(made, "a sweep")
-        made = self._target(value, **self._others)
+        try:
+            made = self._target(value, **self._others)
+        except EquinferError:
+            raise
+        except Exception as error:
+            error.add_note(f"Raised by the function that makes the game, at {self._parameter} = {value:.9g}.")
+            raise
         if not isinstance(made, TabularGame):
             raise BadInput(f"the function of {self._parameter} must make a TabularGame; got {type(made).__name__}.")
         game_to_solve(made)

@@ -66,6 +66,11 @@ def game_to_solve(game: Game | Target, /, **parameters: Any) -> Game:
     **Raises:** `BadInput` with the estimate if there is not: before the tables are made, wherever their sizes are known
     before; and what `load` raises.
     """
+    if isinstance(game, Game) and parameters:
+        raise BadInput(
+            f"{game.name} is a game already, which takes no parameters, such as {next(iter(parameters))}; give a "
+            "target of `load`, or a function from the parameter's value to a game."
+        )
     with foreseen_by(Footprint.refuse_unless_it_fits):
         made = game if isinstance(game, Game) else load(game, **parameters)
         foresee(Footprint.of_game(made.name, made.num_states, made.nbytes))

@@ -11,6 +11,9 @@ import pytest
 import equinfer as eq
 from equinfer import continuation
 from equinfer.cli import progress, run
+from equinfer.errors import BadInput
+from equinfer.report.sweep import probability_picture
+from equinfer.targets import game_to_solve
 
 PENALTY = str(Path(eq.__file__).parent / "examples" / "penalty_kick.nfg")
 
@@ -306,3 +309,39 @@ def test_ctrl_c_shows_and_writes_what_was_reached(capsys, monkeypatch, tmp_path,
     else:
         assert (out, err) == ("", "equinfer: interrupted; there is nothing to show.\n")
         assert not (tmp_path / "o").exists()
+
+
+def test_a_game_that_is_made_has_no_parameters():
+    """It would be the same game at every value."""
+    with pytest.raises(BadInput, match="is a game already, which takes no parameters, such as cost"):
+        game_to_solve(eq.load("catalog:quality_ladder"), cost=1.0)
+
+
+def test_what_is_swept_cannot_be_set():
+    with pytest.raises(BadInput, match="cost is swept: it cannot be set to 7 as well"):
+        eq.sweep("catalog:quality_ladder", "cost", [1.0, 2.0], cost=7)
+
+
+def test_the_horizon_of_a_file_can_be_swept(tmp_path):
+    game = eq.TabularGame(np.zeros((2, 2, 1, 1)) + 1.0, np.full((2, 1, 1, 2), 0.5), discount=0.5)
+    eq.save(game, tmp_path / "game.csv")
+    swept = eq.sweep(str(tmp_path / "game.csv"), "horizon", [1.0, 2.0, 3.0])
+    assert [solution.values[0, 0, 0] for solution in swept] == [1.0, 1.5, 1.75]
+
+
+def test_a_function_that_fails_says_at_which_value():
+    with pytest.raises(ZeroDivisionError) as failed:
+        eq.sweep(lambda cost: 1 / (cost - 1), "cost", [1.0, 2.0])
+    assert failed.value.__notes__ == ["Raised by the function that makes the game, at cost = 1."]
+
+
+def test_what_stays_is_not_drawn_beside_what_moves():
+    """A player with one action that dominates, whose probability is 1 throughout, hides nothing."""
+
+    def game(bonus):
+        return eq.TabularGame.from_payoffs([[[1.0, 1.0], [0.0, 0.0]], [[bonus, 1.0], [0.0, 1.0]]])
+
+    picture = probability_picture(eq.sweep(game, "bonus", [0.0, 2.0]))
+    lines = [np.array(trace.y, float) for trace in picture.data]
+    moving = [np.nanmax(line) - np.nanmin(line) > 0.5 for line in lines]
+    assert sum(moving) == 2

@@ -84,3 +84,20 @@ def test_masked_entries_are_no_numbers():
 
 def test_whole_numbers_of_numpy_are_whole_numbers():
     assert len(inspect.unwrap(eq.solve_all)(CHICKEN, searches=np.int64(4))) == 3
+
+
+def test_rewards_whose_sums_are_no_numbers_are_refused():
+    """Their payoff scale, and with it eps, would be infinite, and anything within eps."""
+    reward, kernel = np.full((2, 2, 2, 2), 1e305), np.full((2, 2, 2, 2), 0.5)
+    reward[:, :, 0, 0] = -1e305
+    with pytest.raises(BadInput, match=r"rewards of player 0, up to 1e.305 in size, add up to values beyond float64"):
+        eq.TabularGame(reward, kernel, discount=0.999)
+    small = eq.solve(eq.TabularGame(reward / 1e10, kernel, discount=0.999))
+    assert small.certified
+    assert np.isfinite(small.eps)
+
+
+def test_nothing_is_within_an_infinite_eps():
+    certificate = eq.certify(CHICKEN, [[[1.0, 0.0]], [[1.0, 0.0]]])
+    assert not certificate.holds(np.inf)
+    assert certificate.holds(1e9)

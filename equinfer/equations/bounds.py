@@ -5,8 +5,10 @@ of generality only if the temperature is scaled with them). *Length* is $\sum_t\
 decision epochs, or $1/(1-\gamma)$. The letters are those of our account of the theory, `docs/theory.md`.
 """
 
+import itertools
 import math
 
+import jax
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.special import wrightomega
@@ -163,10 +165,16 @@ def a_posteriori_gap_finite_horizon(
     r"""Theorem A' over $H$ epochs: $\mathrm{gap}_t(s)\le B_t(s)+\sum_{k\ge t}\gamma^{k-t}\max(\delta_k+f_k)$."""
     xp = namespace_of(bonus_to_go, residual, discount)
     excess = xp.max(residual if floor is None else residual + floor, axis=2)
-    epochs = xp.arange(excess.shape[0])
-    ahead = epochs[None, :] - epochs[:, None]
-    powers = discount[None, None, :] ** xp.maximum(ahead, 0).astype(discount.dtype)[:, :, None]
-    to_go = xp.sum(xp.where((ahead >= 0)[:, :, None], powers * excess[None], 0.0), axis=1)
+
+    def add(later: Float[AnyArray, " N"], now: Float[AnyArray, " N"]) -> tuple:
+        total = now + discount * later
+        return total, total
+
+    nothing = xp.zeros_like(excess[0])
+    if xp is np:
+        to_go = np.stack(list(itertools.accumulate(excess[::-1], lambda later, now: add(later, now)[0])))[::-1]
+    else:
+        to_go = jax.lax.scan(add, nothing, excess, reverse=True)[1]
     return bonus_to_go + to_go[:, :, None]
 
 

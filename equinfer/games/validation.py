@@ -14,7 +14,7 @@ from equinfer.arguments import ROW_SUM_TOLERANCE, refuse_masked, shown
 from equinfer.errors import BadInput, cause
 from equinfer.games.kernels import AbstractKernel, DenseKernel, KernelLike, SparseKernel, compact
 from equinfer.memory import refuse_beyond_half, refuse_beyond_making
-from equinfer.tables import SuccessorLists, joint_mask
+from equinfer.tables import SuccessorLists, discounted_length, joint_mask
 
 __all__ = [
     "checked_discount",
@@ -81,6 +81,8 @@ def checked_payoffs(payoffs: ArrayLike) -> Shaped[np.ndarray, "N *A"]:
 def checked_horizon(horizon: Any) -> int | None:
     if horizon is None:
         return None
+    if isinstance(horizon, (float, np.floating)) and float(horizon).is_integer():
+        horizon = int(horizon)  # a value of a sweep
     if isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or not 1 <= horizon < 2**63:
         raise BadInput(f"horizon must be a whole number of decision epochs, at least 1; got {shown(horizon)}.")
     return int(horizon)
@@ -203,6 +205,7 @@ def checked_kernel(
     if not np.isfinite(reward).all():
         player, *index = np.argwhere(~np.isfinite(reward))[0]
         raise BadInput(f"reward of player {game.player_labels[player]} at {named(index)} is not a finite number.")
+    _refuse_beyond_float64(reward, game)
     match kernel:
         case SparseKernel():
             return reward, _checked_lists(kernel, joint, named)
@@ -214,6 +217,21 @@ def checked_kernel(
 
 
 Named = Callable[[Any], str]
+
+
+def _refuse_beyond_float64(reward: Float[np.ndarray, "N S *A"], game: Any) -> None:
+    """Refuse rewards whose discounted sums, or the differences of these, are no numbers: no gap could be told."""
+    flat = reward.reshape(len(reward), -1)
+    largest = np.abs(flat).max(axis=1)
+    with np.errstate(over="ignore"):
+        spread = np.maximum(largest, flat.max(axis=1) - flat.min(axis=1))
+        sums = spread * discounted_length(game.discount, game.horizon)
+    if not np.isfinite(sums).all():
+        player = int(np.argmin(np.isfinite(sums)))
+        raise BadInput(
+            f"rewards of player {game.player_labels[player]}, up to {largest[player]:g} in size, add up to values "
+            "beyond float64."
+        )
 
 
 def _checked_table(

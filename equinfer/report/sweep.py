@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from equinfer.families import Sweep, start_values
 from equinfer.report.page import embedded, write_page
-from equinfer.report.theme import MUTED, dress, figure, number, player_colour, player_name, shortened
+from equinfer.report.theme import MUTED, RARE, dress, figure, number, player_colour, player_name, shortened
 
 __all__ = ["probability_picture", "value_picture", "write_sweep"]
 
@@ -17,6 +17,7 @@ MOST_LINES = 8
 """Probabilities drawn per player: those that move most."""
 MOST_PLAYERS = 4
 MOST_ROWS = 60
+DASHES = ("solid", "dash", "dot", "dashdot")
 
 
 def write_sweep(sweep: Sweep, path: str | os.PathLike[str]) -> None:
@@ -52,7 +53,8 @@ def value_picture(sweep: Sweep) -> go.Figure:
     traces = []
     for player in range(values.shape[1]):
         name = player_name(sweep[0].game.players[player])
-        traces.append(_line(sweep, values[:, player], name, player_colour(player)))
+        line = _line(sweep, values[:, player], name, player_colour(player))
+        traces.append(line.update(line={"dash": DASHES[player % len(DASHES)]}))  # equal values show both colours
     result = figure(*traces, height=400)
     _mark_folds(result, sweep)
     result.update_xaxes(title=sweep.parameter)
@@ -74,7 +76,8 @@ def probability_picture(sweep: Sweep) -> go.Figure | None:
         lines = lines.reshape(len(points), -1)
         moves = np.ptp(lines, axis=0)
         order = np.argsort(-moves, kind="stable")
-        chosen = [place for place in order if moves[place] > 0 or lines[0, place] > 0][:MOST_LINES]
+        moving = moves > RARE  # what stays is drawn only where nothing else is
+        chosen = [place for place in order if (moving[place] if moving.any() else lines[0, place] > 0)][:MOST_LINES]
         for rank, place in enumerate(sorted(chosen)):
             trace = _line(sweep, lines[:, place], _place_name(sweep, player, int(place)), player_colour(rank))
             trace.update(legendgroup=names[player], legendgrouptitle={"text": names[player]})

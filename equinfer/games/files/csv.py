@@ -206,12 +206,12 @@ class _Transitions:
         for part in filter(str.strip, text.removeprefix("{").removesuffix("}").split(",")):
             label, colon, probability = (piece.strip().strip('"') for piece in part.rpartition(":"))
             value = number(probability) if colon else None
-            if label not in self.number or value is None or self.number[label] in law:
-                known = ", ".join(list(self.number)[:SHOWN])
+            if label not in self.number or value is None:
+                known = ", ".join(list(self.number)[:SHOWN]) + (", ..." if len(self.number) > SHOWN else "")
                 row.fail(f"to_state must be a state ({known}) or 'state: probability, ...', not {text!r}")
             if not 0 <= value <= 1 + ROW_SUM_TOLERANCE:
                 row.fail(f"to_state gives {label} {value:g}, which is not a probability")
-            law[self.number[label]] = value
+            law[self.number[label]] = law.get(self.number[label], 0.0) + value
         return law
 
 
