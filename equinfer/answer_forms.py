@@ -7,6 +7,7 @@ import numpy as np
 
 from equinfer.answer import Joint, PublicPlay
 from equinfer.errors import BadInput, cause
+from equinfer.memory import refuse_beyond_half
 from equinfer.tables import Tables
 
 __all__ = ["understood"]
@@ -67,6 +68,9 @@ def _rectangular(given: Any, what: str) -> np.ndarray:
 
 def _array_of(answer: Any) -> np.ndarray | None:
     """The array that lists come to; None where they differ in length, as policies of different players may."""
+    if isinstance(answer, (list, tuple)):  # of arrays, perhaps of views that take no memory before they are copied
+        size = sum(int(getattr(part, "size", 0)) for part in answer)
+        refuse_beyond_half("the entries of the answer", 8 * size)
     try:
         array = np.asarray(answer)
     except (TypeError, ValueError):
