@@ -49,7 +49,7 @@ def read(
     path: Path,
     *,
     discount: float | ArrayLike | None = None,
-    horizon: int | None = None,
+    horizon: int | float | None = None,
     initial: str | ArrayLike | None = None,
     ending: bool = False,
 ) -> TabularGame:
