@@ -18,7 +18,9 @@ from equinfer.policies import AbstractPolicyFamily, Marginal
 __all__ = ["MeanField"]
 
 _MOST_NODES = 60_000
-"""Populations times epochs times states, up to which factors fit into memory on most grids."""
+"""Populations times epochs times states, up to which the interior point method takes a few GB on a plane grid."""
+_MOST_PAIRS = 1e8
+"""Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
 _MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
 """Of the Jacobian of the complementarity problem, which is dense in each epoch."""
 
@@ -55,14 +57,18 @@ class MeanField(AbstractConcept):
         """
         if tables.horizon is None or not set(options) <= {"steps", "magnet"}:
             return ("bayesian-q",)
-        places = tables.horizon * tables.num_states
-        small = places * tables.num_players <= _MOST_NODES
-        if small and tables.fixed_dynamics and structure_of(tables).local:
+        if tables.fixed_dynamics and _has_small_factors(tables, tables.horizon) and structure_of(tables).local:
             return "interior-point", "temperature-grid"
         unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
         if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:
             return "temperature-grid", "complementarity"
         return ("temperature-grid",)
+
+
+def _has_small_factors(tables: MeanFieldTables, horizon: int) -> bool:
+    """What a grid is cut into stays small; of other games all states of an epoch may hang together."""
+    states = tables.num_states * tables.num_players
+    return horizon * states <= _MOST_NODES and (tables.grid is not None or horizon * states**2 <= _MOST_PAIRS)
 
 
 @lru_cache(maxsize=4)
