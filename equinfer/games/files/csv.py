@@ -72,15 +72,16 @@ def read(
         discount = factors
     if discount is None and horizon is None:
         raise BadInput(f"{path} has no row {DELTA!r} with the players' discounts: add it, or give discount or horizon.")
-    gamma = checked_discount(discount, len(players), checked_horizon(horizon))
+    epochs = checked_horizon(horizon)
+    gamma = checked_discount(discount, len(players), epochs)
     states = _states(path, players, rows)
-    transitions = _Transitions(path, header, tuple(states), ending, stays=horizon is None and not gamma.any())
+    transitions = _Transitions(path, header, tuple(states), ending, stays=epochs is None and not gamma.any())
     moves = [
         _Move(s, joint, row, transitions.law(s, row))
         for s, here in enumerate(states.values())
         for joint, row in here.rows.items()
     ]
-    return _assembled(path, players, states, moves, gamma, horizon, initial)
+    return _assembled(path, players, states, moves, gamma, epochs, initial)
 
 
 @dataclass
