@@ -44,6 +44,25 @@ def test_nested_dissection_solves_what_dense_elimination_solves():
     assert dissection.operations < 2 / 3 * 720**3 / 4
 
 
+def test_singular_systems_are_said_to_be_so():
+    dissection = Dissection(np.arange(3), np.arange(3), 3, [np.arange(3.0)])
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        list(dissection.factors(np.array([1.0, 0.0, 2.0])))
+
+
+def test_a_crowd_that_attracts_itself():
+    """Not monotone: with p in place 2, which is worth twice as much, equilibria are p = 0, 1/3 and 1."""
+    kernel = np.zeros((3, 2, 3))
+    kernel[:, 0, 1] = kernel[:, 1, 2] = 1
+    worth = jnp.array([0.0, 1.0, 2.0])
+    game = MeanFieldGame(
+        lambda t, law: (worth * law.sum(axis=1))[:, None] * jnp.ones((1, 2)), kernel, [1, 0, 0], horizon=2
+    )
+    solution = eq.solve(game)
+    assert solution.certified
+    assert np.abs(solution.policy[0, 0, 1] - np.array([0, 1 / 3, 1])).min() < 1e-9
+
+
 def test_a_long_chain_is_cut_along_time():
     """Where only the clock ties states together, fronts are as small as epochs."""
     rng = np.random.default_rng(1)

@@ -72,7 +72,11 @@ class Dissection:
         """Of the factors."""
 
     def factors(self, values: Float[np.ndarray, " e"]) -> Iterator[Factor]:
-        """Those of the matrix with these entries, front by front: whoever takes them can look at the clock."""
+        """Those of the matrix with these entries, front by front: whoever takes them can look at the clock.
+
+        **Raises:** `LinAlgError` if a front is singular.
+        """
+        (eliminate,) = scipy.linalg.get_lapack_funcs(("getrf",), (values,))
         updates: dict[int, np.ndarray] = {}
         for number, front in enumerate(self._fronts):
             k = len(front.pivots)
@@ -80,11 +84,13 @@ class Dissection:
             block[front.rows, front.columns] = values[front.entries]
             for child, place in zip(front.children, front.places, strict=True):
                 block[place[:, None], place] += updates.pop(child)
-            pivots = scipy.linalg.lu_factor(block[:k, :k], check_finite=False)
+            *pivots, singular = eliminate(block[:k, :k])
+            if singular:
+                raise np.linalg.LinAlgError("a front is singular")
             back = scipy.linalg.lu_solve(pivots, block[:k, k:], check_finite=False)
             ahead = block[k:, :k].copy()
             updates[number] = block[k:, k:] - ahead @ back
-            yield Factor(pivots, ahead, back)
+            yield Factor(tuple(pivots), ahead, back)
 
     def solved(self, factors: Sequence[Factor], right: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """The solution of the system with these factors."""
