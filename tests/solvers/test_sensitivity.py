@@ -399,18 +399,3 @@ def test_lists_are_differentiated_as_tables_are():
             found = each.sensitivity("kernel").jvp(direction)
             np.testing.assert_allclose(found.values, expected.values, rtol=1e-9)
             np.testing.assert_array_equal(each.sensitivity({"kernel": direction}).values, found.values)
-
-
-def test_a_sparse_game_is_differentiated_without_a_table():
-    # 10,000 states: the table would take 29 GB.
-    game = eq.load("catalog:quality_ladder", levels=100)
-    solution = eq.solve(game)
-    map_ = sensitivity(game, solution.profile, "kernel")
-    weights = np.zeros_like(solution.values)
-    weights[0, 0] = 1.0
-    gradient = map_.vjp(values=weights)
-    kernel = game.tables().kernel
-    changes = kernel.probabilities * np.cos(np.arange(kernel.probabilities.size)).reshape(kernel.probabilities.shape)
-    changes -= kernel.probabilities * changes.sum(axis=-1, keepdims=True)
-    found = map_.jvp(eq.SparseKernel(kernel.successors, changes)).values[0, 0]
-    assert np.sum(gradient.probabilities * changes) == pytest.approx(found, rel=1e-9)

@@ -10,6 +10,7 @@ from equinfer.solvers.tabular import bordered
 from equinfer.solvers.tabular.evaluation import evaluate
 from equinfer.solvers.tabular.homotopy import log_of
 from equinfer.solvers.tabular.induced_game import exact_value, induced_game
+from equinfer.solvers.tabular.parameters import sensitivity
 from equinfer.solvers.tabular.polish import exact_values, polish
 from equinfer.solvers.tabular.qre import QRESystem, pure_rate
 from equinfer.solvers.tabular.scaled import ScaledGame
@@ -154,3 +155,18 @@ def test_a_sparse_game_and_its_answer_survive_files(tmp_path):
     for array, other in zip(loaded.tables.kernel, game.tables().kernel, strict=True):
         np.testing.assert_array_equal(array, other)
     assert eq.certify(game, loaded).gap == solution.gap
+
+
+def test_a_sparse_game_is_differentiated_without_a_table():
+    # 10,000 states: the table would take 29 GB.
+    game = eq.load("catalog:quality_ladder", levels=100)
+    solution = eq.solve(game)
+    map_ = sensitivity(game, solution.profile, "kernel")
+    weights = np.zeros_like(solution.values)
+    weights[0, 0] = 1.0
+    gradient = map_.vjp(values=weights)
+    kernel = game.tables().kernel
+    changes = kernel.probabilities * np.cos(np.arange(kernel.probabilities.size)).reshape(kernel.probabilities.shape)
+    changes -= kernel.probabilities * changes.sum(axis=-1, keepdims=True)
+    found = map_.jvp(eq.SparseKernel(kernel.successors, changes)).values[0, 0]
+    assert np.sum(gradient.probabilities * changes) == pytest.approx(found, rel=1e-9)
