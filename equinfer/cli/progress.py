@@ -80,10 +80,11 @@ def _log_shown_by(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _line(row: Mapping[str, float]) -> str:
+    """What has a short name; the rest is there to be drawn."""
     return ", ".join(
         f"{name.replace('_', ' ')} {value:.0f}"
         if float(value).is_integer() and abs(value) < WHOLE
         else f"{name.replace('_', ' ')} {value:.3g}"
         for name, value in row.items()
-        if name not in ("seconds", "gap") and math.isfinite(value)
+        if name not in ("seconds", "gap") and name.isidentifier() and math.isfinite(value)
     )

@@ -22,6 +22,7 @@ from equinfer.report.progress import gap_along_the_way
 from equinfer.report.reachable import reachable_map
 from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
 from equinfer.report.signal import signal_map
+from equinfer.report.temperatures import temperature_map
 from equinfer.report.theme import RARE, number
 from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 from equinfer.writing import written_atomically
@@ -52,6 +53,7 @@ def write_report(
         "policies": policy_maps(solution) if solution.flows is None else actions_over_time(solution),
         "progress": gap_along_the_way(solution),
         "seconds": None if solution.flows is None else gap_along_the_way(solution, in_seconds=True),
+        "temperatures": temperature_map(solution),
         "models": belief_picture(solution),
         "beliefs": belief_error_picture(solution),
         "path": probability_path(solution),

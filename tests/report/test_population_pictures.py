@@ -6,6 +6,7 @@ import pytest
 import equinfer as eq
 from equinfer.report.deviations import deviation_rows
 from equinfer.report.population import actions_over_time, flow_maps
+from equinfer.report.temperatures import temperature_map
 
 
 @pytest.fixture(scope="module", params=["crowd_modelling", "predator_prey", "building_evacuation", "left_right"])
@@ -75,3 +76,16 @@ def test_the_page_is_the_same_from_a_file(name, tmp_path):
     assert "Where the population is" in text
     assert ("Arrows" in text) == (solution.game.moves is not None)
     assert "Values where the game begins" in text
+
+
+def test_the_temperature_map_has_a_row_for_every_setting():
+    """Its best entry is what was certified, its rows never rise, and with another solver there is none."""
+    solution = eq.solve("catalog:mean_field/congestion", solver="temperature-grid", steps=60)
+    (heat,) = temperature_map(solution).data
+    assert len(heat.y) == 20
+    assert "temperature" in heat.y[0]
+    assert np.all(np.diff(heat.z, axis=1) <= 0)
+    assert heat.customdata[:, -1].min() == pytest.approx(
+        solution.gap, rel=1e-6, abs=solution.certificate.numerical_error
+    )
+    assert temperature_map(eq.solve("catalog:mean_field/congestion")) is None

@@ -49,7 +49,8 @@ class _Runs(NamedTuple):
 class TemperatureGrid(AbstractHostSolver):
     """Algorithm 4 from 20 settings side by side; the best certified of all their iterates and rounded iterates.
 
-    Watched: `step`, and `temperature`, `step_size`, `magnet_every` of the leading run. It ends once half of all steps
+    Watched: `step`, and `temperature`, `step_size`, `magnet_every` of the leading run; of each setting the least
+    exploitability that it has met, which is the temperature map of reports. It ends once half of all steps
     brought nothing. What it cannot do is to follow mixed equilibria of games that are not monotone to the last digit.
     """
 
@@ -74,6 +75,7 @@ class TemperatureGrid(AbstractHostSolver):
         settings = jnp.asarray(_SETTINGS)
         temperatures, dampings = settings[:, 0] * value_unit(game, start), settings[:, 1]
         every = settings[:, 2].astype(int)
+        names = [_name(float(t), c, k) for t, (_, c, k) in zip(temperatures, _SETTINGS, strict=True)]
         runs = _begun(game, start, len(_SETTINGS))
         stakes = max(1.0, float(runs.gaps[0]))
         done, size, offered, improved = 0, 1, np.inf, 0
@@ -91,6 +93,7 @@ class TemperatureGrid(AbstractHostSolver):
                 "temperature": float(temperatures[leader]),
                 "step_size": float(dampings[leader]),
                 "magnet_every": float(every[leader]),
+                **{name: float(least) for name, least in zip(names, gaps, strict=True)},
             }
             better = gap < 0.9 * offered
             improved = done if better else improved
@@ -103,6 +106,12 @@ class TemperatureGrid(AbstractHostSolver):
                 return
             # The first dispatch was compiled: it says nothing of the next ones.
             size = 8 if done == 1 else max(1, min(2 * size, int(size * _AIM / taken) if taken > _AIM else 2 * size))
+
+
+def _name(temperature: float, damping: float, magnet_every: int) -> str:
+    prior = {0: "prior kept", 1: "prior follows"}.get(magnet_every, f"prior follows every {magnet_every}")
+    damped = f", damping {damping:g}" if damping < 1 else ""
+    return f"least exploitability at temperature {temperature:.3g}, {prior}{damped}"
 
 
 @eqx.filter_jit
