@@ -44,6 +44,20 @@ def test_nested_dissection_solves_what_dense_elimination_solves():
     assert dissection.operations < 2 / 3 * 720**3 / 4
 
 
+def test_parts_that_hang_together_nowhere():
+    """Two blocks of 100 unknowns: what is between them is empty."""
+    rng = np.random.default_rng(2)
+    place = np.arange(100)
+    row, column = (each.ravel() for each in np.meshgrid(place, place))
+    rows, columns = np.concatenate([row, row + 100]), np.concatenate([column, column + 100])
+    values = rng.normal(size=rows.size) + 20 * (rows == columns)
+    dissection = Dissection(rows, columns, 200, [np.repeat([0.0, 1.0], 100)])
+    dense, right = np.zeros((200, 200)), rng.normal(size=200)
+    dense[rows, columns] = values
+    found = dissection.solved(list(dissection.factors(values)), right)
+    np.testing.assert_allclose(found, np.linalg.solve(dense, right), rtol=0, atol=1e-13)
+
+
 def test_singular_systems_are_said_to_be_so():
     dissection = Dissection(np.arange(3), np.arange(3), 3, [np.arange(3.0)])
     with pytest.raises(np.linalg.LinAlgError, match="singular"):

@@ -84,13 +84,15 @@ class Dissection:
             block[front.rows, front.columns] = values[front.entries]
             for child, place in zip(front.children, front.places, strict=True):
                 block[place[:, None], place] += updates.pop(child)
-            *pivots, singular = eliminate(block[:k, :k])
+            # Parts that hang together nowhere have nothing between them, which LAPACK will not take.
+            lower, order, singular = eliminate(block[:k, :k]) if k else (block[:0, :0], np.zeros(0, np.int32), 0)
             if singular:
                 raise np.linalg.LinAlgError("a front is singular")
+            pivots = (lower, order)
             back = scipy.linalg.lu_solve(pivots, block[:k, k:], check_finite=False)
             ahead = block[k:, :k].copy()
             updates[number] = block[k:, k:] - ahead @ back
-            yield Factor(tuple(pivots), ahead, back)
+            yield Factor(pivots, ahead, back)
 
     def solved(self, factors: Sequence[Factor], right: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
         """The solution of the system with these factors."""
