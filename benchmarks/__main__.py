@@ -1,7 +1,29 @@
 """Every benchmark program, one after the other: `python -m benchmarks`; each also runs alone."""
 
-from benchmarks import batches, correlated, frontier, nasty, one_shot, opponents, vpg_bandwidth, waiting, zero_sum
+from benchmarks import (
+    batches,
+    correlated,
+    frontier,
+    mean_field,
+    nasty,
+    one_shot,
+    opponents,
+    vpg_bandwidth,
+    waiting,
+    zero_sum,
+)
 
 if __name__ == "__main__":
-    for program in (waiting, vpg_bandwidth, frontier, one_shot, batches, nasty, zero_sum, correlated, opponents):
+    for program in (
+        waiting,
+        vpg_bandwidth,
+        frontier,
+        one_shot,
+        batches,
+        nasty,
+        zero_sum,
+        correlated,
+        opponents,
+        mean_field,
+    ):
         program.main()
