@@ -5,7 +5,6 @@ of generality only if the temperature is scaled with them). *Length* is $\sum_t\
 decision epochs, or $1/(1-\gamma)$. The letters are those of our account of the theory, `docs/theory.md`.
 """
 
-import itertools
 import math
 
 import jax
@@ -165,16 +164,18 @@ def a_posteriori_gap_finite_horizon(
     r"""Theorem A' over $H$ epochs: $\mathrm{gap}_t(s)\le B_t(s)+\sum_{k\ge t}\gamma^{k-t}\max(\delta_k+f_k)$."""
     xp = namespace_of(bonus_to_go, residual, discount)
     excess = xp.max(residual if floor is None else residual + floor, axis=2)
-
-    def add(later: Float[AnyArray, " N"], now: Float[AnyArray, " N"]) -> tuple:
-        total = now + discount * later
-        return total, total
-
-    nothing = xp.zeros_like(excess[0])
     if xp is np:
-        to_go = np.stack(list(itertools.accumulate(excess[::-1], lambda later, now: add(later, now)[0])))[::-1]
+        to_go = np.empty_like(excess)
+        later = np.zeros_like(excess[0])
+        for t in reversed(range(len(excess))):
+            later = to_go[t] = excess[t] + discount * later
     else:
-        to_go = jax.lax.scan(add, nothing, excess, reverse=True)[1]
+
+        def add(later: Float[AnyArray, " N"], now: Float[AnyArray, " N"]) -> tuple:
+            total = now + discount * later
+            return total, total
+
+        to_go = jax.lax.scan(add, xp.zeros_like(excess[0]), excess, reverse=True)[1]
     return bonus_to_go + to_go[:, :, None]
 
 
