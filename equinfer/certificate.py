@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
+from equinfer.errors import BadInput
+
 __all__ = ["Certificate", "Deviation", "falls_short", "freeze", "shortfalls"]
 
 
@@ -82,7 +84,9 @@ class Certificate:
         return shortfalls(short, self.per_player, self.payoff_scales, eps, players)
 
     def deviation(self, player: int) -> Deviation:
-        """The best deviation of `player`: `.policy`, and `.gain` per state."""
+        """The best deviation of `player`: `.policy`, and `.gain` per state. **Raises:** `BadInput` if there is none."""
+        if isinstance(player, bool) or not 0 <= player < len(self.deviations):
+            raise BadInput(f"there is no player {player!r}; the {len(self.deviations)} of them are counted from 0.")
         return self.deviations[player]
 
 

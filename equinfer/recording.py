@@ -19,8 +19,10 @@ from equinfer.targets import Game
 
 __all__ = ["recorded"]
 
-_OBEYED = 1e-8
-"""Of its payoff scale: a law that some player gains more by disobeying is the best of nothing, whatever eps is."""
+_OBEYED = {"entropy": 1e-8}
+"""Of its payoff scale, what a player may gain by disobeying the best law by an objective. It is nothing but rounding
+for linear ones: a law that is disobeyed for however little may be worth much more than any that all obey. A smooth one
+is met from inside, and is the best among all laws that are obeyed as well."""
 
 
 def recorded(
@@ -56,7 +58,8 @@ def recorded(
             solution,
             objective=choice.objective,
             objective_value=choice.value,
-            objective_certified=outcome.certificate.settled(_OBEYED) and _is_best(tables, choice),
+            objective_certified=outcome.certificate.settled(_OBEYED.get(choice.objective, 0.0))
+            and _is_best(tables, choice),
             route=choice.route,
         )
     if solution.certified and solution.status is not Status.interrupted:

@@ -4,18 +4,15 @@ import json
 
 import pytest
 
-from equinfer.cli import main
+from equinfer import cli
 
 
 @pytest.fixture
 def run(capsys):
     def ran(*words):
-        try:
-            code = main(list(words))
-        except SystemExit as ended:
-            code = ended.code
+        code = cli.run(list(words))
         said = capsys.readouterr()
-        return code or 0, said.out, said.err
+        return code, said.out, said.err
 
     return ran
 

@@ -43,3 +43,14 @@ def test_nothing_is_proven_of_games_that_go_on(objective):
         for name in ("correlated", "coarse-correlated"):
             assert eq.solve(game, name, objective=objective).objective_certified is False
         assert eq.solve(game, "nash").objective_certified is None
+
+
+@pytest.mark.parametrize("stakes", [1e-9, 1e-11, 1e-12, 1e-13, 1e-14])
+@pytest.mark.parametrize("solver", ["lp", "vce"])
+def test_a_law_that_is_disobeyed_for_however_little_is_not_the_best(stakes, solver):
+    """Player 0 must mix for player 1 to get anything: the best is 1/2, and 1 is what a law is worth that costs player 0
+    all of its tiny stakes.
+    """
+    game = eq.TabularGame.from_payoffs([[[-1, stakes], [0, 0]], [[1, 0], [0, 1]]])
+    found = eq.solve(game, "correlated", solver, objective=[0, 1])
+    assert found.objective_value == pytest.approx(0.5, rel=1e-6) or not found.objective_certified

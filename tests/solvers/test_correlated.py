@@ -101,7 +101,9 @@ def test_one_shot_games_against_a_programme_written_out(sizes, told, solver):
         concept = CONCEPTS[not told]
         found = eq.solve(eq.TabularGame.from_payoffs(payoffs), concept, solver, objective=weights.tolist())
         assert found.gap <= 1e-10
-        assert found.objective_certified
+        # Interior points of a linear programme end short of its vertex, and then prove nothing.
+        assert found.objective_certified == found.certificate.settled(0.0)
+        assert found.objective_certified or solver == "vce"
         assert found.objective_value == pytest.approx(best_value(payoffs, weights, told), abs=2e-8)
 
 
