@@ -141,7 +141,9 @@ def peers_of(row: Row, seconds: float) -> list[str]:
                 cells.append("")
                 continue
             try:
-                found = list(answers(peer, None, [(package, algorithm, row.name, seconds)], 20 * seconds + 60))
+                found: list[Any] = list(
+                    answers(peer, None, [(package, algorithm, row.name, seconds)], 20 * seconds + 60)
+                )
                 cells.append(f"{found[0].gap:.1e}, {found[0].seconds:.1f} s" if found else "out of time")
             except Broken as error:
                 cells.append(f"fails: {str(error).partition(':')[0]}")
@@ -155,7 +157,7 @@ def reached(rows: Sequence[Row], limit: float, peers: float, only: Sequence[str]
         if only and row.name not in only:
             continue
         try:
-            found = list(answers(answer, None, [(row, limit)], limit))
+            found: list[Any] = list(answers(answer, None, [(row, limit)], limit))
         except Broken as error:
             found, said = [], str(error)
         else:
@@ -236,7 +238,7 @@ def steps(budget: float) -> str:
             if double and game.num_states > _DOUBLE_STATES:
                 continue
             try:
-                found = list(answers(step, None, [(name, options, double, budget)], 60))
+                found: list[Any] = list(answers(step, None, [(name, options, double, budget)], 60))
             except Broken as error:  # JAX refuses float64 constants of some rewards in single precision
                 print(name, options, double, str(error)[:200], flush=True)
                 continue

@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import cycler
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -69,7 +70,7 @@ def draw(path: Path) -> None:
         "svg.hashsalt": "mean field",
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "axes.prop_cycle": plt.cycler(color=COLOURS),
+        "axes.prop_cycle": cycler.cycler(color=COLOURS),
     }
     steps = sorted({int(x) for x in np.geomspace(1, STEPS, 60)})
     beach = eq.load("catalog:mean_field/beach_bar")
