@@ -19,10 +19,12 @@ from equinfer.solvers.correlated.objective import checked_objective
 
 __all__ = ["LinearProgramme", "Optimum", "best_law"]
 
-_ROW_SCALE = 1e3
-"""Obedience rows are multiplied by this: HiGHS measures violations in the units of the rows it is given."""
 _TOLERANCE = 1e-10
 """The smallest that HiGHS takes; by its own it leaves gaps of 4e-7 in games of 60 x 60 actions."""
+_ACCURACIES = ((1e3, _TOLERANCE), (1e2, 1e-9))
+"""By what obedience rows are multiplied (HiGHS measures violations in the units of the rows it is given), and the
+tolerance. At the first one simplex loses its way now and then, and takes a hundred times as many steps as it mostly
+does: it gets some, and then begins anew at the second."""
 _FLAT = 1e-12
 """Of the largest spread of a player's payoffs: an objective that varies less is the rounding of a constant."""
 _ACTIVE = 1e-9
@@ -153,20 +155,27 @@ def _minimax(own: Float[np.ndarray, "m n"]) -> tuple[Float[np.ndarray, "m n"], f
 
 def _solved(gain: Float[np.ndarray, " J"], obedience: Any) -> tuple[Float[np.ndarray, " J"], Float[np.ndarray, " K"]]:
     """The best law, and multipliers of obedience."""
-    found = linprog(
-        -gain,
-        A_ub=-_ROW_SCALE * obedience,
-        b_ub=np.zeros(obedience.shape[0]),
-        A_eq=np.ones((1, gain.size)),
-        b_eq=[1.0],
-        method="highs",
-        options={"primal_feasibility_tolerance": _TOLERANCE, "dual_feasibility_tolerance": _TOLERANCE},
-    )
-    if found.x is None:
-        raise np.linalg.LinAlgError(f"HiGHS: {found.message}")
-    law = np.maximum(found.x, 0.0)
-    law /= law.sum()
-    return _corrected(law, obedience), np.maximum(-_ROW_SCALE * found.ineqlin.marginals, 0.0)
+    message, steps = "", 500 + sum(obedience.shape) // 10
+    for (scale, tolerance), limit in zip(_ACCURACIES, (steps, 1000 * steps), strict=True):
+        found = linprog(
+            -gain,
+            A_ub=-scale * obedience,
+            b_ub=np.zeros(obedience.shape[0]),
+            A_eq=np.ones((1, gain.size)),
+            b_eq=[1.0],
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": tolerance,
+                "dual_feasibility_tolerance": tolerance,
+                "maxiter": limit,
+            },
+        )
+        if found.status == 0:
+            law = np.maximum(found.x, 0.0)
+            law /= law.sum()
+            return _corrected(law, obedience), np.maximum(-scale * found.ineqlin.marginals, 0.0)
+        message = found.message
+    raise np.linalg.LinAlgError(f"HiGHS: {message}")
 
 
 def _corrected(law: Float[np.ndarray, " J"], obedience: Any) -> Float[np.ndarray, " J"]:
