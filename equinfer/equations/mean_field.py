@@ -18,6 +18,7 @@ __all__ = [
     "evaluated",
     "exploitability",
     "flow_of",
+    "largest_change",
     "mixed",
     "optimal_values",
     "policy_of",
@@ -135,6 +136,12 @@ def mixed(
     ruled_out = (log_target == -jnp.inf) | ((log_policy == -jnp.inf) & (step_size < 1))
     scores = jnp.where(ruled_out, -jnp.inf, _weighted(1 - step_size, log_policy) + _weighted(step_size, log_target))
     return scores - jax.nn.logsumexp(scores, axis=-1, keepdims=True)
+
+
+def largest_change(before: Policies, after: Policies) -> Float[Array, ""]:
+    """Of a probability, over all populations."""
+    pairs = zip(before, after, strict=True)
+    return jnp.max(jnp.stack([jnp.abs(old - new).max() for old, new in pairs]))
 
 
 def policy_of(flow: Float[AnyArray, "*H S A"], log_elsewhere: Float[AnyArray, "*H S A"]) -> Float[AnyArray, "*H S A"]:

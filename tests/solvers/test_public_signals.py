@@ -114,7 +114,7 @@ def test_time_is_kept_between_the_states_of_a_sweep(monkeypatch):
     game = eq.load("catalog:random", seed=0, players=3, states=3, actions=3)
     nash = eq.solve(game, "public-correlated", sweeps=0)
     clock = Clock()
-    monkeypatch.setattr("equinfer.solvers.correlated.public_signals.time", clock)  # looks at it between two searches
+    monkeypatch.setattr("equinfer.drivers.glances.time", clock)  # looks at it between two searches
     monkeypatch.setattr("equinfer.drivers.incumbent.time", Clock(clock))
     whole = eq.solve(game, "public-correlated", sweeps=1, searches=3)
     assert whole.trace["sweep"].max() == 1

@@ -1,15 +1,15 @@
 """Public signals: in every state, the best mixture of the stage equilibria that are found."""
 
 import math
-import time
 from collections.abc import Generator, Iterator, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
 from equinfer.answer import PublicPlay
 from equinfer.contraction import product_law
+from equinfer.drivers.glances import with_glances
 from equinfer.drivers.protocol import AbstractHostSolver, Choice, Iterate
 from equinfer.errors import BadInput
 from equinfer.solvers.correlated.first_nash import first_nash
@@ -136,7 +136,7 @@ def _backward(selection: _Selection) -> Iterator[Iterate]:
         shown = _in_epochs([shown] * horizon)
     for epoch in reversed(range(horizon)):
         q = np.asarray(game.reward) if epoch == horizon - 1 else stage_payoffs(game, value)
-        play, law = yield from _looking_at_the_clock(selection.at(q), Iterate(shown, info))
+        play, law = yield from with_glances(selection.at(q), Iterate(shown, info), _GLANCE)
         before, value = value, (q * law).reshape(*value.shape, -1).sum(axis=-1)
         ahead = np.zeros(law.shape) if epoch == horizon - 1 else np.asarray(game.kernel.expect(entropy))
         entropy = entropies(law) + (law * ahead).reshape(len(law), -1).sum(axis=1)
@@ -166,7 +166,7 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
     for sweep in range(1, sweeps + 1):
         visited.append(value)
         at = selection.at(stage_payoffs(game, value))
-        shown, law = yield from _looking_at_the_clock(at, Iterate(shown, info))
+        shown, law = yield from with_glances(at, Iterate(shown, info), _GLANCE)
         before, value = value, values_for_ever(game, law, game.discount)
         change = float(np.abs(value - before).max())
         info = {"sweep": float(sweep), "change": change}
@@ -176,22 +176,6 @@ def _repeated(selection: _Selection, sweeps: int) -> Iterator[Iterate]:
         # Where it has been before, the same choices follow: it has arrived, or goes round in circles.
         if min(float(np.abs(value - earlier).max()) for earlier in visited) <= _SETTLED * float(np.abs(value).max()):
             return
-
-
-T = TypeVar("T")
-
-
-def _looking_at_the_clock(work: Generator[None, None, T], iterate: Iterate) -> Generator[Iterate, None, T]:
-    """What `work` returns; meanwhile the `iterate` is shown again, about as often as anybody looks."""
-    shown = time.perf_counter()
-    while True:
-        try:
-            next(work)
-        except StopIteration as end:
-            return end.value
-        if time.perf_counter() - shown > _GLANCE:
-            yield iterate
-            shown = time.perf_counter()
 
 
 def _silent(profile: Profile, signals: int) -> PublicPlay:

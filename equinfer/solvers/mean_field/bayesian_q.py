@@ -10,9 +10,18 @@ from equinfer.concepts import AbstractConcept
 from equinfer.concepts.mean_field import MeanField
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.information import logarithm
-from equinfer.equations.mean_field import flow_of, mixed, policy_of, random_policies, soft_plan, uniform_policies
+from equinfer.equations.mean_field import (
+    flow_of,
+    largest_change,
+    mixed,
+    policy_of,
+    random_policies,
+    soft_plan,
+    uniform_policies,
+)
 from equinfer.errors import BadInput
 from equinfer.solvers.tabular.settings import check_choices, check_ranges
+from equinfer.solvers.tabular.sweeping import moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike
 
 __all__ = ["BayesianQ", "BayesianQState", "bayesian_q_step"]
@@ -90,8 +99,7 @@ class BayesianQ(AbstractSolver[BayesianQState]):
         new = bayesian_q_step(
             game, state, self.temperature, self.step_size, self.magnet_every, fictitious=self.play == "fictitious"
         )
-        pairs = zip(state.log_policies, new.log_policies, strict=True)
-        residual = jnp.max(jnp.stack([jnp.abs(jnp.exp(old) - jnp.exp(now)).max() for old, now in pairs]))
+        residual = largest_change(*(tuple(map(jnp.exp, each.log_policies)) for each in (state, new)))
         return new, {"residual": residual, "converged": residual <= self.tolerance}
 
     def profile(self, game: Any, state: BayesianQState) -> Profile:
@@ -117,6 +125,5 @@ def bayesian_q_step(
     )
     flow = flow_of(game, tuple(map(jnp.exp, log_policies)))
     mean = tuple(old + (new - old) / (number + 1) for old, new in zip(state.mean, flow, strict=False))
-    moves = (magnet_every > 0) & (number % jnp.maximum(magnet_every, 1) == 0)
-    log_magnets = tuple(jnp.where(moves, new, old) for new, old in zip(log_policies, state.log_magnets, strict=True))
+    log_magnets = moved_magnets(magnet_every, state.log_magnets, log_policies, number)
     return BayesianQState(number, log_policies, log_magnets, mean if fictitious else flow, mean)

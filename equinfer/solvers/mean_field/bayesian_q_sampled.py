@@ -11,11 +11,12 @@ from equinfer.concepts import AbstractConcept
 from equinfer.concepts.mean_field import MeanField
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.information import logarithm
-from equinfer.equations.mean_field import mixed, soft_response, uniform_policies
+from equinfer.equations.mean_field import largest_change, mixed, soft_response, uniform_policies
 from equinfer.errors import BadInput
 from equinfer.opponents import Moves
 from equinfer.solvers.tabular.critics import ExpectedSARSA, SARSAState
 from equinfer.solvers.tabular.settings import check_choices, check_ranges
+from equinfer.solvers.tabular.sweeping import averaged, moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["SampledBayesianQ", "SampledBayesianQState"]
@@ -106,10 +107,9 @@ class SampledBayesianQ(AbstractSolver[SampledBayesianQState]):
         seen = tuple(_shares(moves, law.shape) for moves, law in zip(cohorts, state.flow, strict=True))
         weight = number.astype(float) ** -self.flow_decay
         flow = tuple(old + weight * (new - old) for old, new in zip(state.flow, seen, strict=True))
-        uniform = uniform_policies(game)
         bold = tuple(
             logarithm((1 - self.exploration) * jnp.exp(log_policy) + self.exploration * anything)
-            for log_policy, anything in zip(state.log_policies, uniform, strict=True)
+            for log_policy, anything in zip(state.log_policies, uniform_policies(game), strict=True)
         )
         explorers = self._episode(game, bold, flow, explorer_key)
         critics, log_policies = [], []
@@ -117,16 +117,11 @@ class SampledBayesianQ(AbstractSolver[SampledBayesianQState]):
             critic, log_policy = self._learnt(game, p, state, moves)
             critics.append(critic)
             log_policies.append(log_policy)
-        moved = (self.magnet_every > 0) & (number % max(self.magnet_every, 1) == 0)
-        magnets = tuple(jnp.where(moved, new, old) for new, old in zip(log_policies, state.log_magnets, strict=True))
-        pairs = list(zip(state.log_policies, log_policies, strict=True))
-        residual = jnp.max(jnp.stack([jnp.abs(jnp.exp(old) - jnp.exp(new)).max() for old, new in pairs]))
-        average = tuple(
-            mean + (jnp.exp(log_policy) - mean) / number.astype(mean.dtype)
-            for mean, log_policy in zip(state.average, log_policies, strict=True)
-        )
+        magnets = moved_magnets(self.magnet_every, state.log_magnets, tuple(log_policies), number)
+        before, policies = (tuple(map(jnp.exp, each)) for each in (state.log_policies, log_policies))
+        average = averaged(state.average, policies, number)
         new = SampledBayesianQState(number, tuple(log_policies), magnets, flow, tuple(critics), average)
-        return new, {"residual": residual, "converged": jnp.asarray(False)}
+        return new, {"residual": largest_change(before, policies), "converged": jnp.asarray(False)}
 
     def profile(self, game: Any, state: SampledBayesianQState) -> Profile:
         return state.average if self.play == "average" else tuple(map(jnp.exp, state.log_policies))

@@ -78,7 +78,7 @@ class Complementarity(AbstractHostSolver):
             )
             point, size = new, float(size)
             answer = tuple(_cleaned(np.asarray(policy)) for policy in point.policies)
-            info = {"smoothing": smoothing, "residual": size, "step": float(taken)}
+            info = {"smoothing": smoothing, "residual": size, "step_length": float(taken)}
             solved = size <= max(_CLOSE * smoothing, _ROUNDING)
             yield Iterate(answer, info, candidate=solved or smoothing == 0.0)
             if solved and smoothing == 0.0:

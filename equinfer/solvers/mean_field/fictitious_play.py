@@ -2,14 +2,13 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.information import logarithm
-from equinfer.equations.mean_field import best_response, flow_of, policy_of, uniform_policies
+from equinfer.equations.mean_field import best_response, flow_of, largest_change, policy_of, uniform_policies
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["FictitiousPlay", "FictitiousPlayState"]
@@ -56,8 +55,7 @@ class FictitiousPlay(AbstractSolver[FictitiousPlayState]):
         newest = flow_of(game, responses)
         mixed = tuple(old + weight * (new - old) for old, new in zip(flow, newest, strict=True))
         policies = tuple(map(policy_of, mixed, map(logarithm, state.policies)))
-        moved = jax.tree.map(lambda new, old: jnp.abs(new - old).max(), policies, state.policies)
-        residual = jnp.max(jnp.stack(moved))
+        residual = largest_change(state.policies, policies)
         return FictitiousPlayState(number, policies), {"residual": residual, "converged": residual == 0}
 
     def profile(self, game: Any, state: FictitiousPlayState) -> Profile:

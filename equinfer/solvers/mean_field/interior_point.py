@@ -11,13 +11,13 @@ then all that is left of a step is a sparse system in the values (`schur`), whic
 nobody can come to are left out: there is no interior there.
 """
 
-import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
+from equinfer.drivers.glances import with_glances
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.mean_field_structure import structure_of
 from equinfer.errors import BadInput
@@ -74,7 +74,7 @@ class InteriorPoint(AbstractHostSolver):
             gap = float((point.masses * point.slacks).sum())
             off, missing = _residuals(game, system, point)
             answer = profile_of(game, nodes, point.masses)
-            info = {"complementarity": gap, "dual": float(np.abs(off).max()), "step": part}
+            info = {"complementarity": gap, "dual": float(np.abs(off).max()), "step_length": part}
             settled = gap <= max(_SETTLED * first, 0.1 * offered)
             yield Iterate(answer, info, candidate=settled)
             offered = gap if settled else offered
@@ -85,7 +85,7 @@ class InteriorPoint(AbstractHostSolver):
             if stalled >= _STALLED:
                 return
             work = system.linearised(point.masses, point.slacks, crowding(game, nodes, point.masses))
-            at = yield from _seen(work, Iterate(answer, info))
+            at = yield from with_glances(work, Iterate(answer, info), _PATIENCE)
             move = _direction(system, at, off, missing)
             part = _longest(nodes, point, move, _TO_BOUNDARY)
             if part == 0.0:
@@ -144,19 +144,6 @@ def _start(game: Any, system: ValueSystem) -> _Point:
         margin = _MARGIN * max(spread, 1e-3 * (1 + float(np.abs(top[epoch]).max())))
         values[epoch] = top[epoch] + margin
     return _Point(masses, values, np.where(nodes.legal, values[:, None] - q, 1.0))
-
-
-def _seen(work: Generator[None, None, Linearised], iterate: Iterate) -> Generator[Iterate, None, Linearised]:
-    """Do the work, and show the iterate again whenever it has taken long."""
-    shown = time.perf_counter()
-    while True:
-        try:
-            next(work)
-        except StopIteration as finished:
-            return finished.value
-        if time.perf_counter() - shown > _PATIENCE:
-            yield iterate
-            shown = time.perf_counter()
 
 
 def _refuse_others(game: Any) -> None:

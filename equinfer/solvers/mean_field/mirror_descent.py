@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
-from equinfer.equations.mean_field import evaluated, flow_of
+from equinfer.equations.mean_field import evaluated, flow_of, largest_change
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["MirrorDescentState", "OnlineMirrorDescent"]
@@ -53,8 +53,7 @@ class OnlineMirrorDescent(AbstractSolver[MirrorDescentState]):
             # A shift by state changes no policy, and keeps sums from growing without bound.
             sums.append(new - jnp.max(new, axis=-1, keepdims=True, where=game.legal[p], initial=-jnp.inf))
         new = MirrorDescentState(tuple(sums))
-        moved = jax.tree.map(lambda now, old: jnp.abs(now - old).max(), self.profile(game, new), policies)
-        residual = jnp.max(jnp.stack(moved))
+        residual = largest_change(policies, self.profile(game, new))
         return new, {"residual": residual, "converged": residual <= self.tolerance}
 
     def profile(self, game: Any, state: MirrorDescentState) -> Profile:

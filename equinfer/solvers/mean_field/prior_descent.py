@@ -8,8 +8,9 @@ from jaxtyping import Array, Float, Int
 
 from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
-from equinfer.equations.mean_field import flow_of, optimal_values, uniform_policies
+from equinfer.equations.mean_field import flow_of, largest_change, optimal_values, uniform_policies
 from equinfer.errors import BadInput
+from equinfer.solvers.tabular.sweeping import moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["PriorDescent", "PriorDescentState"]
@@ -59,10 +60,8 @@ class PriorDescent(AbstractSolver[PriorDescentState]):
             jax.nn.softmax(jnp.log(prior) + optimal_values(game, p, flow)[1] / self.temperature, axis=-1)
             for p, prior in enumerate(state.priors)
         )
-        moves = (self.magnet_every > 0) & (number % jnp.maximum(self.magnet_every, 1) == 0)
-        priors = tuple(jnp.where(moves, new, old) for new, old in zip(policies, state.priors, strict=True))
-        moved = jax.tree.map(lambda new, old: jnp.abs(new - old).max(), policies, state.policies)
-        residual = jnp.max(jnp.stack(moved))
+        priors = moved_magnets(self.magnet_every, state.priors, policies, number)
+        residual = largest_change(state.policies, policies)
         done = (residual <= self.tolerance) & (self.magnet_every <= 1)
         return PriorDescentState(number, policies, priors), {"residual": residual, "converged": done}
 

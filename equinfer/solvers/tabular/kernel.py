@@ -108,7 +108,7 @@ class Kernel(AbstractSolver[KernelState]):
         magnets, profile = starting_point(self, game, key)
         log_policies = tuple(map(logarithm, profile))
         sweep = jnp.asarray(0)
-        log_magnets = moved_magnets(self, tuple(map(logarithm, magnets)), log_policies, sweep)
+        log_magnets = moved_magnets(self.magnet_every, tuple(map(logarithm, magnets)), log_policies, sweep)
         state = KernelState(sweep, log_policies, log_magnets, profile, log_policies)
         return _evaluated(game, state, rates(self, sweep)[0])
 
@@ -129,7 +129,7 @@ class Kernel(AbstractSolver[KernelState]):
         state = state._replace(
             sweep=sweep,
             average=averaged(state.average, state.policies, sweep),
-            log_magnets=moved_magnets(self, state.log_magnets, state.log_policies, sweep),
+            log_magnets=moved_magnets(self.magnet_every, state.log_magnets, state.log_policies, sweep),
         )
         state = _evaluated(game, state, next_temperature)
         residual = _residual(state, next_temperature)

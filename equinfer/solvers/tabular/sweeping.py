@@ -62,10 +62,8 @@ def averaged(means: Profile, profile: Profile, sweep: Int[Array, ""]) -> Profile
 
 
 def moved_magnets(
-    solver: Any, log_magnets: Profile, log_policies: Profile, sweep: Int[Array, ""]
+    every: int | Int[Array, ""], magnets: Profile, policies: Profile, sweep: Int[Array, ""]
 ) -> tuple[Float[AnyArray, "..."], ...]:
-    """The logarithms of the magnets after `sweep` sweeps: put where the policies are, when it is time."""
-    if not solver.magnet_every:
-        return log_magnets
-    due = sweep % solver.magnet_every == 0
-    return tuple(jnp.where(due, new, old) for new, old in zip(log_policies, log_magnets, strict=True))
+    """The magnets, or their logarithms, after `sweep` sweeps: put where the policies are every so many; 0 is never."""
+    due = (every > 0) & (sweep % jnp.maximum(every, 1) == 0)
+    return tuple(jnp.where(due, new, old) for new, old in zip(policies, magnets, strict=True))

@@ -119,7 +119,7 @@ class VPG(AbstractSolver[VPGState]):
         state = VPGState(
             sweep=sweep,
             log_policies=log_policies,
-            log_magnets=moved_magnets(self, log_magnets, log_policies, sweep),
+            log_magnets=moved_magnets(self.magnet_every, log_magnets, log_policies, sweep),
             opponents=opponents,
             executed=executed,
             average=executed,
@@ -234,7 +234,7 @@ class VPG(AbstractSolver[VPGState]):
         return state._replace(
             sweep=sweep,
             average=averaged(state.average, state.executed, sweep),
-            log_magnets=moved_magnets(self, state.log_magnets, state.log_policies, sweep),
+            log_magnets=moved_magnets(self.magnet_every, state.log_magnets, state.log_policies, sweep),
         )
 
     def _bound(
