@@ -7,7 +7,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import cycler
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -60,6 +59,7 @@ def gaps(solver: BayesianQ, game: MeanFieldGame, steps: list[int]) -> np.ndarray
 
 
 def draw(path: Path) -> None:
+    import cycler  # pyright: ignore[reportMissingImports]
     import matplotlib  # pyright: ignore[reportMissingImports]
 
     matplotlib.use("svg")
