@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.sparse import linalg as sparse_linalg
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from equinfer.types import AnyArray, namespace_of
 
@@ -28,6 +29,8 @@ _ROUNDING = 1e-15
 """Residual, relative to the values, at which nothing is left to refine."""
 _GOOD = 1e-14
 """The same, at which values that can no longer be refined are good enough."""
+_BANDED = 4e6
+"""Rows times the square of the bandwidth up to which factors of a chain cost less than three runs of the method."""
 
 
 class AbstractChain(abc.ABC):
@@ -107,8 +110,9 @@ class SparseChain(AbstractChain):
 
     Linear systems with it are solved by BiCGSTAB, restarted on the residual until that is rounding. Chains that mix
     take some dozens of products, and a graph without small separators, such as a random one, has factors that are all
-    but dense. Chains that move slowly are factored instead; since $I-\gamma P$ is diagonally dominant, no pivoting is
-    needed and the ordering may keep the factors as sparse as it can. Traced code calls the host for this.
+    but dense. Chains of narrow band and those that move slowly are factored instead; since $I-\gamma P$ is diagonally
+    dominant, no pivoting is needed and the ordering may keep the factors as sparse as it can. Traced code calls the
+    host for this.
     """
 
     def __init__(
@@ -202,19 +206,33 @@ def _by_discount(
 def _solved_sparse(chain: Any, discount: float, sides: Float[np.ndarray, "S R"]) -> Float[np.ndarray, "S R"]:
     system = sparse.eye_array(chain.shape[0], format="csr") - discount * chain
     values = np.empty(sides.shape)
-    factors = None
-    for column, side in enumerate(sides.T):
-        if factors is None:
-            found = _by_krylov(system, side)
-            if found is not None:
-                values[:, column] = found
-                continue
-            factors = sparse_linalg.splu(
-                system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-            )
-        solution = factors.solve(side)
-        values[:, column] = solution + factors.solve(side - system @ solution)
+    done = 0
+    if not _is_banded(chain):
+        while done < sides.shape[1] and (found := _by_krylov(system, sides[:, done])) is not None:
+            values[:, done] = found
+            done += 1
+    if done < sides.shape[1]:
+        factors = sparse_linalg.splu(
+            system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        )
+        left = sides[:, done:]
+        solution = factors.solve(left)
+        values[:, done:] = solution + factors.solve(left - system @ solution)
     return values
+
+
+def _is_banded(chain: sparse.csr_array) -> bool:
+    """Whether an order of the states keeps successors near, so that factors are cheap."""
+    size = chain.shape[0]
+    if size**3 <= _BANDED:
+        return True
+    if size > _BANDED:
+        return False
+    order = reverse_cuthill_mckee(chain, symmetric_mode=False)
+    rank = np.empty(size, order.dtype)
+    rank[order] = np.arange(size, dtype=order.dtype)
+    width = np.abs(np.repeat(rank, np.diff(chain.indptr)) - rank[chain.indices]).max(initial=0)
+    return size * float(width) ** 2 <= _BANDED
 
 
 def _by_krylov(system: sparse.csr_array, side: Float[np.ndarray, " S"]) -> Float[np.ndarray, " S"] | None:
