@@ -5,10 +5,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy import sparse
 from scipy.optimize import linprog
-from scipy.sparse import linalg as sparse_linalg
 
 from equinfer.answer import Joint
 from equinfer.concepts import CoarseCorrelated, Correlated
@@ -21,15 +20,19 @@ __all__ = ["LinearProgramme", "Optimum", "best_law"]
 
 _TOLERANCE = 1e-10
 """The smallest that HiGHS takes; by its own it leaves gaps of 4e-7 in games of 60 x 60 actions."""
-_ACCURACIES = ((1e3, _TOLERANCE), (1e2, 1e-9))
+_ACCURACIES = ((1e2, 1e-9), (1e3, _TOLERANCE), (1.0, 1e-8))
 """By what obedience rows are multiplied (HiGHS measures violations in the units of the rows it is given), and the
-tolerance. At the first one simplex loses its way now and then, and takes a hundred times as many steps as it mostly
-does: it gets some, and then begins anew at the second."""
+tolerance. Simplex loses its way now and then, and takes a hundred times as many steps as it mostly does: but for the
+last one it gets some, and then begins anew."""
 _FLAT = 1e-12
 """Of the largest spread of a player's payoffs: an objective that varies less is the rounding of a constant."""
-_ACTIVE = 1e-9
-_VIOLATED = 1e-12
-"""Of payoffs that are spread over one: from here on the answer is corrected on its active set."""
+_NEAR = 1e-6
+"""What a correction may reach: rows with no more slack, and joint actions that would cost the objective no more."""
+_VIOLATED = 1e-17
+"""Of payoffs that are spread over one: from here on the answer is corrected."""
+_CORRECTIONS = 3
+_LARGEST_MOVE = 1e6
+"""Of a joint action's probability by one correction, in violations."""
 
 
 class LinearProgramme(AbstractHostSolver):
@@ -156,7 +159,7 @@ def _minimax(own: Float[np.ndarray, "m n"]) -> tuple[Float[np.ndarray, "m n"], f
 def _solved(gain: Float[np.ndarray, " J"], obedience: Any) -> tuple[Float[np.ndarray, " J"], Float[np.ndarray, " K"]]:
     """The best law, and multipliers of obedience."""
     message, steps = "", 500 + sum(obedience.shape) // 10
-    for (scale, tolerance), limit in zip(_ACCURACIES, (steps, 1000 * steps), strict=True):
+    for (scale, tolerance), limit in zip(_ACCURACIES, (steps, steps, 1000 * steps), strict=True):
         found = linprog(
             -gain,
             A_ub=-scale * obedience,
@@ -173,22 +176,60 @@ def _solved(gain: Float[np.ndarray, " J"], obedience: Any) -> tuple[Float[np.nda
         if found.status == 0:
             law = np.maximum(found.x, 0.0)
             law /= law.sum()
-            return _corrected(law, obedience), np.maximum(-scale * found.ineqlin.marginals, 0.0)
+            multipliers = np.maximum(-scale * found.ineqlin.marginals, 0.0)
+            priced = gain + obedience.T @ multipliers
+            return _corrected(law, obedience, priced > priced.max() - _NEAR), multipliers
         message = found.message
     raise np.linalg.LinAlgError(f"HiGHS: {message}")
 
 
-def _corrected(law: Float[np.ndarray, " J"], obedience: Any) -> Float[np.ndarray, " J"]:
-    """`law` moved the least way to where its active inequalities hold exactly, if that disobeys less."""
-    slack = obedience @ law
-    if slack.min(initial=0.0) >= -_VIOLATED:
-        return law
-    played = np.flatnonzero(law > _ACTIVE)
-    rows = obedience[np.flatnonzero(slack < _ACTIVE)][:, played]
-    system = sparse.vstack([rows, sparse.csr_array(np.ones((1, played.size)))], format="csr")
-    right = np.append(-(rows @ law[played]), 1.0 - law[played].sum())
-    step = sparse_linalg.lsqr(system, right, atol=0.0, btol=0.0, conlim=0.0, iter_lim=4 * played.size)[0]
-    moved = np.zeros_like(law)
-    moved[played] = np.maximum(law[played] + step, 0.0)
-    moved /= moved.sum()
-    return moved if (obedience @ moved).min() > slack.min() else law
+def _corrected(
+    law: Float[np.ndarray, " J"], obedience: sparse.csr_array, free: Bool[np.ndarray, " J"]
+) -> Float[np.ndarray, " J"]:
+    """`law` moved to where it is obeyed to rounding, if such a place is found near by.
+
+    What is violated is the unit of a second linear programme, whose tolerance so becomes a billionth of it or less
+    (iterative refinement, Gleixner, Steffy and Wolter 2016). Of the ways to obey it takes one whose largest move is
+    least. Only joint actions that are played, and those that are `free`, move.
+    """
+    best, slack = law, obedience @ law
+    for _ in range(_CORRECTIONS):
+        unit = -float(min(slack.min(), 0.0))
+        if unit <= _VIOLATED:
+            break
+        moving = np.flatnonzero((law > 0) | free)
+        rows = np.flatnonzero(slack < _NEAR)
+        near = obedience[rows][:, moving]
+        touched = np.diff(near.indptr) > 0
+        move = _least_move(near[touched], -slack[rows][touched] / unit, law[moving] / unit)
+        if move is None:
+            break
+        law = np.zeros_like(law)
+        law[moving] = np.maximum(best[moving] + unit * move, 0.0)
+        law /= law.sum()
+        slack = obedience @ law
+        if not slack.min() > -unit:
+            break
+        best = law
+    return best
+
+
+def _least_move(
+    rows: sparse.csr_array, lacking: Float[np.ndarray, " K"], room: Float[np.ndarray, " J"]
+) -> Float[np.ndarray, " J"] | None:
+    """Moves that give each of `rows` what is lacking, take from no cell more than its `room`, and whose largest is
+    least; None if HiGHS finds none. Laws may be scaled, so moves need not add up to nothing.
+    """
+    size = room.size
+    cells, largest = sparse.eye_array(size), np.ones((size, 1))
+    found = linprog(
+        np.append(np.zeros(size), 1.0),
+        A_ub=sparse.block_array(
+            [[-rows, None], [cells, sparse.csr_array(-largest)], [-cells, sparse.csr_array(-largest)]], format="csr"
+        ),
+        b_ub=np.concatenate([-lacking, np.zeros(2 * size)]),
+        bounds=[*((max(-each, -_LARGEST_MOVE), None) for each in room), (0.0, None)],
+        method="highs",
+        options={"primal_feasibility_tolerance": _TOLERANCE},
+    )
+    return None if found.x is None else found.x[:-1]
