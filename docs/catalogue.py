@@ -1,6 +1,6 @@
 """Writes catalogue.md from the registry: `python docs/catalogue.py > docs/catalogue.md`."""
 
-from equinfer.games.catalog import Entry, entries, equilibria, mean_field_entries
+from equinfer.games.catalog import Entry, continuous_entries, entries, equilibria, mean_field_entries
 
 HEAD = """# The catalogue
 
@@ -26,9 +26,12 @@ def table(rows: tuple[Entry, ...]) -> list[str]:
 
 
 def page() -> str:
-    lines = [HEAD, *table(entries()), "", "## Mean-field games", "", *table(mean_field_entries())]
+    lines = [HEAD, *table(entries()), "", "## Games of continuous actions", "", *table(continuous_entries())]
+    lines += ["", "## Mean-field games", "", *table(mean_field_entries())]
     lines += ["", "## Sources", ""]
-    lines += [f"- `{entry.name}`: {entry.source}" for entry in (*entries(), *mean_field_entries())]
+    lines += [
+        f"- `{entry.name}`: {entry.source}" for entry in (*entries(), *continuous_entries(), *mean_field_entries())
+    ]
     return "\n".join(lines) + "\n"
 
 

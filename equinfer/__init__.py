@@ -14,8 +14,12 @@ if TYPE_CHECKING:
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.families import Equilibria, Sweep
     from equinfer.four_cycles import PotentialDefect
+    from equinfer.games.adapters.pettingzoo import to_pettingzoo
+    from equinfer.games.continuous import ContinuousGame
+    from equinfer.games.continuous_rules import Transition
     from equinfer.games.kernels import SparseKernel
     from equinfer.games.mean_field import MeanFieldGame
+    from equinfer.games.spaces import Box, Discrete
     from equinfer.games.stencil import Stencil
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
@@ -42,6 +46,11 @@ _HOME = {
     "UnknownName": "equinfer.errors",
     "Equilibria": "equinfer.families",
     "Sweep": "equinfer.families",
+    "to_pettingzoo": "equinfer.games.adapters.pettingzoo",
+    "Box": "equinfer.games.spaces",
+    "ContinuousGame": "equinfer.games.continuous",
+    "Discrete": "equinfer.games.spaces",
+    "Transition": "equinfer.games.continuous_rules",
     "SparseKernel": "equinfer.games.kernels",
     "MeanFieldGame": "equinfer.games.mean_field",
     "Stencil": "equinfer.games.stencil",
@@ -55,7 +64,10 @@ _HOME = {
 __all__ = [
     "BadInput",
     "BatchSolution",
+    "Box",
     "Certificate",
+    "ContinuousGame",
+    "Discrete",
     "Equilibria",
     "EquinferError",
     "MeanFieldGame",
@@ -67,6 +79,7 @@ __all__ = [
     "Stencil",
     "Sweep",
     "TabularGame",
+    "Transition",
     "UnknownName",
     "__version__",
     "certify",
@@ -79,6 +92,7 @@ __all__ = [
     "solve_all",
     "solve_batch",
     "sweep",
+    "to_pettingzoo",
 ]
 
 

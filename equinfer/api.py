@@ -15,16 +15,18 @@ from equinfer.answer import PublicPlay
 from equinfer.answer_forms import understood
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
+from equinfer.certificates.continuous import certify_actions
 from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import Task, Watch
 from equinfer.errors import BadInput
+from equinfer.games.continuous import ContinuousGame
 from equinfer.games.relabelling import matched
 from equinfer.mean_field_tables import AnyTables
 from equinfer.recording import recorded
 from equinfer.records import Certificate, GameLabels, Solution
 from equinfer.tables import Tables
-from equinfer.targets import Game, Target, game_of, game_to_solve, load, save
+from equinfer.targets import Game, SolvableGame, Target, game_of, game_to_solve, load, save
 
 __all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "save", "solve"]
 
@@ -81,7 +83,7 @@ def solve(
     return dataclasses.replace(solution, bound=bound_on(won, outcome), doubts=won.doubts(tables))
 
 
-def _row(game: Game, concept: str | None, answer: Any = None) -> AbstractConcept:
+def _row(game: SolvableGame, concept: str | None, answer: Any = None) -> AbstractConcept:
     """The concept, or the natural one. **Raises:** `BadInput` if it is for another kind of games."""
     row = concept_row(concept or natural_concept(game, answer))
     if row.games != game.kind:
@@ -107,6 +109,7 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     ([H,] S, A_1, ..., A_N), a joint law, or nested lists of one (an array whose shape could also be that of all
     policies, as where N = S = A_i, is what its probabilities sum to one as, and if that is neither, what `concept` asks
     for); the policy ([H,] S, A) of a game with a mean field;
+    the actions (N, d), or (d_i,) for each agent, of a one-shot game of continuous actions;
     `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`; or the path of a file: a saved solution
     (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes with labels, states and actions
     are matched by them. `concept` is by default that of the solution, saved or not, and otherwise `nash` for profiles,
@@ -118,6 +121,8 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     if concept is not None:
         concept_row(concept)
     game = game_of(game)
+    if isinstance(game, ContinuousGame):
+        return _certified_actions(game, answer, concept)
     tables = game.tables()
     if isinstance(answer, (str, os.PathLike)):
         return _certified_file(game, tables, Path(answer), concept)
@@ -129,6 +134,16 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     return _judged(_row(game, concept, answer), tables, answer)
 
 
+def _certified_actions(game: ContinuousGame, answer: Any, concept: str | None) -> Certificate:
+    if concept not in (None, Nash.name):
+        raise BadInput(f"joint actions of {game.name} are judged as a Nash equilibrium, and not as {concept!r}.")
+    if isinstance(answer, (str, os.PathLike, Solution)):
+        raise BadInput(
+            f"{game.name} is a game of continuous actions; give its actions, (N, d) or (d_i,) for each agent."
+        )
+    return certify_actions(game.tables(), answer)
+
+
 def _judged(row: AbstractConcept, tables: AnyTables, answer: Any) -> Certificate:
     judge = row.judge(tables)
     if isinstance(answer, PublicPlay) and row.answers == "profile":
@@ -136,7 +151,7 @@ def _judged(row: AbstractConcept, tables: AnyTables, answer: Any) -> Certificate
     return judge(answer)
 
 
-def _certified_file(game: Game, tables: AnyTables, path: Path, concept: str | None) -> Certificate:
+def _certified_file(game: SolvableGame, tables: AnyTables, path: Path, concept: str | None) -> Certificate:
     from equinfer.games.files.answers import read_answer, said_concept
 
     path = path / "solution.npz" if path.is_dir() else path
@@ -166,6 +181,8 @@ def load_solution(path: Target, *, game: Game | Target | None = None) -> Solutio
     if game is None:
         return solution
     game = game_of(game)
+    if isinstance(game, ContinuousGame):
+        raise BadInput(f"{path} cannot be an answer to {game.name}, a game of continuous actions.")
     row, tables = _row(game, solution.concept), game.tables()
     order = matched(solution.game, tables, str(path))
     answer, beliefs = order.of(solution.answer), solution.beliefs and tuple(map(order.of, solution.beliefs))

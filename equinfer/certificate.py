@@ -18,7 +18,7 @@ class Deviation:
     """The best that one player can do alone against an answer."""
 
     policy: Float[np.ndarray, "..."]
-    """([H,] S, A_i), or (S, A_i, A_i) for swap deviations."""
+    """([H,] S, A_i), (S, A_i, A_i) for swap deviations, or an action (d_i,) of real numbers."""
     gain: Float[np.ndarray, "..."]
     """What it gains, ([H,] S), in the unit of the gap."""
 
@@ -45,15 +45,20 @@ class Certificate:
     unit: str = "reward"
     payoff_scales: Float[np.ndarray, " N"] | None = None
     """What each player has at stake, in the unit of the gap; None where that has no meaning."""
+    welfare: float | None = None
+    """The sum of all players' rewards at a joint action: a trap may have no gap either."""
+    intervals: Float[np.ndarray, "N 2"] | None = None
+    """Of an estimate from samples: where each of `per_player` lies with the confidence that was asked for."""
 
     def __post_init__(self) -> None:
-        freeze(self, "per_player", "per_player_error", "values")
+        freeze(self, "per_player", "per_player_error", "values", "intervals")
 
     def __repr__(self) -> str:
         eps = 0.0 if self.payoff_scales is None else 1e-8 * float(self.payoff_scales.max())
         warnings = "".join(f" Warning: {sentence}" for sentence in self.warnings(eps))
         gap = f"gap {self.gap:.3g} ± {self.numerical_error:.1g} in {self.unit} ({self.kind})"
-        return f"<Certificate: {self.concept}, {gap}.{warnings}>"
+        beside = "" if self.welfare is None else f", welfare {self.welfare:.6g}"
+        return f"<Certificate: {self.concept}, {gap}{beside}.{warnings}>"
 
     @property
     def equilibrium(self) -> str:

@@ -7,14 +7,16 @@ from typing import Any
 
 from equinfer.errors import BadInput, EquinferError, UnknownName
 from equinfer.games import SOURCES, game_source
+from equinfer.games.continuous import ContinuousGame
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee, foreseen_by
 
-__all__ = ["Game", "Target", "game_of", "game_to_solve", "load", "save", "tabular_game_of"]
+__all__ = ["Game", "SolvableGame", "Target", "game_of", "game_to_solve", "load", "save", "tabular_game_of"]
 
 Target = str | os.PathLike[str]
-Game = TabularGame | MeanFieldGame
+SolvableGame = TabularGame | MeanFieldGame
+Game = SolvableGame | ContinuousGame
 
 
 def load(target: Target, /, **parameters: Any) -> Any:
@@ -23,7 +25,7 @@ def load(target: Target, /, **parameters: Any) -> Any:
     **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
     `"plugin:name"`; `parameters` go to whatever makes the game.
 
-    **Returns:** a `TabularGame`, or a `MeanFieldGame`: which one the target says, and no type can.
+    **Returns:** a `TabularGame`, a `MeanFieldGame` or a `ContinuousGame`: which one the target says, and no type can.
 
     **Raises:** `BadInput` for a file that is missing or wrong; `UnknownName` for a name that nobody knows.
     """
@@ -56,11 +58,12 @@ def game_of(game: Any) -> Game:
 def tabular_game_of(game: Any, what: str) -> TabularGame:
     """The game, which must be one in tables. **Raises:** `BadInput` if it is not; `what` is for tables only."""
     if not isinstance(game, TabularGame):
-        raise BadInput(f"{what} is for games in tables; {game.name} is a mean-field game.")
+        kind = "one of continuous actions" if isinstance(game, ContinuousGame) else "a mean-field game"
+        raise BadInput(f"{what} is for games in tables; {game.name} is {kind}.")
     return game
 
 
-def game_to_solve(game: Game | Target, /, **parameters: Any) -> Game:
+def game_to_solve(game: Game | Target, /, **parameters: Any) -> SolvableGame:
     """The game itself, or what `load` makes of a target, if there is the memory to solve it as well.
 
     **Raises:** `BadInput` with the estimate if there is not: before the tables are made, wherever their sizes are known
@@ -73,6 +76,11 @@ def game_to_solve(game: Game | Target, /, **parameters: Any) -> Game:
         )
     with foreseen_by(Footprint.refuse_unless_it_fits):
         made = game if isinstance(game, Game) else load(game, **parameters)
+        if isinstance(made, ContinuousGame):
+            raise BadInput(
+                f"{made.name} is a game of continuous actions, which no solver finds equilibria of; agents learn to "
+                "play it by `eq.train`, and `eq.certify` judges their joint actions."
+            )
         foresee(Footprint.of_game(made.name, made.num_states, made.nbytes))
     return made
 
@@ -112,7 +120,8 @@ def _refuse_a_bare_name(target: str) -> None:
     """Say that a word without a suffix, which is no file, is no name either, and which one was probably meant."""
     from equinfer.games import catalog
 
-    close = difflib.get_close_matches(target.replace("-", "_"), catalog.names(), n=1, cutoff=0.8)
+    known = (*catalog.names(), *catalog.continuous_names())
+    close = difflib.get_close_matches(target.replace("-", "_"), known, n=1, cutoff=0.8)
     if close:
         raise UnknownName(f"no file is called {target!r}; did you mean 'catalog:{close[0]}'?")
     if not Path(target).suffix:

@@ -276,6 +276,11 @@ def info(target: str, /, *, settings: Settings = None, potential: bool = False) 
 
         print_game(game)
         return 0
+    if game.kind == "continuous":
+        from equinfer.cli.learners import print_game
+
+        print_game(game)
+        return 0
     display.print_info(game)
     if asked is not None:
         from equinfer.cli.potential import print_potential

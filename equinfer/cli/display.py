@@ -166,7 +166,7 @@ def print_catalogue() -> None:
     from equinfer.games import catalog
 
     table = Table("name", "parameters", "what it is", box=None, pad_edge=False)
-    for entry in (*catalog.entries(), *catalog.mean_field_entries()):
+    for entry in (*catalog.entries(), *catalog.continuous_entries(), *catalog.mean_field_entries()):
         table.add_row(
             entry.name, " ".join(f"{name}={value}" for name, value in entry.parameters.items()), entry.description
         )

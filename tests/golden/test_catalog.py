@@ -20,8 +20,11 @@ VARIANTS = [
     ("rock_paper_scissors", {"win": 1.0, "loss": 3.0}),
     ("rock_paper_scissors", {"win": 3.0, "loss": 1.0}),
     ("dynamic_rock_paper_scissors", {"discount": 0.3}),
+    ("penalty", {"penalty": 0.0}),
     ("penalty", {"penalty": -3.0}),
     ("penalty", {"penalty": -10.0}),
+    ("iterated_prisoners_dilemma", {"memory": 0}),
+    ("iterated_prisoners_dilemma", {"discount": 0.4}),
     ("congestion", {"players": 3, "slopes": (1.0, 1.0), "offsets": (0.0, 0.0)}),
     ("congestion", {"players": 2, "slopes": (2.0,), "offsets": (0.0,)}),
     ("congestion", {"players": 3, "slopes": (1.0, 2.0, 1.0), "offsets": (0.0, 1.0, 9.0)}),
@@ -73,7 +76,7 @@ def test_every_game_but_three_has_known_equilibria(name):
 
 BIMATRIX = {
     *("prisoners_dilemma", "stag_hunt", "chicken", "battle_of_the_sexes", "matching_pennies"),
-    *("asymmetric_matching_pennies", "rock_paper_scissors", "shapley", "climbing", "penalty", "copycat"),
+    *("asymmetric_matching_pennies", "rock_paper_scissors", "shapley", "climbing", "penalty", "copycat", "wolf"),
     *("near_tied_coordination", "biased_matching_pennies", "belief_multiplicity"),
 }
 

@@ -16,6 +16,8 @@ from equinfer.tables import Origin
 __all__ = [
     "Entry",
     "KnownEquilibrium",
+    "continuous_entries",
+    "continuous_names",
     "entries",
     "equilibria",
     "load",
@@ -32,6 +34,8 @@ _HOME = {
     "battle_of_the_sexes": "two_by_two",
     "matching_pennies": "two_by_two",
     "asymmetric_matching_pennies": "two_by_two",
+    "wolf": "two_by_two",
+    "iterated_prisoners_dilemma": "repeated",
     "rock_paper_scissors": "cyclic",
     "shapley": "cyclic",
     "jordan": "cyclic",
@@ -77,6 +81,14 @@ _MEAN_FIELD_HOME = {
     "mean_field/predator_prey": "populations",
 }
 
+_CONTINUOUS_HOME = {
+    "differential": "continuous.differential",
+    "cournot": "continuous.cournot",
+    "cournot_capacity": "continuous.cournot",
+    "quadratic_zero_sum": "continuous.quadratic",
+    "quadratic": "continuous.quadratic",
+}
+
 
 def names() -> tuple[str, ...]:
     """The name of every game in tables."""
@@ -88,10 +100,16 @@ def mean_field_names() -> tuple[str, ...]:
     return tuple(_MEAN_FIELD_HOME)
 
 
+def continuous_names() -> tuple[str, ...]:
+    """The name of every game of continuous actions."""
+    return tuple(_CONTINUOUS_HOME)
+
+
 def load(name: str, /, **parameters: Any) -> Any:
     """The game called `name` (hyphens or underscores), with `parameters` in place of its defaults.
 
-    **Returns:** a `TabularGame`; of a name in `mean_field_names`, a `MeanFieldGame`.
+    **Returns:** a `TabularGame`; of a name in `mean_field_names`, a `MeanFieldGame`; of one in
+    `continuous_names`, a `ContinuousGame`.
 
     **Raises:** `UnknownName` for a game or a parameter that does not exist, with the known ones; `BadInput` for a
     value out of range, or a game too big for this machine.
@@ -109,6 +127,11 @@ def entries() -> tuple[Entry, ...]:
 def mean_field_entries() -> tuple[Entry, ...]:
     """Every mean-field game, as in `entries`."""
     return tuple(map(_entry, _MEAN_FIELD_HOME))
+
+
+def continuous_entries() -> tuple[Entry, ...]:
+    """Every game of continuous actions, as in `entries`."""
+    return tuple(map(_entry, _CONTINUOUS_HOME))
 
 
 def equilibria(name: str, /, **parameters: Any) -> tuple[KnownEquilibrium, ...]:
@@ -139,8 +162,8 @@ def stage_potential(name: str, /, **parameters: Any) -> Float[np.ndarray, "S *A"
 def _entry(name: str) -> Entry:
     key = name.replace("-", "_")
     folder, _, short = key.rpartition("/")
-    home = _MEAN_FIELD_HOME if folder == "mean_field" else _HOME
+    home = _MEAN_FIELD_HOME if folder == "mean_field" else _HOME | _CONTINUOUS_HOME
     if key not in home:
-        raise UnknownName.among("game of the catalogue", key, [*_HOME, *_MEAN_FIELD_HOME])
+        raise UnknownName.among("game of the catalogue", key, [*_HOME, *_CONTINUOUS_HOME, *_MEAN_FIELD_HOME])
     package = f"{__name__}.{folder}" if folder else __name__
     return getattr(importlib.import_module(f"{package}.{home[key]}"), short)

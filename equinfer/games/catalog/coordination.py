@@ -48,7 +48,7 @@ def _penalty_equilibria(game: TabularGame, penalty: float) -> tuple[KnownEquilib
     """Three pure ones and the mixtures that equalise payoffs on their support.
 
     {a, b} and {b, c}: 10 x = 2 x_b. {a, c} needs (10 + k)/2 >= 0, what b would earn; {a, b, c} needs (10 + k) x_a =
-    2 x_b > 0. Unequal supports would need k x_c = 2 x_b or 10 x_a = k x_a, impossible for k < 0.
+    2 x_b > 0. Unequal supports would need k x_c = 2 x_b or 10 x_a = k x_a, impossible for k <= 0.
     """
     pair = (1 / 6, 5 / 6)
     found = [_known(game, list(row), list(row), "pure") for row in np.eye(3)]
@@ -69,5 +69,5 @@ def _penalty_equilibria(game: TabularGame, penalty: float) -> tuple[KnownEquilib
 )
 def penalty(*, penalty: float = -100.0) -> TabularGame:
     """Penalty game: two best cells, a penalty for missing each other, and a safe middle."""
-    require(penalty < 0, f"penalty needs penalty < 0; got {penalty:g}.")
+    require(penalty <= 0, f"penalty needs penalty <= 0; got {penalty:g}.")
     return _common_interest("penalty", np.array([[10.0, 0.0, penalty], [0.0, 2.0, 0.0], [penalty, 0.0, 10.0]]))

@@ -6,7 +6,7 @@ import math
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
@@ -14,13 +14,11 @@ from jaxtyping import Float
 from equinfer.arguments import shown
 from equinfer.errors import BadInput, UnknownName
 
-if TYPE_CHECKING:
-    import equinfer.games.mean_field
-    import equinfer.games.tabular
-
 __all__ = ["Entry", "KnownEquilibrium", "entry", "require"]
 
 Profile = tuple[Float[np.ndarray, "..."], ...]
+AnyGame: TypeAlias = Any
+"""A `TabularGame`, `MeanFieldGame` or `ContinuousGame`: named only, so that a list of games loads no JAX."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +30,8 @@ class KnownEquilibrium:
     """
 
     profile: Profile | None
-    """Arrays (S, A_i), with a leading H in a finite-horizon game; of a mean-field game, one for each population."""
+    """Arrays (S, A_i), with a leading H in a finite-horizon game; of a mean-field game, one for each population; of
+    continuous actions, ([S,] d_i)."""
     values: Float[np.ndarray, "..."] | None
     """(N, S), or (N, H, S)."""
     note: str
@@ -49,7 +48,7 @@ class KnownEquilibrium:
 class Entry:
     """A named family of games. The builder's signature holds the parameters and their defaults."""
 
-    build: Callable[..., "equinfer.games.tabular.TabularGame | equinfer.games.mean_field.MeanFieldGame"]
+    build: Callable[..., AnyGame]
     source: str
     known: Callable[..., tuple[KnownEquilibrium, ...]] | None
     """Takes the game built and every parameter."""
@@ -91,7 +90,7 @@ def entry(
     known: Callable[..., tuple[KnownEquilibrium, ...]] | None = None,
     stage_potential: Callable[..., Float[np.ndarray, "S *A"]] | None = None,
     folder: str = "",
-) -> Callable[[Callable[..., "equinfer.games.tabular.TabularGame | equinfer.games.mean_field.MeanFieldGame"]], Entry]:
+) -> Callable[[Callable[..., AnyGame]], Entry]:
     """Make a builder an `Entry`: used as a decorator, below the functions that it names."""
     return lambda build: Entry(build, source, known, stage_potential, folder)
 
@@ -103,7 +102,14 @@ def require(holds: bool, sentence: str) -> None:
 
 
 def _read(what: str, value: Any, annotation: Any) -> Any:
-    """`value` as `annotation`: a whole number, a number, a flag or a tuple of them; a string is read as Python's."""
+    """`value` as `annotation`: a word, a whole number, a number, a flag or a tuple of them.
+
+    A string is read as Python's. A tuple of tuples is laid out in one row where the annotation allows it.
+    """
+    if annotation is str:
+        if not isinstance(value, str):
+            raise BadInput(f"{what} must be a word; got {shown(value)}.")
+        return value
     if isinstance(value, str):
         try:
             value = ast.literal_eval(value.strip().replace("true", "True").replace("false", "False"))
@@ -111,6 +117,8 @@ def _read(what: str, value: Any, annotation: Any) -> Any:
             raise BadInput(f"{what} must be {_in_words(annotation)}; got {shown(value)}.") from None
     many = isinstance(value, (tuple, list, np.ndarray))
     items = tuple(value) if many else (value,)
+    if "tuple[tuple" in str(annotation):
+        items = tuple(each for item in items for each in (item if np.ndim(item) else (item,)))
     allowed = str(annotation)
     element: Any = bool if annotation is bool else float if "float" in allowed else int
     fits = ("tuple" in allowed) if many else ("tuple" not in allowed or "|" in allowed)

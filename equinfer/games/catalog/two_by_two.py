@@ -17,6 +17,7 @@ __all__ = [
     "prisoners_dilemma",
     "stag_hunt",
     "two_by_two_equilibria",
+    "wolf",
 ]
 
 
@@ -123,3 +124,10 @@ def asymmetric_matching_pennies(*, prize: float = 9.0) -> TabularGame:
     payoffs = [np.diag([prize, 1.0]), 1.0 - np.eye(2)]
     labels = [("heads", "tails")] * 2
     return TabularGame.from_payoffs(payoffs, action_labels=labels, name="asymmetric_matching_pennies")
+
+
+@entry("Bowling and Veloso, Multiagent learning using a variable learning rate, 2002", two_by_two_equilibria)
+def wolf() -> TabularGame:
+    """WoLF game: the only equilibrium is mixed half and half, and gradient learners go around it."""
+    payoffs = [[[0.0, 3.0], [1.0, 2.0]], [[3.0, 2.0], [0.0, 1.0]]]
+    return TabularGame.from_payoffs(payoffs, action_labels=[("up", "down"), ("left", "right")], name="wolf")
