@@ -19,7 +19,7 @@ from scipy.stats import qmc
 from equinfer.certificates.rounding import UNIT_ROUNDOFF, gamma, outward
 from equinfer.errors import BadInput
 
-__all__ = ["Bound", "Peak", "concave_peak", "highest_bound", "searched_peak"]
+__all__ = ["Bound", "FalseConstant", "Peak", "concave_peak", "highest_bound", "searched_peak"]
 
 Function = Callable[[Float[np.ndarray, "K d"]], Float[np.ndarray, " K"]]
 
@@ -36,6 +36,10 @@ _SPLIT = 2048
 _EVALUATIONS = 400_000
 """After which branch and bound stops, with the bound that it has by then."""
 _SWEEPS = 2000
+
+
+class FalseConstant(BadInput):
+    """A Lipschitz constant does not hold between two points."""
 
 
 class Peak(NamedTuple):
@@ -90,7 +94,7 @@ def highest_bound(
 ) -> Bound:
     """Branch and bound, down to 1e-7 of what the Lipschitz constant allows in the box, or until so many `evaluations`.
 
-    **Raises:** `BadInput` naming two points between which the function changes faster than `lipschitz` says.
+    **Raises:** `FalseConstant` naming two points between which the function changes faster than `lipschitz` says.
     """
     centres, halves = ((low + high) / 2)[None], ((high - low) / 2)[None]
     values = function(centres)
@@ -129,14 +133,14 @@ def refuse_false_constant(
     found: Float[np.ndarray, " K"],
     lipschitz: float,
 ) -> None:
-    """**Raises:** `BadInput` with two points between which values change faster than the constant allows."""
+    """**Raises:** `FalseConstant` with two points between which values change faster than the constant allows."""
     apart = np.linalg.norm(points - others, axis=1)
     change = np.abs(values - found)
     rounding = gamma(64) * (np.abs(values) + np.abs(found) + lipschitz * np.abs(points).max(axis=1))
     off = np.flatnonzero(change > outward(lipschitz) * apart * (1 + 1e-12) + rounding)
     if len(off):
         k = int(off[np.argmax((change / np.maximum(apart, 1e-300))[off])])
-        raise BadInput(
+        raise FalseConstant(
             f"declares the Lipschitz constant {lipschitz:g}, but between its actions {points[k].tolist()} and "
             f"{others[k].tolist()} the reward changes by {change[k] / apart[k]:g} times their distance."
         )

@@ -25,7 +25,13 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from equinfer.certificates.box_search import concave_peak, highest_bound, refuse_false_constant, searched_peak
+from equinfer.certificates.box_search import (
+    FalseConstant,
+    concave_peak,
+    highest_bound,
+    refuse_false_constant,
+    searched_peak,
+)
 from equinfer.certificates.rounding import gamma, outward
 from equinfer.continuous_tables import ContinuousTables
 from equinfer.errors import BadInput, cause
@@ -63,8 +69,7 @@ def certify_actions(tables: ContinuousTables, answer: Any) -> Certificate:
     Lipschitz constant that is false, with a pair of actions.
     """
     row = np.concatenate(_checked(tables, answer, ()))
-    rewards = tables.rewards_at(row[None])[0]
-    _refuse_not_finite(tables, rewards)
+    rewards = _in_parts(tables, row[None])[0]
     verdicts = [_judged(tables, i, row, float(rewards[i])) for i in range(tables.num_players)]
     kinds = {each.kind for each in verdicts}
     return _certificate(verdicts, next(kind for kind in ("estimate", "upper_bound", "exact") if kind in kinds), rewards)
@@ -89,7 +94,6 @@ def certify_play(tables: ContinuousTables, samples: Any, confidence: float = 0.9
     if len(rows) < 4:
         raise BadInput(f"there are {len(rows)} samples; an interval needs at least 4.")
     earned = _in_parts(tables, rows)
-    _refuse_not_finite(tables, earned.mean(axis=0))
     half = len(rows) // 2
     verdicts, intervals = [], []
     for i in range(tables.num_players):
@@ -138,7 +142,7 @@ def _judged(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"], rewa
     try:
         _try_constant(tables, i, row, constant)
         return _bounded(tables, i, own, function, constant, reward)
-    except BadInput as error:
+    except FalseConstant as error:
         raise BadInput(f"{tables.name}: agent {tables.player_labels[i]} {error}") from None
 
 
@@ -197,7 +201,7 @@ def _try_constant(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"]
     reach = np.geomspace(1.0, 1e-4, _PAIRS)[random.permutation(_PAIRS), None]
     first[: _PAIRS // 2, columns] = anywhere[: _PAIRS // 2, columns]
     second[:, columns] = first[:, columns] + reach * (anywhere[::-1, columns] - first[:, columns])
-    values, found = tables.rewards_at(first)[:, i], tables.rewards_at(second)[:, i]
+    values, found = _in_parts(tables, first)[:, i], _in_parts(tables, second)[:, i]
     refuse_false_constant(first[:, columns], values, second[:, columns], found, constant)
 
 
@@ -245,8 +249,15 @@ def _margin(values: Float[np.ndarray, " K"], confidence: float) -> float:
 
 
 def _in_parts(tables: ContinuousTables, rows: Float[np.ndarray, "K D"]) -> Float[np.ndarray, "K N"]:
-    parts = [tables.rewards_at(rows[begin : begin + _ROWS]) for begin in range(0, len(rows), _ROWS)]
-    return np.concatenate(parts)
+    """Rewards of many joint actions. **Raises:** `BadInput` with the agent and the actions where one is not finite."""
+    rewards = np.concatenate([tables.rewards_at(rows[begin : begin + _ROWS]) for begin in range(0, len(rows), _ROWS)])
+    off = np.argwhere(~np.isfinite(rewards))
+    if len(off):
+        k, i = off[0].tolist()
+        actions = [rows[k, columns].tolist() for columns in tables.columns]
+        who = f"{tables.name}: the reward of agent {tables.player_labels[i]}"
+        raise BadInput(f"{who} is {rewards[k, i]:g} at the actions {actions}.")
+    return rewards
 
 
 def _first(answer: Any) -> Any:
@@ -294,11 +305,3 @@ def _within(tables: ContinuousTables, i: int, part: Any, lead: tuple[int, ...]) 
             f"the action of agent {who} is {array[place]:g} in dimension {k}, outside of [{low[k]:g}, {high[k]:g}]."
         )
     return inside
-
-
-def _refuse_not_finite(tables: ContinuousTables, rewards: Float[np.ndarray, " N"]) -> None:
-    off = np.flatnonzero(~np.isfinite(rewards))
-    if len(off):
-        raise BadInput(
-            f"{tables.name}: the reward of agent {tables.player_labels[off[0]]} is {rewards[off[0]]:g} here."
-        )

@@ -134,8 +134,9 @@ class TablePlay(eqx.Module):
 
 
 def as_rewards(value: Any) -> Any:
-    """What a reward function gave, as one array; a tuple or list of numbers is put together."""
-    return jnp.stack([jnp.asarray(each) for each in value]) if isinstance(value, (tuple, list)) else jnp.asarray(value)
+    """What a reward function gave, as one array of floats; a tuple or list of numbers is put together."""
+    array = jnp.stack([jnp.asarray(each) for each in value]) if isinstance(value, (tuple, list)) else jnp.asarray(value)
+    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
 
 
 def as_transition(value: Any) -> Transition:

@@ -75,8 +75,9 @@ def test_more_agents_and_dimensions_shrink_the_high_hill(variant, parameters, sh
     assert on_top.mean() == pytest.approx(share, abs=6 * 0.5 / 200_000**0.5 * 0.8 + 5e-4)
 
 
+STATES = ("cournot_capacity", "cournot_demand")
 ENTRIES = [
-    *((name, {}) for name in catalog.continuous_names() if name != "cournot_capacity"),
+    *((name, {}) for name in catalog.continuous_names() if name not in STATES),
     ("differential", {"variant": "rommeo", "agents": 3}),
     ("differential", {"variant": "rommeo", "dimensions": 2}),
     ("differential", {"peaks": (-3.0, 6.0)}),
@@ -193,6 +194,39 @@ def test_the_worn_plant_steps_as_it_says():
     np.testing.assert_allclose(after.rewards[0], sold * (10 - sold.sum() - np.array([1, 2])), rtol=0, atol=1e-13)
     in_order = np.asarray(after.state.state)[:, 0].mean()
     assert in_order == pytest.approx(0.95 - 0.9 * 0.375, abs=3 / 20_000**0.5)  # six standard deviations
+
+
+@pytest.mark.parametrize("parameters", [{}, {"intercepts": (4.0, 9.0, 14.0), "costs": (1.0, 2.0, 6.0)}], ids=str)
+def test_demand_by_regime(parameters):
+    """The listed play is Cournot's in each regime, and worth what 60 discounted steps of the chain bring."""
+    game = catalog.load("cournot_demand", **parameters)
+    (known,) = catalog.equilibria("cournot_demand", **parameters)
+    rules = game.rules.step.__self__
+    assert game.exogenous
+    number, stay = len(rules.intercepts), rules.stay
+    kernel = np.array([[stay if k == m else (1 - stay) / (number - 1) for m in range(number)] for k in range(number)])
+    for k, intercept in enumerate(rules.intercepts):
+        once = catalog.equilibria("cournot", costs=rules.costs, intercept=intercept)[0]
+        np.testing.assert_allclose([each[k, 0] for each in known.profile], np.ravel(once.profile), rtol=0, atol=1e-14)
+    profits = np.array(
+        [np.ravel(catalog.equilibria("cournot", costs=rules.costs, intercept=a)[0].values) for a in rules.intercepts]
+    )
+    discount = game.discount[0]
+    worth = sum(discount**t * np.linalg.matrix_power(kernel, t) @ profits for t in range(1000))
+    np.testing.assert_allclose(known.values, worth.T, rtol=1e-12, atol=0)
+
+
+def test_demand_moves_as_it_says():
+    game = eq.load("catalog:cournot_demand", intercepts=(4.0, 9.0, 14.0))
+    keys = jax.random.split(jax.random.key(1), 20_000)
+    state = game.reset(jax.random.key(0))
+    here = int(state.state)
+    after = jax.vmap(lambda key: game.step(state, jnp.array([[1.0], [0.5]]), key=key))(keys)
+    intercept = (4.0, 9.0, 14.0)[here]
+    np.testing.assert_allclose(after.rewards[0], [intercept - 1.5 - 1, 0.5 * (intercept - 1.5 - 3)], rtol=0, atol=1e-14)
+    seen = np.bincount(np.asarray(after.state.state), minlength=3) / 20_000
+    expected = np.where(np.arange(3) == here, 0.8, 0.1)
+    np.testing.assert_allclose(seen, expected, rtol=0, atol=3 / 20_000**0.5)  # six standard deviations
 
 
 def test_repeated_dilemma_remembers_the_last_moves():

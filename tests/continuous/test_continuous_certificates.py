@@ -97,6 +97,13 @@ def test_a_false_constant_is_refused_with_a_pair():
         highest_bound(spike, np.array([-1.0]), np.array([1.0]), 1.0, np.array([0.0]))
 
 
+def test_rewards_that_break_down_are_named():
+    """At a point that the game was not looked at when it was made."""
+    game = ContinuousGame.one_shot(lambda a: jnp.where(a[:, 0] == 0.5, jnp.nan, a[:, 0]), LOW, HIGH, name="mine")
+    with pytest.raises(eq.BadInput, match=r"mine: the reward of agent 0 is nan at the actions \[\[0\.5\], \[-0\.2\]\]"):
+        eq.certify(game, [[0.3], [-0.2]])
+
+
 def test_a_bound_that_runs_out_of_evaluations_is_still_one():
     def cone(points):
         return -np.linalg.norm(points - np.array([0.31, -0.17]), axis=1)
@@ -221,7 +228,7 @@ def test_the_gap_of_noisy_play():
     """In Cournot an agent that draws q with variance v loses B v to its best answer; means are at Nash."""
     game = eq.load("catalog:cournot")
     nash, covered = np.array([11 / 3, 5 / 3]), 0
-    for seed in range(40):
+    for seed in range(20):
         samples = nash[None, :, None] + 0.3 * np.random.default_rng(seed).normal(size=(128, 2, 1))
         certificate = certify_play(game.tables(), samples)
         assert certificate.kind == "estimate"
@@ -234,8 +241,8 @@ def test_the_gap_of_noisy_play():
             wanted = (10 - (1, 3)[i] - q[:, 1 - i].mean()) / 2
             earned = (q[:, i] * (10 - (1, 3)[i] - q.sum(axis=1))).mean()
             assert certificate.per_player[i] == pytest.approx(wanted**2 - earned, abs=1e-9)
-    # 95 % of 80 intervals; 68 or fewer would come once in 1e4 if they held only 95 % exactly.
-    assert covered >= 69
+    # Of 40 intervals; 31 or fewer would come once in 1e5 if each held with 95 % exactly.
+    assert covered >= 32
 
 
 def test_samples_of_unequal_dimensions_and_certain_play():

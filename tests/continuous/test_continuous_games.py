@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.cli import run
+from equinfer.games import catalog
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.spaces import Box, Discrete
 
@@ -240,3 +242,44 @@ def test_solving_names_what_is_there_instead():
         eq.certify("catalog:cournot_capacity", np.zeros((2, 1)))
     with pytest.raises(eq.UnknownName, match="did you mean 'catalog:cournot'"):
         eq.load("cournt")
+
+
+def test_commands_show_games_of_learners(capsys):
+    assert run(["info", "catalog:differential", "--set", "variant=rommeo", "peaks=-3,6"]) == 0
+    out = capsys.readouterr().out
+    assert "differential: 2 agents" in out
+    assert "0: [-10, 10]; observes 1 number" in out
+    assert "gaps    exact" in out
+    assert run(["info", "catalog:cournot_demand"]) == 0
+    out = capsys.readouterr().out
+    assert "at most 25 in an episode; discount 0.95" in out
+    assert "do not depend on actions" in out
+    assert run(["games"]) == 0
+    out = capsys.readouterr().out
+    assert all(f"\n{name} " in out for name in catalog.continuous_names())
+    assert run(["solve", "catalog:cournot"]) == 4
+    assert "eq.train" in capsys.readouterr().err
+    for words in (
+        ["solve", "--all"],
+        ["sweep", "--set", "intercept=8:9:2"],
+        ["info", "--potential"],
+        ["certify", "x.csv"],
+    ):
+        assert run([words[0], "catalog:cournot", *words[1:]]) == 4
+        assert "cournot is" in capsys.readouterr().err
+
+
+def test_single_precision_and_illegal_actions():
+    """As users have it, with 64-bit numbers off; certificates are in float64 all the same."""
+    with jax.enable_x64(False):
+        game = ContinuousGame.one_shot(lambda a: -((a[:, 0] - 0.1) ** 2), [[-1], [-1]], [[1], [1]])
+        certificate = eq.certify(game, [[0.1], [0.35]])
+        assert game.step((), jnp.zeros((2, 1)), key=jax.random.key(0)).rewards.dtype == np.float32
+        played = ContinuousGame.from_table(eq.load("catalog:iterated_prisoners_dilemma"), horizon=3)
+        state = played.reset(jax.random.key(0))
+        assert played.step(state, jnp.array([0, 1]), key=jax.random.key(0)).rewards.tolist() == [-3.0, 0.0]
+    np.testing.assert_allclose(certificate.per_player, [0.0, 0.0625], rtol=0, atol=1e-15)
+    legal = [np.array([[True, False]]), np.ones((1, 2), bool)]
+    table = eq.TabularGame(np.zeros((2, 1, 2, 2)), np.ones((1, 2, 2, 1)), 0.5, legal=legal)
+    with pytest.raises(eq.BadInput, match="has illegal actions in some states, which learners cannot be forbidden"):
+        ContinuousGame.from_table(table)

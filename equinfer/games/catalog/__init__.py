@@ -84,7 +84,8 @@ _MEAN_FIELD_HOME = {
 _CONTINUOUS_HOME = {
     "differential": "continuous.differential",
     "cournot": "continuous.cournot",
-    "cournot_capacity": "continuous.cournot",
+    "cournot_capacity": "continuous.markets",
+    "cournot_demand": "continuous.markets",
     "quadratic_zero_sum": "continuous.quadratic",
     "quadratic": "continuous.quadratic",
 }
