@@ -241,7 +241,7 @@ def test_the_gap_of_noisy_play():
             wanted = (10 - (1, 3)[i] - q[:, 1 - i].mean()) / 2
             earned = (q[:, i] * (10 - (1, 3)[i] - q.sum(axis=1))).mean()
             assert certificate.per_player[i] == pytest.approx(wanted**2 - earned, abs=1e-9)
-    # Of 40 intervals; 31 or fewer would come once in 1e5 if each held with 95 % exactly.
+    # Of 40 intervals; 31 or fewer would come once in 7,000 if each held with 95 % exactly.
     assert covered >= 32
 
 
