@@ -23,7 +23,7 @@ test: $(STAMP)  ## the default test suite
 test-slow: $(STAMP)  ## minutes of work: run before an issue is called done
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
 
-test-peers: $(STAMP)  ## against nashpy, QuantEcon, OpenSpiel, sgamesolver, pygambit
+test-peers: $(STAMP)  ## against nashpy, QuantEcon, OpenSpiel, sgamesolver, pygambit, PettingZoo
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[peers]'
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools wheel cython
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation sgamesolver

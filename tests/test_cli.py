@@ -292,7 +292,7 @@ def test_demo_solves_its_games_and_links_their_reports(capsys, tmp_path):
 def test_doctor_passes_its_own_test(capsys):
     assert run(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert f"numpy     {np.__version__}" in out
+    assert f"numpy       {np.__version__}" in out
     assert out.count(": ok") == 3
 
 

@@ -47,7 +47,7 @@ def run() -> int:
         present = importlib.util.find_spec(module) is not None
         facts.append((extra, "installed" if present else f"not installed: pip install 'equinfer[{extra}]'"))
     for name, text in itertools.chain(facts, _plugins()):
-        console.print(Text(f"{name:<10}", "bold").append(Text(text, "not bold")), soft_wrap=True)
+        console.print(Text(f"{name:<12}", "bold").append(Text(text, "not bold")), soft_wrap=True)
     return 0 if _self_test(console) else 1
 
 
