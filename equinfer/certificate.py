@@ -49,6 +49,8 @@ class Certificate:
     """The sum of all players' rewards at a joint action: a trap may have no gap either."""
     intervals: Float[np.ndarray, "N 2"] | None = None
     """Of an estimate from samples: where each of `per_player` lies with the confidence that was asked for."""
+    doubt: str | None = None
+    """Why nothing is certain, where nothing is: a sentence."""
 
     def __post_init__(self) -> None:
         freeze(self, "per_player", "per_player_error", "values", "intervals")
@@ -81,8 +83,11 @@ class Certificate:
     def warnings(self, eps: float, players: Sequence[str] | None = None) -> tuple[str, ...]:
         """A sentence for each player whose gap is within `eps`, but not small beside what it has at stake itself.
 
-        There is none unless the certificate holds. Small is `eps` beside the largest stakes, and at least 1e-8.
+        There is none unless the certificate holds, but its own doubt. Small is `eps` beside the largest stakes, and at
+        least 1e-8.
         """
+        if self.doubt is not None:
+            return (self.doubt,)
         if self.payoff_scales is None or not self.holds(eps):
             return ()
         short = falls_short(self.per_player, self.payoff_scales, np.float64(eps))

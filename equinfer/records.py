@@ -187,7 +187,9 @@ class Solution:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What one should know about an answer although it is certified, or why it may be none: a sentence each."""
-        return self.certificate.warnings(self.eps, self.game.players) if self.certified else self.doubts
+        if self.certified:
+            return self.certificate.warnings(self.eps, self.game.players)
+        return self.doubts if self.certificate.doubt is None else (self.certificate.doubt, *self.doubts)
 
     @property
     def verdict(self) -> str:

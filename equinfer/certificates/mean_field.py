@@ -2,7 +2,8 @@ r"""Exploitability: what a single player gains by the best response to the flow 
 
 $$E(\pi)=\sum_s\mu_0(s)\Bigl[\max_{\pi'}V_0^{\pi'}(s;L^\pi)-V_0^\pi(s;L^\pi)\Bigr],$$
 
-by exact backward induction at the exact flow $L^\pi$; of several populations, the sum. What is computed is the gain
+by exact backward induction at the exact flow $L^\pi$; of several populations, the sum. Of stationary games see
+`stationary_mean_field`. What is computed is the gain
 itself, by $G_t(s)=\max_a\bigl[A_t(s,a)+\gamma E\,G_{t+1}\bigr]$ with the advantages $A_t=Q_t^\pi-V_t^\pi$ of $\pi$:
 small gains are not lost among large values.
 
@@ -20,6 +21,7 @@ from jaxtyping import Bool, Float
 from equinfer.certificates.populations import averaged, reached, roundings, sent
 from equinfer.certificates.profile import checked_profile
 from equinfer.certificates.rounding import gamma, outward
+from equinfer.certificates.stationary_mean_field import certify_stationary, settled_law
 from equinfer.errors import BadInput
 from equinfer.mean_field_tables import Flow, MeanFieldTables, RawTransition
 from equinfer.records import Certificate, Deviation
@@ -42,15 +44,17 @@ class _March(NamedTuple):
     """Of the masses of each epoch."""
 
 
-def exact_flow(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "H S _"]]) -> Flow:
-    """The state-action laws (H, S, A_p) that the policies lead to."""
+def exact_flow(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "*H S _"]]) -> Flow:
+    """The state-action laws ([H,] S, A_p) that the policies lead to."""
+    if tables.horizon is None:
+        return settled_law(tables, policies)
     return _march(tables, policies).flow
 
 
 def certify_mean_field(
     tables: MeanFieldTables, answer: Any, scales: Float[np.ndarray, " P"] | None = None
 ) -> Certificate:
-    """The exploitability of one policy per population, (H, S, A_p).
+    """The exploitability of one policy per population, ([H,] S, A_p).
 
     **Arguments:** `answer` as in `checked_profile`; the array itself will do where there is one population. `scales`,
     what each population has at stake, kept in the certificate.
@@ -59,9 +63,10 @@ def certify_mean_field(
     `per_player`; `values` (P, H, S); `deviation(p)` has a pure best response and the gain (H, S),
     0 where nobody can be.
 
-    **Raises:** `BadInput` if `answer` is no policy of the game, rewards along its flow are not finite, or the game is
-    stationary.
+    **Raises:** `BadInput` if `answer` is no policy of the game, or rewards along its flow are not finite.
     """
+    if tables.horizon is None:
+        return certify_stationary(tables, answer, scales)
     single = tables.num_players == 1 and getattr(answer, "ndim", 0) >= 2
     policies = checked_profile(tables, (answer,) if single else answer)
     march = _march(tables, policies)
@@ -84,11 +89,7 @@ def certify_mean_field(
 
 
 def _march(tables: MeanFieldTables, policies: Sequence[np.ndarray]) -> _March:
-    if tables.horizon is None:
-        raise BadInput(
-            "exploitability is measured along the flow from the first epoch to the last, and this game is stationary; "
-            "give it a horizon: discount and horizon together discount within it."
-        )
+    assert tables.horizon is not None
     masses, here = tables.initial, tuple(law > 0 for law in tables.initial)
     laws, kernels, reachable, counts = [], [], [], []
     count = 1

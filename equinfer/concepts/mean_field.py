@@ -23,6 +23,8 @@ _MOST_PAIRS = 1e8
 """Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
 _MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
 """Of the Jacobian of the complementarity problem, which is dense in each epoch."""
+_MOST_AT_REST = 1500
+"""Unknowns of that problem in a stationary game: some seconds a step."""
 
 
 class MeanField(AbstractConcept):
@@ -44,7 +46,7 @@ class MeanField(AbstractConcept):
         return partial(certify_mean_field, tables, scales=np.full(tables.num_players, self.stakes(tables)))
 
     def stakes(self, tables: MeanFieldTables) -> float:
-        """The exploitability of the uniform policy, and at least 1."""
+        """The exploitability of the uniform policy, and at least 1; that as well where nobody can tell."""
         return _stakes(self, tables)
 
     def recorded(self, tables: MeanFieldTables, answer: Any) -> Mapping[str, Any]:
@@ -52,14 +54,17 @@ class MeanField(AbstractConcept):
 
     def solvers(self, tables: MeanFieldTables, options: Collection[str] = ()) -> tuple[str, ...]:
         """Fixed dynamics, and rewards by the crowd where one is: the interior point method. Otherwise Algorithm 4 at
-        all temperatures, and complementarity for what stays mixed, where that is small enough. Options that only the
-        plain Algorithm 4 has mean that one.
+        all temperatures, and complementarity for what stays mixed, where that is small enough; in stationary games,
+        where each step of Algorithm 4 solves systems of its own, complementarity first. Options that only the plain
+        Algorithm 4 has mean that one.
         """
-        if tables.horizon is None or not set(options) <= {"steps", "magnet"}:
+        if not set(options) <= {"steps", "magnet"}:
             return ("bayesian-q",)
+        unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
+        if tables.horizon is None:
+            return ("complementarity", "temperature-grid") if unknowns <= _MOST_AT_REST else ("bayesian-q",)
         if tables.fixed_dynamics and _has_small_factors(tables, tables.horizon) and structure_of(tables).local:
             return "interior-point", "temperature-grid"
-        unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
         if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:
             return "temperature-grid", "complementarity"
         return ("temperature-grid",)
@@ -74,4 +79,5 @@ def _has_small_factors(tables: MeanFieldTables, horizon: int) -> bool:
 @lru_cache(maxsize=4)
 def _stakes(row: MeanField, tables: MeanFieldTables) -> float:
     """Asked for by the verdict and by every certificate of a solve."""
-    return max(1.0, certify_mean_field(tables, row.start(tables)).gap)
+    gap = certify_mean_field(tables, row.start(tables)).gap
+    return max(1.0, gap) if np.isfinite(gap) else 1.0

@@ -1,6 +1,7 @@
 r"""Section 5.2: the flow of a policy, equations (11) and (12), and what Algorithm 4 makes of them.
 
-Arrays of population p are (H, S, A_p), its values (H, S). A stationary game has no leading H.
+Arrays of population p are (H, S, A_p), its values (H, S). A stationary game has no leading H: where these equations
+go backwards or forwards in time, it is at their fixed point (`stationary_mean_field`).
 """
 
 from typing import Any, NamedTuple, TypeAlias
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from equinfer.equations.stationary_mean_field import optimal, played, soft, stationary_flow
 from equinfer.types import AnyArray, PRNGKey, ScalarLike
 
 __all__ = [
@@ -29,21 +31,24 @@ __all__ = [
 ]
 
 Policies: TypeAlias = tuple[Float[AnyArray, "..."], ...]
-"""One policy per population, (H, S, A_p)."""
+"""One policy per population, ([H,] S, A_p)."""
 
 
 class SoftPlan(NamedTuple):
     """What the inference of a population comes to against a given flow."""
 
-    logits: Float[AnyArray, "H S A"]
+    logits: Float[AnyArray, "*H S A"]
     r"""$\log\pi^*$ of (12), normalised; -inf on illegal actions and where the magnet is zero."""
-    values: Float[AnyArray, "H S"]
+    values: Float[AnyArray, "*H S"]
 
 
 def flow_of(game: Any, policies: Policies) -> Policies:
     r"""The state-action laws that the policies lead to (Kolmogorov's equation):
-    $L_0=\mu_0\pi_0$, $L_{t+1}(s,a)=\pi_{t+1}(a\mid s)\sum_{s',a'}P_t(s\mid s',a',L_t)L_t(s',a')$.
+    $L_0=\mu_0\pi_0$, $L_{t+1}(s,a)=\pi_{t+1}(a\mid s)\sum_{s',a'}P_t(s\mid s',a',L_t)L_t(s',a')$; of a stationary
+    game, what that comes to in the long run.
     """
+    if game.horizon is None:
+        return stationary_flow(game, policies)
 
     def step(masses: tuple, at: tuple) -> tuple:
         t, now = at
@@ -57,7 +62,7 @@ def flow_of(game: Any, policies: Policies) -> Policies:
 
 
 def soft_plan(
-    game: Any, population: int, flow: Policies, log_magnet: Float[AnyArray, "H S A"], temperature: ScalarLike
+    game: Any, population: int, flow: Policies, log_magnet: Float[AnyArray, "*H S A"], temperature: ScalarLike
 ) -> SoftPlan:
     r"""Equations (11) and (12), backwards from the last epoch, against `flow`:
     $V_t=\tau\log\sum_a\tilde\pi_te^{Q_t/\tau}$, $Q_t=r_t(\cdot,L_t)+\gamma P_t(L_t)V_{t+1}$,
@@ -70,7 +75,11 @@ def soft_plan(
     def respond(q: Float[AnyArray, "S A"], log_prior: Float[AnyArray, "S A"]) -> tuple:
         return soft_response(q, game.legal[population], log_prior, temperature)
 
-    return SoftPlan(*reversed(_backward(game, population, flow, log_magnet, respond)))
+    if game.horizon is None:
+        found = soft(game, population, flow, lambda q: respond(q, log_magnet), log_magnet, temperature)
+    else:
+        found = _backward(game, population, flow, log_magnet, respond)
+    return SoftPlan(*reversed(found))
 
 
 def soft_response(
@@ -87,9 +96,11 @@ def soft_response(
 
 
 def evaluated(
-    game: Any, population: int, flow: Policies, policy: Float[AnyArray, "H S A"]
-) -> tuple[Float[AnyArray, "H S"], Float[AnyArray, "H S A"]]:
+    game: Any, population: int, flow: Policies, policy: Float[AnyArray, "*H S A"]
+) -> tuple[Float[AnyArray, "*H S"], Float[AnyArray, "*H S A"]]:
     r"""Values and action values of one agent that plays `policy` in a population that plays `flow`."""
+    if game.horizon is None:
+        return played(game, population, flow, policy)
 
     def play(q: Float[AnyArray, "S A"], now: Float[AnyArray, "S A"]) -> tuple:
         return jnp.sum(now * q, axis=-1), q
@@ -99,8 +110,10 @@ def evaluated(
 
 def optimal_values(
     game: Any, population: int, flow: Policies
-) -> tuple[Float[AnyArray, "H S"], Float[AnyArray, "H S A"]]:
+) -> tuple[Float[AnyArray, "*H S"], Float[AnyArray, "*H S A"]]:
     r"""$V^*$ and $Q^*$ of one agent in a population with this flow."""
+    if game.horizon is None:
+        return optimal(game, population, flow)
 
     def best(q: Float[AnyArray, "S A"], legal: Bool[AnyArray, "S A"]) -> tuple:
         return jnp.max(jnp.where(legal, q, -jnp.inf), axis=-1), q
@@ -108,7 +121,7 @@ def optimal_values(
     return _backward(game, population, flow, jnp.broadcast_to(game.legal[population], flow[population].shape), best)
 
 
-def best_response(game: Any, population: int, flow: Policies) -> Float[Array, "H S A"]:
+def best_response(game: Any, population: int, flow: Policies) -> Float[Array, "*H S A"]:
     """A pure one; the first of actions that are equally good."""
     q = optimal_values(game, population, flow)[1]
     first = jnp.argmax(jnp.where(game.legal[population], q, -jnp.inf), axis=-1)
@@ -116,7 +129,8 @@ def best_response(game: Any, population: int, flow: Policies) -> Float[Array, "H
 
 
 def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
-    r"""$\sum_p\sum_s\mu_0(s)[\max_{\pi'}V_0^{\pi'}-V_0^\pi]$ against the flow of `policies`: what solvers steer by.
+    r"""$\sum_p\sum_s\mu_0(s)[\max_{\pi'}V_0^{\pi'}-V_0^\pi]$ against the flow of `policies`: what solvers steer by. Of
+    a stationary game, in the mean over the law that `policies` settle in.
 
     The certificate computes the same by itself, with error bounds.
     """
@@ -124,8 +138,9 @@ def exploitability(game: Any, policies: Policies) -> Float[AnyArray, ""]:
 
     total = jnp.zeros((), policies[0].dtype)
     for p, policy in enumerate(policies):
-        gained = optimal_values(game, p, flow)[0][0] - evaluated(game, p, flow, policy)[0][0]
-        total += jnp.sum(jnp.asarray(game.initial[p], policy.dtype) * gained)
+        gained = optimal_values(game, p, flow)[0] - evaluated(game, p, flow, policy)[0]
+        begin = flow[p].sum(axis=-1) if game.horizon is None else jnp.asarray(game.initial[p], policy.dtype)
+        total += jnp.sum(begin * (gained if game.horizon is None else gained[0]))
     return total
 
 

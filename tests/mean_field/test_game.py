@@ -10,7 +10,6 @@ import pytest
 import equinfer as eq
 from equinfer.certificates.mean_field import certify_mean_field, exact_flow
 from equinfer.equations.mean_field import evaluated, flow_of, soft_plan
-from equinfer.errors import BadInput
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.stencil import Stencil
 
@@ -141,9 +140,12 @@ def test_what_is_no_policy_is_refused(policy, says):
         certify_mean_field(left_right().tables(), policy)
 
 
-def test_stationary_games_are_refused_by_the_certificate():
-    stationary = MeanFieldGame(lambda t, law: -law, np.broadcast_to(np.eye(2), (2, 2, 2)), [0.5, 0.5], discount=0.9)
-    with pytest.raises(BadInput, match="this game is stationary; give it a horizon"):
-        eq.solve(stationary)
-    within = MeanFieldGame(lambda t, law: -law, np.broadcast_to(np.eye(2), (2, 2, 2)), [0.5, 0.5], 3, 0.9)
-    assert eq.solve(within).certified
+def test_a_discount_within_a_horizon_and_one_in_its_place():
+    """Nobody moves: both are games of one's own place."""
+    stay = np.broadcast_to(np.eye(2), (2, 2, 2))
+    at_rest = MeanFieldGame(lambda t, law: -law, stay, [0.5, 0.5], discount=0.9)
+    within = MeanFieldGame(lambda t, law: -law, stay, [0.5, 0.5], 3, 0.9)
+    for game, lead in ((at_rest, ()), (within, (3,))):
+        solution = eq.solve(game)
+        assert solution.certified
+        assert solution.policy.shape == (*lead, 2, 2)

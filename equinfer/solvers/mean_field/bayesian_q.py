@@ -26,8 +26,8 @@ from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike
 
 __all__ = ["BayesianQ", "BayesianQState", "bayesian_q_step"]
 
-Logs = tuple[Float[AnyArray, "H S _"], ...]
-Flows = tuple[Float[AnyArray, "H S _"], ...]
+Logs = tuple[Float[AnyArray, "*H S _"], ...]
+Flows = tuple[Float[AnyArray, "*H S _"], ...]
 
 
 class BayesianQState(NamedTuple):

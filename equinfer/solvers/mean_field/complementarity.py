@@ -10,6 +10,8 @@ $xy=\kappa$. As $\kappa$ goes to 0 the solution of one problem begins the next; 
 quadratically where the equilibrium is regular. A proximal term, $\rho(\pi-\pi_k)$ beside $V-Q$, keeps the Jacobian
 regular elsewhere. What happens in an epoch depends on that epoch and its neighbours alone, so the Jacobian is block
 tridiagonal: three times as many directional derivatives as an epoch has unknowns tell all of it.
+
+A stationary game is one epoch that follows itself, $\mu=P(L)L$ and $Q=r(L)+\gamma P(L)V$, with masses that sum to one.
 """
 
 from collections.abc import Iterator
@@ -41,7 +43,7 @@ _PROXIMAL = 1e-6
 
 
 class Unknowns(NamedTuple):
-    """Of every population: policies (H, S, A_p), masses (H, S), values (H, S) in units."""
+    """Of every population: policies (H, S, A_p), masses (H, S), values (H, S) in units; H = 1 of a stationary game."""
 
     policies: tuple[Float[AnyArray, "H S _"], ...]
     masses: tuple[Float[AnyArray, "H S"], ...]
@@ -65,8 +67,9 @@ class Complementarity(AbstractHostSolver):
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         if not is_small(game):
             raise BadInput(
-                f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns in each of "
-                f"{game.horizon} epochs here; try interior-point or temperature-grid."
+                f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns "
+                + ("here; " if game.horizon is None else f"in each of {game.horizon} epochs here; ")
+                + ("try bayesian-q." if game.horizon is None else "try interior-point or temperature-grid.")
             )
         policies = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
         unit = value_unit(game, policies)
@@ -78,6 +81,7 @@ class Complementarity(AbstractHostSolver):
             )
             point, size = new, float(size)
             answer = tuple(_cleaned(np.asarray(policy)) for policy in point.policies)
+            answer = tuple(policy[0] for policy in answer) if game.horizon is None else answer
             info = {"smoothing": smoothing, "residual": size, "step_length": float(taken)}
             solved = size <= max(_CLOSE * smoothing, _ROUNDING)
             yield Iterate(answer, info, candidate=solved or smoothing == 0.0)
@@ -96,8 +100,8 @@ def unknowns_of(game: Any) -> int:
 
 def is_small(game: Any) -> bool:
     """Whether a step takes seconds at most, and its blocks fit into memory."""
-    size = float(unknowns_of(game))
-    return game.horizon * size**2 <= _MOST_ENTRIES and game.horizon * size**3 <= _MOST_OPERATIONS
+    size, epochs = float(unknowns_of(game)), game.horizon or 1
+    return epochs * size**2 <= _MOST_ENTRIES and epochs * size**3 <= _MOST_OPERATIONS
 
 
 def residual(
@@ -105,23 +109,30 @@ def residual(
 ) -> Unknowns:
     """What vanishes at an equilibrium, in the shape of the unknowns: complementarity, flow, and sums to one."""
     flow = tuple(mass[..., None] * policy for mass, policy in zip(point.masses, point.policies, strict=True))
-    rewards = game.rewards(flow)
-    times = jnp.arange(game.horizon)
+    at_rest = game.horizon is None
+    rewards = game.rewards(tuple(law[0] for law in flow) if at_rest else flow)
+    rewards = tuple(reward[None] for reward in rewards) if at_rest else rewards
+    times = jnp.arange(game.horizon or 1)
     complementary, following, sums = [], [], []
     for p, (policy, values) in enumerate(zip(point.policies, point.values, strict=True)):
         transition = game.transitions[p]
-        ahead = jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
+        ahead = values if at_rest else jnp.concatenate([values[1:], jnp.zeros_like(values[:1])])
         expected = jax.vmap(transition.expect)(times, flow, ahead)
         q = rewards[p] / unit + game.discount * expected
         slack = values[..., None] - q + proximal * (policy - anchor.policies[p])
         smooth = policy + slack - jnp.sqrt(policy**2 + slack**2 + 2 * smoothing)
         complementary.append(jnp.where(game.legal[p], smooth, policy))
         sums.append(jnp.sum(policy, axis=-1) - 1)
-        laws = tuple(law[:-1] for law in flow)
+        left = slice(None) if at_rest else slice(-1)
+        laws = tuple(law[left] for law in flow)
         sent = jax.vmap(lambda t, laws, law, transition=transition: transition.push(t, laws, law))(
-            times[:-1], laws, laws[p]
+            times[left], laws, laws[p]
         )
-        following.append(point.masses[p] - jnp.concatenate([jnp.asarray(game.initial[p])[None], sent]))
+        initial = jnp.asarray(game.initial[p])[None]
+        if at_rest:  # one of these equations follows from the others, and makes place for the sum
+            following.append(point.masses[p] - sent + (jnp.sum(point.masses[p]) - 1) * initial)
+        else:
+            following.append(point.masses[p] - jnp.concatenate([initial, sent]))
     return Unknowns(tuple(complementary), tuple(following), tuple(sums))
 
 
@@ -212,7 +223,8 @@ def newton_direction(f: Any, flat: Float[Array, "H n"], here: Float[Array, "H n"
 def _start(game: Any, policies: Profile, unit: ScalarLike) -> Unknowns:
     flow = flow_of(game, policies)
     values = tuple(evaluated(game, p, flow, policy)[0] / unit for p, policy in enumerate(policies))
-    return Unknowns(tuple(policies), tuple(law.sum(axis=-1) for law in flow), values)
+    point = Unknowns(tuple(policies), tuple(law.sum(axis=-1) for law in flow), values)
+    return jax.tree.map(lambda leaf: leaf[None], point) if game.horizon is None else point
 
 
 def _cleaned(policy: Float[np.ndarray, "H S A"]) -> Float[np.ndarray, "H S A"]:

@@ -18,7 +18,7 @@ class FictitiousPlayState(NamedTuple):
     """The average policies, and how many populations they are an average of."""
 
     number: Int[Array, ""]
-    policies: tuple[Float[AnyArray, "H S _"], ...]
+    policies: tuple[Float[AnyArray, "*H S _"], ...]
 
 
 class FictitiousPlay(AbstractSolver[FictitiousPlayState]):

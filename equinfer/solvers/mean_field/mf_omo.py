@@ -10,6 +10,7 @@ from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.information import logarithm
 from equinfer.equations.mean_field import optimal_values, policy_of, uniform_policies
+from equinfer.errors import BadInput
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["MFOMO", "MFOMOState"]
@@ -58,6 +59,8 @@ class MFOMO(AbstractSolver[MFOMOState]):
 
     def init(self, game: Any, *, key: PRNGKey) -> MFOMOState:
         del key
+        if game.horizon is None:
+            raise BadInput("mf-omo is for games with a horizon; this one is stationary.")
         uniform = uniform_policies(game)
         flow = tuple(policy / game.num_states for policy in uniform)
         values, slacks = [], []

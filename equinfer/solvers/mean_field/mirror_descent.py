@@ -8,16 +8,16 @@ from jaxtyping import Float
 
 from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
-from equinfer.equations.mean_field import evaluated, flow_of, largest_change
+from equinfer.equations.mean_field import evaluated, flow_of, largest_change, uniform_policies
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["MirrorDescentState", "OnlineMirrorDescent"]
 
 
 class MirrorDescentState(NamedTuple):
-    """Regularised sums of action values, one (H, S, A) array per population."""
+    """Regularised sums of action values, one ([H,] S, A) array per population."""
 
-    sums: tuple[Float[AnyArray, "H S _"], ...]
+    sums: tuple[Float[AnyArray, "*H S _"], ...]
 
 
 class OnlineMirrorDescent(AbstractSolver[MirrorDescentState]):
@@ -41,7 +41,7 @@ class OnlineMirrorDescent(AbstractSolver[MirrorDescentState]):
 
     def init(self, game: Any, *, key: PRNGKey) -> MirrorDescentState:
         del key
-        return MirrorDescentState(tuple(jnp.zeros((game.horizon, *each.shape)) for each in game.legal))
+        return MirrorDescentState(tuple(map(jnp.zeros_like, uniform_policies(game))))
 
     def step(self, game: Any, state: MirrorDescentState, *, key: PRNGKey) -> tuple[MirrorDescentState, Info]:
         del key  # nothing is random

@@ -17,11 +17,11 @@ __all__ = ["PriorDescent", "PriorDescentState"]
 
 
 class PriorDescentState(NamedTuple):
-    """Policies and priors, one (H, S, A) array each per population."""
+    """Policies and priors, one ([H,] S, A) array each per population."""
 
     number: Int[Array, ""]
-    policies: tuple[Float[AnyArray, "H S _"], ...]
-    priors: tuple[Float[AnyArray, "H S _"], ...]
+    policies: tuple[Float[AnyArray, "*H S _"], ...]
+    priors: tuple[Float[AnyArray, "*H S _"], ...]
 
 
 class PriorDescent(AbstractSolver[PriorDescentState]):

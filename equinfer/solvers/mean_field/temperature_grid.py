@@ -19,7 +19,6 @@ from jaxtyping import Array, Float, Int
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.information import logarithm
 from equinfer.equations.mean_field import evaluated, exploitability, flow_of
-from equinfer.errors import BadInput
 from equinfer.solvers.mean_field.bayesian_q import BayesianQState, bayesian_q_step
 from equinfer.solvers.tabular.settings import check_ranges
 from equinfer.types import AnyArray, Profile
@@ -58,7 +57,7 @@ class TemperatureGrid(AbstractHostSolver):
     games: ClassVar[str] = "mean-field"
 
     magnet: Profile | None = None
-    """Where it begins, and what attracts the runs whose prior is kept: one (H, S, A) array per population; None is
+    """Where it begins, and what attracts the runs whose prior is kept: one ([H,] S, A) array per population; None is
     uniform."""
     steps: int = 3000
     """Of each run, at most."""
@@ -68,8 +67,6 @@ class TemperatureGrid(AbstractHostSolver):
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
         del seed  # nothing is random
-        if game.horizon is None:
-            raise BadInput("temperature-grid is for games with a horizon; this one is stationary.")
         start = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
         game = jax.tree.map(jnp.asarray, game.unlabelled())
         settings = jnp.asarray(_SETTINGS)
