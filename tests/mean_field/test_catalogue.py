@@ -205,6 +205,13 @@ def test_every_game_loads_by_name_and_describes_itself():
         ("crowd_avoidance", {"proba_noise": 2.0}, r"in \[0, 1\]; got 2"),
         ("predator_prey", {"populations": 2}, "3 or 4 populations; got 2"),
         ("open_spiel_linear_quadratic", {"as_open_spiel": True, "mean_revert": 0.5}, "leave out as_open_spiel"),
+        ("endemic", {"discount": 1.0}, "0 <= discount < 1; got 1"),
+        ("endemic", {"ill": 1.5}, "0 <= ill <= 1; got 1.5"),
+        ("daily_congestion", {"offsets": (0.0,)}, "as many slopes as offsets; got 3, 1"),
+        ("daily_congestion", {"slopes": (1.0, 0.0, 2.0)}, "positive slopes"),
+        ("malware_spread", {"levels": 1}, "levels >= 2; got 1"),
+        ("ring_crowd", {"noise": 0.0}, "0 < noise <= 1; got 0"),
+        ("ring_crowd", {"size": 2}, "size >= 3; got 2"),
         ("riccati", {"ratio": 5, "T": 4}, r"ratio\*\*T <= 256; got 5, T = 4"),
     ],
 )

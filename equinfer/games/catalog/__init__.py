@@ -79,6 +79,10 @@ _MEAN_FIELD_HOME = {
     "mean_field/periodic_aversion": "grids",
     "mean_field/crowd_avoidance": "populations",
     "mean_field/predator_prey": "populations",
+    "mean_field/endemic": "stationary",
+    "mean_field/daily_congestion": "stationary",
+    "mean_field/malware_spread": "stationary",
+    "mean_field/ring_crowd": "stationary",
 }
 
 _CONTINUOUS_HOME = {
