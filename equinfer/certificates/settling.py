@@ -216,7 +216,7 @@ def _of_moving(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "S 
             if now <= _AT_ONCE or (now <= _CLOSE and now <= _SHRUNK * then):
                 return Settlement(motion.masses(point), motion.masses(error), motion.chains(point), None)
     return _unsettled(
-        motion, x, "it does not come to rest from the initial law, or at a law that some disturbance leaves"
+        motion, x, "it has not come to rest from the initial law, or only where a small disturbance would drive it on"
     )
 
 

@@ -336,6 +336,7 @@ def sizes(labels: GameLabels, tables: AnyTables | None, epochs: int | None = Non
     if isinstance(tables, MeanFieldTables) or epochs is not None:
         number, who = ("one", "population") if number == 1 else (number, "populations")
     duration = f", {epochs} epoch{'s' if epochs > 1 else ''}" if epochs else _duration(tables)
+    duration = ", stationary" if epochs == 0 else duration
     return f"{clean(labels.name)}: {number} {who}, {states}{actions} actions{duration}"
 
 

@@ -23,9 +23,9 @@ def print_game(game: MeanFieldGame) -> None:
         facts.append(("grid", " x ".join(map(str, game.grid))))
     fixed = "do not depend on the population" if game.has_fixed_dynamics else "depend on the population"
     facts += [("moves", fixed), ("tables", f"{in_words(game.nbytes)} of policy, flow, rewards and action values")]
-    if game.horizon is not None:
-        uniform = certify_mean_field(tables, game.uniform_profile())
-        facts.append(("uniform", f"exploitability {uniform.gap:.6g} when everybody draws actions uniformly"))
+    uniform = certify_mean_field(tables, game.uniform_profile())
+    says = f"exploitability {uniform.gap:.6g} when everybody draws actions uniformly"
+    facts.append(("uniform", says if uniform.doubt is None else uniform.doubt))
     print_facts(on_stdout(), facts)
 
 

@@ -11,13 +11,14 @@ import plotly.graph_objects as go
 import plotly.offline
 
 from equinfer.records import Solution
+from equinfer.report.at_rest import is_at_rest
 from equinfer.report.beliefs import belief_error_picture, belief_picture
 from equinfer.report.deviations import deviation_rows, gains_by_state
 from equinfer.report.path import probability_path
 from equinfer.report.payoff_table import payoff_tables
 from equinfer.report.places import names_of, never_signalled
 from equinfer.report.policies import MOST_ROWS, policy_maps
-from equinfer.report.population import actions_over_time, flow_maps
+from equinfer.report.population import actions_over_time, flow_maps, is_on_a_plane
 from equinfer.report.progress import gap_along_the_way
 from equinfer.report.reachable import reachable_map
 from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
@@ -45,12 +46,14 @@ def write_report(
 
     **Arguments:** `reachable`, what can be got in correlated equilibria of its game, to be drawn around the answer.
     """
+    at_rest = is_at_rest(solution)
+    in_bars = at_rest and not is_on_a_plane(solution)
     pictures = {
         "signal": signal_map(solution),
         "recommendations": recommendation_maps(solution),
         "reachable": reachable_map(solution, reachable),
         "flow": flow_maps(solution),
-        "policies": policy_maps(solution) if solution.flows is None else actions_over_time(solution),
+        "policies": policy_maps(solution) if solution.flows is None or in_bars else actions_over_time(solution),
         "progress": gap_along_the_way(solution),
         "seconds": None if solution.flows is None else gap_along_the_way(solution, in_seconds=True),
         "temperatures": temperature_map(solution),
@@ -74,7 +77,9 @@ def write_report(
         value_names=_value_names(solution),
         valued_states=len(_states_with_values(solution)),
         values=_value_rows(solution),
-        hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS) if solution.flows is None else 0,
+        hidden_rows=max(0, _policy_rows(solution) - MOST_ROWS) if solution.flows is None or in_bars else 0,
+        at_rest=at_rest,
+        in_bars=in_bars,
         facts=_facts(solution),
         plotly=plotly.offline.get_plotlyjs(),
     )
@@ -152,7 +157,7 @@ def _value_rows(solution: Solution) -> list[tuple[str, list[str]]]:
 
 
 def _states_with_values(solution: Solution) -> list[int]:
-    """Those where somebody of a mean-field game begins; of other games all."""
+    """Those where somebody of a mean-field game begins, or is at rest; of other games all."""
     if solution.flows is None:
         return list(range(len(solution.game.states)))
     first = [flow[0] if flow.ndim == 3 else flow for flow in solution.flows]
@@ -167,7 +172,9 @@ def _facts(solution: Solution) -> list[tuple[str, str]]:
         ("states", str(len(solution.game.states))),
         ("actions", " × ".join(str(len(actions)) for actions in solution.game.actions)),
     ]
-    if solution.flows is not None and solution.values.ndim == 3:
+    if is_at_rest(solution):
+        facts.append(("horizon", "none: the population is at rest"))
+    elif solution.flows is not None:
         facts.append(("horizon", f"{solution.values.shape[1]} decision epochs"))
     if tables is not None:
         if tables.horizon is not None:

@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from equinfer.records import Solution
-from equinfer.report.places import never_signalled, place_names
-from equinfer.report.theme import PROBABILITY, RARE, cut, dress, number, player_name, shortened
+from equinfer.report.places import names_of, never_signalled, place_names
+from equinfer.report.theme import PROBABILITY, RARE, cut, dress, number, shortened
 
 __all__ = ["policy_maps"]
 
@@ -29,7 +29,7 @@ def policy_maps(solution: Solution) -> go.Figure:
     played = ~never_signalled(solution)
     rows = [name for name, kept in zip(place_names(solution), played, strict=True) if kept]
     shown = min(len(rows), MOST_ROWS)
-    titles = [cut(player_name(label), MOST_TITLES // len(solution.profile)) for label in solution.game.players]
+    titles = [cut(name, MOST_TITLES // len(solution.profile)) for name in names_of(solution)]
     result = make_subplots(
         cols=len(solution.profile),
         shared_yaxes=True,

@@ -8,15 +8,18 @@ from jaxtyping import Float, Int
 from plotly.subplots import make_subplots
 
 from equinfer.records import Solution
+from equinfer.report.at_rest import is_at_rest, law_at_rest
 from equinfer.report.places import names_of
 from equinfer.report.theme import INK, MASS, PROBABILITY, cut, dress, number, shortened
 
-__all__ = ["actions_over_time", "flow_maps"]
+__all__ = ["actions_over_time", "flow_maps", "is_on_a_plane"]
 
 MOST_FRAMES = 6
 """Moments that a flow over a grid of two axes is drawn at."""
 MOST_ARROWS = 900
 """Of a panel: of more, those where most players are."""
+MOST_SIDE = 420
+"""Pixels of a frame."""
 EMPTY = 1e-3
 """Of the fullest cell: where fewer are, nobody's arrow is drawn."""
 MOST_PANELS = 8
@@ -25,21 +28,29 @@ MOST_PANELS = 8
 
 def flow_maps(solution: Solution) -> go.Figure | None:
     """Where every population is: frames over a grid of two axes (of three: floor below floor), else states against
-    time; arrows show where players go on average, where actions are displacements. None for other answers.
+    time; arrows show where players go on average, where actions are displacements. A bar for each state where the
+    population is at rest. None for other answers.
     """
     if solution.flows is None:
         return None
     grid = solution.game.grid
-    if grid is not None and len(grid) in (2, 3) and min(grid) > 1:
+    if grid is not None and is_on_a_plane(solution):
         return _frames(solution, grid)
-    return _over_time(solution)
+    return law_at_rest(solution) if is_at_rest(solution) else _over_time(solution)
+
+
+def is_on_a_plane(solution: Solution) -> bool:
+    """Whether populations are drawn cell by cell of a grid of two axes, or floor by floor of three."""
+    grid = solution.game.grid
+    return grid is not None and len(grid) in (2, 3) and min(grid) > 1
 
 
 def actions_over_time(solution: Solution) -> go.Figure | None:
     """The probability of each action, states against time, of the populations one below the other; None for answers of
-    other kinds, and over grids of two axes, whose arrows say it.
+    other kinds, of populations at rest, and over grids of two axes, whose arrows say it.
     """
-    if solution.flows is None or (solution.game.grid is not None and len(solution.game.grid) > 1):
+    on_a_grid = solution.game.grid is not None and len(solution.game.grid) > 1
+    if solution.flows is None or is_at_rest(solution) or on_a_grid:
         return None
     flows = _with_time(solution)
     panels = max(min(flow.shape[-1], MOST_PANELS) for flow in flows)
@@ -105,10 +116,11 @@ def _over_time(solution: Solution) -> go.Figure:
 
 def _frames(solution: Solution, grid: tuple[int, ...]) -> go.Figure:
     """The grid at several moments, each in shades of its own."""
-    flows = _with_time(solution)
+    flows, at_rest = _with_time(solution), is_at_rest(solution)
     times = np.unique(np.linspace(0, len(flows[0]) - 1, MOST_FRAMES).round().astype(int))
     titles = [
-        f"{names_of(solution)[p] + ', ' if len(flows) > 1 else ''}t = {t}: up to {number(flow[t].sum(-1).max(), 2)}"
+        f"{names_of(solution)[p] + ', ' if len(flows) > 1 else ''}{'' if at_rest else f't = {t}: '}"
+        f"up to {number(flow[t].sum(-1).max(), 2)}"
         for p, flow in enumerate(flows)
         for t in times
     ]
@@ -140,7 +152,7 @@ def _frames(solution: Solution, grid: tuple[int, ...]) -> go.Figure:
                 result.add_trace(
                     _arrows(x, y, 0.45 * ahead[t, cell, 1], 0.45 * ahead[t, cell, 0]), row=p + 1, col=column
                 )
-    side = 1000 / len(times)
+    side = min(1000 / len(times), MOST_SIDE)
     dress(
         result,
         height=int(len(flows) * (side * height / width + 30) + 40),

@@ -69,7 +69,7 @@ def test_rare_moves_that_depend_on_the_population_are_not_judged():
     assert (certificate.kind, certificate.gap) == ("estimate", np.inf)
     assert not certificate.holds(1e300)
     assert not certificate.settled(1.0)
-    assert "does not come to rest" in repr(certificate)
+    assert "has not come to rest" in repr(certificate)
 
 
 def test_moves_that_float64_loses_are_not_judged():
