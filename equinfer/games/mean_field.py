@@ -46,8 +46,9 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
       state-action law at time t. The kernel may as well be a table (S, A, S), a `Stencil` or a `SparseKernel`, or a
       function that makes a `SparseKernel`.
     * `initial` (S,), where players begin.
-    * `horizon`, the number of decision epochs; or `discount` in (0, 1) instead, for a stationary game, whose policies
-      and law do not depend on time (t is 0 there). Both: discounting within the horizon.
+    * `horizon`, the number of decision epochs; or `discount` in [0, 1) instead, for a stationary game, whose policies
+      and law do not depend on time (t is 0 there). The law is then the one in which the population settles from
+      `initial`. Both: discounting within the horizon.
     * Several populations: lists of rewards, kernels and initial laws, one for each, among the same states; the
       functions then take the tuple of everybody's laws.
     * `legal`, boolean (S, A), or a list of them; `grid`, the shape of which the states are the cells, for pictures.
