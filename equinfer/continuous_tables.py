@@ -38,6 +38,8 @@ class ContinuousTables:
     r"""Declared: $|r_i(a_i,a_{-i})-r_i(b_i,a_{-i})|\le L_i\|a_i-b_i\|_2$ for all $a_{-i}$, in units of the game."""
     quadratic: QuadraticRewards | None
     """The coefficients, where rewards are quadratic, or the largest of several quadratic functions."""
+    roundoff: float
+    """The unit roundoff that rewards are computed with: 2**-53, or 2**-24 of a function that insists on float32."""
     name: str
     player_labels: tuple[str, ...]
     origin: Origin | None = None

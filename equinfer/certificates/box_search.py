@@ -91,8 +91,11 @@ def highest_bound(
     lipschitz: float,
     start: Float[np.ndarray, " d"],
     evaluations: int = _EVALUATIONS,
+    rounding: float = 0.0,
 ) -> Bound:
     """Branch and bound, down to 1e-7 of what the Lipschitz constant allows in the box, or until so many `evaluations`.
+
+    `rounding` of the function's values is not taken for a change; nor is it in the bound.
 
     **Raises:** `FalseConstant` naming two points between which the function changes faster than `lipschitz` says.
     """
@@ -100,7 +103,7 @@ def highest_bound(
     values = function(centres)
     bounds = values + _reach(halves, lipschitz)
     best = searched_peak(function, low, high, start)
-    refuse_false_constant(centres, values, best.point[None], np.array([best.value]), lipschitz)
+    refuse_false_constant(centres, values, best.point[None], np.array([best.value]), lipschitz, rounding)
     precision = 1e-7 * float(bounds[0] - values[0])
     spent, dropped = 1, best.value
     while len(bounds):
@@ -115,7 +118,7 @@ def highest_bound(
         new, parent = children[0][len(split) :], np.tile(split, 2)
         found = function(new)
         spent += len(new)
-        refuse_false_constant(centres[parent], values[parent], new, found, lipschitz)
+        refuse_false_constant(centres[parent], values[parent], new, found, lipschitz, rounding)
         if found.max() > best.value:
             best = Peak(new[int(found.argmax())], float(found.max()))
         own = np.concatenate([values[split], found])
@@ -132,12 +135,12 @@ def refuse_false_constant(
     others: Float[np.ndarray, "K d"],
     found: Float[np.ndarray, " K"],
     lipschitz: float,
+    rounding: float,
 ) -> None:
     """**Raises:** `FalseConstant` with two points between which values change faster than the constant allows."""
     apart = np.linalg.norm(points - others, axis=1)
     change = np.abs(values - found)
-    rounding = gamma(64) * (np.abs(values) + np.abs(found) + lipschitz * np.abs(points).max(axis=1))
-    off = np.flatnonzero(change > outward(lipschitz) * apart * (1 + 1e-12) + rounding)
+    off = np.flatnonzero(change > outward(lipschitz) * apart * (1 + 1e-12) + 2 * rounding)
     if len(off):
         k = int(off[np.argmax((change / np.maximum(apart, 1e-300))[off])])
         raise FalseConstant(

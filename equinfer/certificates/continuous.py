@@ -14,9 +14,11 @@ Welfare, the sum of all rewards, stands beside the gap: in a game of common inte
 has no gap either.
 
 Rounding: quadratic rewards are counted term by term. Other rewards are functions that nobody can look into; they are
-taken to go through up to 64 roundings of numbers no larger than the rewards seen or L times the actions.
+taken to go through up to 64 roundings, in the precision that they come in, of numbers no larger than the rewards seen
+or L times the actions.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -32,7 +34,7 @@ from equinfer.certificates.box_search import (
     refuse_false_constant,
     searched_peak,
 )
-from equinfer.certificates.rounding import gamma, outward
+from equinfer.certificates.rounding import UNIT_ROUNDOFF, gamma, outward
 from equinfer.continuous_tables import ContinuousTables
 from equinfer.errors import BadInput, cause
 from equinfer.records import Certificate, Deviation
@@ -102,7 +104,9 @@ def certify_play(tables: ContinuousTables, samples: Any, confidence: float = 0.9
         chosen = _best_against(tables, i, rows[:half])
         held_out = _gains(tables, i, chosen, rows[half:], earned[half:])
         intervals.append((held_out.mean() - _margin(held_out, confidence), gains.mean() + _margin(gains, confidence)))
-        error = outward(gamma(_ROUNDINGS + len(rows)) * 2 * float(np.abs(earned[:, i]).max() + np.abs(gains).max()))
+        error = outward(
+            (_rounding(tables) + gamma(len(rows))) * 2 * float(np.abs(earned[:, i]).max() + np.abs(gains).max())
+        )
         verdicts.append(_Verdict(float(gains.mean()), error, float(gains.mean()), best, "estimate"))
     return _certificate(verdicts, "estimate", earned.mean(axis=0), np.array(intervals))
 
@@ -136,25 +140,29 @@ def _judged(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"], rewa
     function = partial(_own_reward, tables, i, row)
     if tables.lipschitz is None:
         found = searched_peak(function, tables.low[i], tables.high[i], own)
-        error = outward(gamma(_ROUNDINGS) * 2 * (abs(found.value) + abs(reward)))
+        error = outward(2 * _rounding(tables) * (abs(found.value) + abs(reward)))
         return _Verdict(found.value - reward, error, found.value - reward, found.point, "estimate")
     constant = float(tables.lipschitz[i])
     try:
-        _try_constant(tables, i, row, constant)
-        return _bounded(tables, i, own, function, constant, reward)
+        largest = max(abs(reward), _try_constant(tables, i, row, constant))
+        size = largest + constant * float(np.linalg.norm(np.maximum(np.abs(tables.low[i]), np.abs(tables.high[i]))))
+        return _bounded(tables, i, own, function, constant, reward, _rounding(tables) * size)
     except FalseConstant as error:
         raise BadInput(f"{tables.name}: agent {tables.player_labels[i]} {error}") from None
 
 
 def _bounded(
-    tables: ContinuousTables, i: int, own: Float[np.ndarray, " d"], function: Any, constant: float, reward: float
+    tables: ContinuousTables,
+    i: int,
+    own: Float[np.ndarray, " d"],
+    function: Any,
+    constant: float,
+    reward: float,
+    rounding: float,
 ) -> _Verdict:
-    low, high = tables.low[i], tables.high[i]
-    found = highest_bound(function, low, high, constant, own)
-    size = abs(found.bound) + abs(reward) + constant * float(np.linalg.norm(np.maximum(np.abs(low), np.abs(high))))
-    return _Verdict(
-        found.bound - reward, outward(2 * gamma(_ROUNDINGS) * size), found.value - reward, found.point, "upper_bound"
-    )
+    """By branch and bound; `rounding` is that of one reward."""
+    found = highest_bound(function, tables.low[i], tables.high[i], constant, own, rounding=rounding)
+    return _Verdict(found.bound - reward, outward(2 * rounding), found.value - reward, found.point, "upper_bound")
 
 
 def _judged_quadratic(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"]) -> _Verdict:
@@ -181,16 +189,18 @@ def _judged_quadratic(tables: ContinuousTables, i: int, row: Float[np.ndarray, "
     peaks = [concave_peak(square, slope, low, high) for square, slope in zip(squares, slopes, strict=True)]
     if any(peak is None for peak in peaks):
         steepest = np.linalg.norm(2 * np.abs(squares) @ reach + np.abs(slopes), axis=1).max()
-        verdict = _bounded(tables, i, own, function, outward(float(steepest)), reward)
-        return verdict._replace(error=outward(verdict.error + error))
+        return _bounded(tables, i, own, function, outward(float(steepest)), reward, error)
     best = max(((own, reward), *((p.point, function(p.point[None])[0]) for p in peaks if p)), key=lambda each: each[1])
     bound = max(base + peak.bound for base, peak in zip(bases, peaks, strict=True) if peak)
     gain = float(best[1]) - reward
     return _Verdict(gain, outward(error + max(0.0, float(bound - best[1]))), gain, best[0], "exact")
 
 
-def _try_constant(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"], constant: float) -> None:
-    """Try a Lipschitz constant at pairs of own actions, far apart and close, against the others' and other actions."""
+def _try_constant(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"], constant: float) -> float:
+    """Try a Lipschitz constant at pairs of own actions, far apart and close, against the others' and other actions.
+
+    **Returns:** the largest of the rewards that were seen.
+    """
     random = np.random.default_rng(0)
     low, high = np.concatenate(tables.low), np.concatenate(tables.high)
     first = low + random.random((_PAIRS, len(row))) * (high - low)
@@ -198,11 +208,20 @@ def _try_constant(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"]
     second = first.copy()
     columns = tables.columns[i]
     anywhere = low + random.random(first.shape) * (high - low)
-    reach = np.geomspace(1.0, 1e-4, _PAIRS)[random.permutation(_PAIRS), None]
+    share = np.geomspace(1.0, 1e-4, _PAIRS)[random.permutation(_PAIRS), None]
     first[: _PAIRS // 2, columns] = anywhere[: _PAIRS // 2, columns]
-    second[:, columns] = first[:, columns] + reach * (anywhere[::-1, columns] - first[:, columns])
+    second[:, columns] = first[:, columns] + share * (anywhere[::-1, columns] - first[:, columns])
     values, found = _in_parts(tables, first)[:, i], _in_parts(tables, second)[:, i]
-    refuse_false_constant(first[:, columns], values, second[:, columns], found, constant)
+    largest = float(max(np.abs(values).max(), np.abs(found).max()))
+    reach = float(np.linalg.norm(np.maximum(np.abs(tables.low[i]), np.abs(tables.high[i]))))
+    rounding = _rounding(tables) * (largest + constant * reach)
+    refuse_false_constant(first[:, columns], values, second[:, columns], found, constant, rounding)
+    return largest
+
+
+def _rounding(tables: ContinuousTables) -> float:
+    """Of one reward, relative to the numbers that it is computed from."""
+    return gamma(math.ceil(_ROUNDINGS * tables.roundoff / UNIT_ROUNDOFF))
 
 
 def _own_reward(

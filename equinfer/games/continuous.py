@@ -289,7 +289,10 @@ class ContinuousGame(eqx.Module):
         boxes = tuple(space for space in self.spaces if isinstance(space, Box))
         if not isinstance(self.rules, OneShot) or len(boxes) < len(self.spaces):
             raise BadInput(f"{self.name} is no one-shot game of continuous actions, whose joint actions can be judged.")
-        reward = self.rules.reward
+        reward, size = self.rules.reward, sum(box.dimension for box in boxes)
+        with jax.enable_x64(True):
+            some = jax.ShapeDtypeStruct((1, size), np.float64)
+            dtype = eqx.filter_eval_shape(_rewards, reward, self.spaces, some).dtype
 
         def rewards_at(actions: Float[np.ndarray, "K D"]) -> Float[np.ndarray, "K N"]:
             count = len(actions)
@@ -304,6 +307,7 @@ class ContinuousGame(eqx.Module):
             high=tuple(np.array(box.high) for box in boxes),
             lipschitz=None if self.lipschitz is None else np.array(self.lipschitz),
             quadratic=reward.pieces() if isinstance(reward, AbstractPieces) else None,
+            roundoff=float(jnp.finfo(dtype).eps) / 2,
             name=self.name,
             player_labels=self.player_labels,
             origin=self.labels.origin,

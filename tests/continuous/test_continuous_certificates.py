@@ -51,6 +51,15 @@ def test_lipschitz_bounds_hold_and_are_close(actions):
         assert gain <= certificate.per_player[i] + certificate.per_player_error[i]
 
 
+def test_single_precision_counts_in_the_rounding_error():
+    double = ContinuousGame.one_shot(waves, LOW, HIGH, lipschitz=[6.0, 1.0])
+    single = ContinuousGame.one_shot(lambda a: waves(a.astype(np.float32)), LOW, HIGH, lipschitz=[6.0, 1.0])
+    judged, doubted = (eq.certify(game, [[0.3], [-0.2]]) for game in (double, single))
+    assert judged.numerical_error < 1e-12
+    assert 1e-6 < doubted.numerical_error < 1e-3
+    assert (np.abs(judged.per_player - doubted.per_player) <= doubted.per_player_error + 1e-6).all()
+
+
 def test_without_a_constant_it_is_an_estimate():
     game = ContinuousGame.one_shot(waves, LOW, HIGH)
     certificate = eq.certify(game, [[0.3], [-0.2]])
@@ -109,8 +118,8 @@ def test_a_bound_that_runs_out_of_evaluations_is_still_one():
         return -np.linalg.norm(points - np.array([0.31, -0.17]), axis=1)
 
     low, high = -np.ones(2), np.ones(2)
-    tight = highest_bound(cone, low, high, 1.0, np.zeros(2))
-    loose = highest_bound(cone, low, high, 1.0, np.zeros(2), evaluations=50)
+    tight = highest_bound(cone, low, high, 1.0, np.zeros(2), rounding=1e-15)
+    loose = highest_bound(cone, low, high, 1.0, np.zeros(2), evaluations=50, rounding=1e-15)
     assert 0 <= tight.bound < loose.bound
     assert -1e-9 <= tight.value <= 0
 
