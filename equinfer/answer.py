@@ -5,7 +5,10 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["Answer", "Joint", "Profile", "PublicPlay", "average_play", "marginals", "product"]
+__all__ = ["RARE", "Answer", "Joint", "Profile", "PublicPlay", "average_play", "marginals", "product"]
+
+RARE = 1e-9
+"""Probabilities that are not larger are what methods of finite precision leave of zero."""
 
 Profile: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """One policy per player, arrays ([H,] S, A_i): what each does alone."""

@@ -9,7 +9,10 @@ from jaxtyping import Bool, Float, Int
 
 from equinfer.tables import Origin, SuccessorLists, Tables
 
-__all__ = ["AnyTables", "Flow", "MeanFieldTables", "PopulationSizes", "RawTransition", "Staged"]
+__all__ = ["TRIED", "AnyTables", "Flow", "MeanFieldTables", "PopulationSizes", "RawTransition", "Staged"]
+
+TRIED = "least exploitability at "
+"""How the names of a trace begin that are about one setting of a solver each; the rest of the name is the setting."""
 
 Flow: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """The state-action law of every population, (H, S, A_p); without the H where the game is stationary."""

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from equinfer.answer import RARE
 from equinfer.certificates.potential import potential_defect, proved_potential
 from equinfer.games import structure
 from equinfer.games.tabular import TabularGame
@@ -37,8 +38,6 @@ __all__ = [
     "sizes",
 ]
 
-RARE = 1e-9
-"""Probabilities that are not larger are what methods of finite precision leave of zero."""
 ROWS = 12
 """States that a summary shows; the files of --out and --json hold all of them."""
 COMPARED = 10**7

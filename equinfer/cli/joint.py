@@ -5,6 +5,7 @@ import math
 import numpy as np
 from rich.table import Table
 
+from equinfer.answer import RARE
 from equinfer.cli.display import clean, mixed
 from equinfer.records import Solution
 
@@ -13,8 +14,6 @@ __all__ = ["objective_in_words", "recommendations", "swaps_in_words"]
 SHOWN = 5
 """Joint actions of one state that a summary spells out."""
 _LARGEST_MATRIX = 8
-_NEVER = 1e-9
-"""Probabilities below this are not spoken of."""
 
 
 def recommendations(solution: Solution, places: list[tuple[int, ...]]) -> Table:
@@ -27,7 +26,7 @@ def recommendations(solution: Solution, places: list[tuple[int, ...]]) -> Table:
         for action in columns:
             table.add_column(clean(action), justify="right")
         for action, law in zip(rows, solution.joint[places[0]], strict=True):
-            table.add_row(clean(action), *(f"{p:.4g}" if p > _NEVER else "-" for p in law.tolist()))
+            table.add_row(clean(action), *(f"{p:.4g}" if p > RARE else "-" for p in law.tolist()))
         return table
     table = Table(*(["epoch"] if len(places[0]) > 1 else []), "state", "drawn together", box=None, pad_edge=False)
     for place in places:
@@ -38,7 +37,7 @@ def recommendations(solution: Solution, places: list[tuple[int, ...]]) -> Table:
 
 def _draws(law: np.ndarray, actions: tuple[tuple[str, ...], ...]) -> str:
     likeliest = np.argsort(-law, axis=None, kind="stable")
-    drawn = likeliest[: max(1, int((law > _NEVER).sum()))]
+    drawn = likeliest[: max(1, int((law > RARE).sum()))]
     words = []
     for cell in drawn[:SHOWN]:
         index = np.unravel_index(cell, law.shape)

@@ -4,9 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from equinfer.answer import RARE
 from equinfer.records import Solution
 from equinfer.report.places import names_of
-from equinfer.report.theme import RARE, dress, player_colour, shortened
+from equinfer.report.theme import dress, player_colour, shortened
 
 __all__ = ["is_at_rest", "law_at_rest"]
 

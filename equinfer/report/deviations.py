@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
+from equinfer.answer import RARE
 from equinfer.records import Solution
 from equinfer.report.places import names_of, place_names
-from equinfer.report.theme import RARE, figure, number, player_colour
+from equinfer.report.theme import figure, number, player_colour
 
 __all__ = ["DeviationRow", "deviation_rows", "gains_by_state"]
 

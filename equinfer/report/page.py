@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import plotly.offline
 
+from equinfer.answer import RARE
 from equinfer.records import Solution
 from equinfer.report.at_rest import is_at_rest
 from equinfer.report.beliefs import belief_error_picture, belief_picture
@@ -24,7 +25,7 @@ from equinfer.report.reachable import reachable_map
 from equinfer.report.recommendations import MOST_PLACES, likeliest_draws, recommendation_maps
 from equinfer.report.signal import signal_map
 from equinfer.report.temperatures import temperature_map
-from equinfer.report.theme import RARE, number
+from equinfer.report.theme import number
 from equinfer.solvers.correlated.payoff_set import ReachablePayoffs
 from equinfer.writing import written_atomically
 

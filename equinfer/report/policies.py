@@ -4,9 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from equinfer.answer import RARE
 from equinfer.records import Solution
 from equinfer.report.places import names_of, never_signalled, place_names
-from equinfer.report.theme import PROBABILITY, RARE, cut, dress, number, shortened
+from equinfer.report.theme import PROBABILITY, cut, dress, number, shortened
 
 __all__ = ["policy_maps"]
 

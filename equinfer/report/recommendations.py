@@ -6,9 +6,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from equinfer.answer import RARE
 from equinfer.records import Solution
 from equinfer.report.places import horizon_of
-from equinfer.report.theme import PROBABILITY, RARE, cut, dress, epoch_states, number, player_name, shortened
+from equinfer.report.theme import PROBABILITY, cut, dress, epoch_states, number, player_name, shortened
 
 __all__ = ["MOST_PLACES", "Draw", "likeliest_draws", "recommendation_maps"]
 

@@ -7,9 +7,10 @@ import plotly.graph_objects as go
 import plotly.offline
 from plotly.subplots import make_subplots
 
+from equinfer.answer import RARE
 from equinfer.families import Sweep, start_values
 from equinfer.report.page import embedded, write_page
-from equinfer.report.theme import MUTED, RARE, dress, figure, number, player_colour, player_name, shortened
+from equinfer.report.theme import MUTED, dress, figure, number, player_colour, player_name, shortened
 
 __all__ = ["probability_picture", "value_picture", "write_sweep"]
 

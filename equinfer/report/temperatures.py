@@ -3,19 +3,18 @@
 import numpy as np
 import plotly.graph_objects as go
 
+from equinfer.mean_field_tables import TRIED
 from equinfer.records import Solution
 from equinfer.report.theme import figure
 
 __all__ = ["temperature_map"]
 
-_RUN = "least exploitability at "
-"""How the names of a trace begin that are about one setting each; the rest of the name is the setting."""
 _SHADES = [[0.0, "#173f73"], [0.5, "#7db0e2"], [1.0, "#f7f9fc"]]
 
 
 def temperature_map(solution: Solution) -> go.Figure | None:
     """The least exploitability that each setting has met, against steps; None where no settings were tried."""
-    names = [name for name in solution.trace if name.startswith(_RUN)]
+    names = [name for name in solution.trace if name.startswith(TRIED)]
     if not names or len(solution.trace["step"]) < 2:
         return None
     floor = max(solution.certificate.numerical_error, 1e-17)
@@ -23,7 +22,7 @@ def temperature_map(solution: Solution) -> go.Figure | None:
     heat = go.Heatmap(
         z=np.log10(gaps),
         x=[f"{step:.0f}" for step in solution.trace["step"]],
-        y=[name.removeprefix(_RUN) for name in names],
+        y=[name.removeprefix(TRIED) for name in names],
         colorscale=_SHADES,
         colorbar={"title": "log₁₀", "thickness": 12},
         customdata=gaps,

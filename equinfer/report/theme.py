@@ -11,7 +11,6 @@ __all__ = [
     "MUTED",
     "PLAYERS",
     "PROBABILITY",
-    "RARE",
     "cut",
     "dress",
     "epoch_states",
@@ -29,9 +28,6 @@ PLAYERS = ("#2f6fb7", "#c8572c", "#2c8a63", "#8a4fa3", "#a47a16", "#3c8ea0", "#b
 """One colour per player, told apart by the colour-blind too; repeated from the ninth player on."""
 PROBABILITY = [[0.0, "#f7f9fc"], [0.001, "#e3edf8"], [0.5, "#6fa3d8"], [1.0, "#173f73"]]
 """Zero is almost the page's white: what is never played should look empty."""
-
-RARE = 1e-9
-"""Probabilities below this are what methods of finite precision leave of zero."""
 
 MASS = [[0.0, "#f7f9fc"], [0.001, "#e9f1fa"], [1.0, "#7db0e2"]]
 """Light enough for what is drawn upon it."""

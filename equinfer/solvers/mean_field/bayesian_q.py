@@ -19,9 +19,8 @@ from equinfer.equations.mean_field import (
     soft_plan,
     uniform_policies,
 )
-from equinfer.errors import BadInput
 from equinfer.solvers.tabular.settings import check_choices, check_ranges
-from equinfer.solvers.tabular.sweeping import moved_magnets
+from equinfer.solvers.tabular.sweeping import check_magnet_every, moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile, ScalarLike
 
 __all__ = ["BayesianQ", "BayesianQState", "bayesian_q_step"]
@@ -84,8 +83,7 @@ class BayesianQ(AbstractSolver[BayesianQState]):
     def __check_init__(self):
         check_choices(self, {"play": ("last", "average", "fictitious"), "start": ("magnet", "random")})
         check_ranges(self, {"temperature": "(0, inf)", "step_size": "(0, 1]", "steps": "[1, inf)", "seeds": "[1, inf)"})
-        if self.magnet_every < 0:
-            raise BadInput(f"magnet_every must be 0, for never, or a number of steps; got {self.magnet_every!r}.")
+        check_magnet_every(self.magnet_every)
 
     def init(self, game: Any, *, key: PRNGKey) -> BayesianQState:
         magnets = uniform_policies(game) if self.magnet is None else self.magnet

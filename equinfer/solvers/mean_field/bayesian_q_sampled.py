@@ -16,7 +16,7 @@ from equinfer.errors import BadInput
 from equinfer.opponents import Moves
 from equinfer.solvers.tabular.critics import ExpectedSARSA, SARSAState
 from equinfer.solvers.tabular.settings import check_choices, check_ranges
-from equinfer.solvers.tabular.sweeping import averaged, moved_magnets
+from equinfer.solvers.tabular.sweeping import averaged, check_magnet_every, moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["SampledBayesianQ", "SampledBayesianQState"]
@@ -88,8 +88,7 @@ class SampledBayesianQ(AbstractSolver[SampledBayesianQState]):
         check_ranges(
             self, {"temperature": "(0, inf)", "step_size": "(0, 1]", "exploration": "[0, 1]"} | counts | decays
         )
-        if self.magnet_every < 0:
-            raise BadInput(f"magnet_every must be 0, for never, or a number of episodes; got {self.magnet_every!r}.")
+        check_magnet_every(self.magnet_every, "episodes")
 
     def init(self, game: Any, *, key: PRNGKey) -> SampledBayesianQState:
         if game.horizon is None:

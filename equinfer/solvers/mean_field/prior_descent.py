@@ -9,8 +9,7 @@ from jaxtyping import Array, Float, Int
 from equinfer.arguments import check_ranges
 from equinfer.drivers.protocol import AbstractSolver, Info
 from equinfer.equations.mean_field import flow_of, largest_change, optimal_values, uniform_policies
-from equinfer.errors import BadInput
-from equinfer.solvers.tabular.sweeping import moved_magnets
+from equinfer.solvers.tabular.sweeping import check_magnet_every, moved_magnets
 from equinfer.types import AnyArray, PRNGKey, Profile
 
 __all__ = ["PriorDescent", "PriorDescentState"]
@@ -45,8 +44,7 @@ class PriorDescent(AbstractSolver[PriorDescentState]):
 
     def __check_init__(self):
         check_ranges(self, {"temperature": "(0, inf)", "steps": "[1, inf)", "seeds": "[1, inf)"})
-        if self.magnet_every < 0:
-            raise BadInput(f"magnet_every must be 0, for never, or a number of steps; got {self.magnet_every!r}.")
+        check_magnet_every(self.magnet_every)
 
     def init(self, game: Any, *, key: PRNGKey) -> PriorDescentState:
         del key

@@ -19,6 +19,7 @@ from jaxtyping import Array, Float, Int
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.information import logarithm
 from equinfer.equations.mean_field import evaluated, exploitability, flow_of
+from equinfer.mean_field_tables import TRIED
 from equinfer.solvers.mean_field.bayesian_q import BayesianQState, bayesian_q_step
 from equinfer.solvers.tabular.settings import check_ranges
 from equinfer.types import AnyArray, Profile
@@ -108,7 +109,7 @@ class TemperatureGrid(AbstractHostSolver):
 def _name(temperature: float, damping: float, magnet_every: int) -> str:
     prior = {0: "prior kept", 1: "prior follows"}.get(magnet_every, f"prior follows every {magnet_every}")
     damped = f", damping {damping:g}" if damping < 1 else ""
-    return f"least exploitability at temperature {temperature:.3g}, {prior}{damped}"
+    return f"{TRIED}temperature {temperature:.3g}, {prior}{damped}"
 
 
 @eqx.filter_jit

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from equinfer.errors import BadInput
 from equinfer.solvers.tabular.evaluation import legal_rows
 from equinfer.types import AnyArray, PRNGKey, Profile
 
-__all__ = ["CHOICES", "RANGES", "averaged", "moved_magnets", "rates", "starting_point"]
+__all__ = ["CHOICES", "RANGES", "averaged", "check_magnet_every", "moved_magnets", "rates", "starting_point"]
 
 CHOICES = {
     "order": ("simultaneous", "round-robin"),
@@ -59,6 +60,12 @@ def rates(solver: Any, sweep: Int[Array, ""]) -> tuple[Float[AnyArray, ""], Floa
 def averaged(means: Profile, profile: Profile, sweep: Int[Array, ""]) -> Profile:
     """The plain means of the profiles up to this sweep, by those of the profiles before it."""
     return tuple(mean + (policy - mean) / sweep.astype(mean.dtype) for mean, policy in zip(means, profile, strict=True))
+
+
+def check_magnet_every(every: Any, what: str = "steps") -> None:
+    """**Raises:** `BadInput` for a number that `moved_magnets` cannot count `what` by."""
+    if every < 0:
+        raise BadInput(f"magnet_every must be 0, for never, or a number of {what}; got {every!r}.")
 
 
 def moved_magnets(
