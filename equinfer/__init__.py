@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from equinfer.games.stencil import Stencil
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
+    from equinfer.many_players import PlayersGap, players_gap
     from equinfer.potential_games import potential, potential_defect
     from equinfer.records import Certificate, Solution, Status
 
@@ -32,6 +33,7 @@ _HOME = {
     "certify": "equinfer.api",
     "load": "equinfer.api",
     "load_solution": "equinfer.api",
+    "players_gap": "equinfer.many_players",
     "potential": "equinfer.potential_games",
     "potential_defect": "equinfer.potential_games",
     "save": "equinfer.api",
@@ -55,6 +57,7 @@ _HOME = {
     "MeanFieldGame": "equinfer.games.mean_field",
     "Stencil": "equinfer.games.stencil",
     "TabularGame": "equinfer.games.tabular",
+    "PlayersGap": "equinfer.many_players",
     "PotentialDefect": "equinfer.four_cycles",
     "Certificate": "equinfer.records",
     "Solution": "equinfer.records",
@@ -72,6 +75,7 @@ __all__ = [
     "EquinferError",
     "MeanFieldGame",
     "MissingExtra",
+    "PlayersGap",
     "PotentialDefect",
     "Solution",
     "SparseKernel",
@@ -85,6 +89,7 @@ __all__ = [
     "certify",
     "load",
     "load_solution",
+    "players_gap",
     "potential",
     "potential_defect",
     "save",

@@ -17,6 +17,7 @@ __all__ = [
     "nonnegative_each",
     "refuse_masked",
     "shown",
+    "whole",
 ]
 
 ROW_SUM_TOLERANCE = 1e-8
@@ -66,6 +67,13 @@ def nonnegative_each(name: str, value: Any, count: int) -> Float[np.ndarray, " c
     if len(off):
         nonnegative(f"{name} of game {off[0]}", numbers[off[0]])
     return numbers.astype(np.float64)
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """`value`, a whole number of at least `least`. **Raises:** `BadInput` if it is something else, by `name`."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < least:
+        raise BadInput(f"{name} must be a whole number, at least {least}; got {shown(value)}.")
+    return int(value)
 
 
 def checked_seed(seed: Any) -> int:

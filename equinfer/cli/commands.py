@@ -37,6 +37,7 @@ def _whole(_: type, tokens: Sequence[Token]) -> int:
 
 
 Seed = Annotated[int, Parameter(converter=_whole)]
+Players = Annotated[int | None, Parameter(converter=_whole)]
 Signals = Annotated[int | None, Parameter(converter=_whole)]
 
 SOLVE_ITSELF = ("game", "concept", "solver", "eps", "time", "seed", "watch", "objective", "signals")
@@ -143,6 +144,7 @@ def certify(
     *,
     concept: str | None = None,
     eps: float | None = None,
+    players: Players = None,
     settings: Settings = None,
     as_json: Json = False,
 ) -> int:
@@ -163,6 +165,9 @@ def certify(
         public-correlated for signals].
     eps
         The gap up to which the answer counts, in units of reward [1e-8 of the payoff scale].
+    players
+        Of a mean-field policy: judge what one of so many players gains, who all play it, exactly or by simulation;
+        without --eps the exit code is then 0.
     settings
         Parameters of the game, as name=value.
     as_json
@@ -175,6 +180,12 @@ def certify(
     if eps is not None:
         eps = nonnegative("--eps", eps)
     game = _loaded(target, settings)
+    if players is not None:
+        if concept is not None:
+            raise UsageError("--players is for policies of mean-field games: leave --concept out.")
+        from equinfer.cli.players import judge
+
+        return judge(game, answer, players, eps, as_json)
     certificate = api.certify(game, answer, concept)
     tables = game.tables()
     eps = api.default_eps(tables, certificate.concept) if eps is None else eps

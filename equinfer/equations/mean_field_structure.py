@@ -30,6 +30,11 @@ class Structure(NamedTuple):
 @lru_cache(maxsize=4)
 def structure_of(tables: MeanFieldTables) -> Structure:
     """Of a game with a horizon, or of a stationary one (whose laws are taken as one epoch)."""
+    with np.errstate(invalid="ignore"):  # of rewards that are infinite somewhere nothing is found
+        return _seen(tables)
+
+
+def _seen(tables: MeanFieldTables) -> Structure:
     random = np.random.default_rng(0)
     local, witness, epoch = True, None, None
     for _ in range(_PROBES):

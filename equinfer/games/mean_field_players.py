@@ -1,6 +1,7 @@
 """A mean-field game played by a few: the same rewards and kernels at the law that n players make."""
 
 import itertools
+import math
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ from equinfer.games.kernels import SparseKernel
 from equinfer.games.tabular import TabularGame
 from equinfer.types import AnyArray, Profile
 
-__all__ = ["as_players", "lifted"]
+__all__ = ["as_players", "entries_of", "lifted"]
 
 _MOST_ENTRIES = 2e7
 """Of the table of transitions."""
@@ -30,13 +31,13 @@ def as_players(game: Any, number: int) -> TabularGame:
     if number < 1:
         raise BadInput(f"a game needs at least one player; got {number}.")
     horizon, states, actions = game.horizon, game.num_states, game.num_actions[0]
-    places = states**number
-    entries = float(horizon) * places**2 * actions**number
+    entries = entries_of(game, number)
     if entries > _MOST_ENTRIES:
         raise BadInput(
             f"{number} players in {states} states with {actions} actions over {horizon} epochs make a table of "
             f"{entries:.1e} transitions, more than {_MOST_ENTRIES:.0e}."
         )
+    places = states**number
     where = np.array(list(itertools.product(range(states), repeat=number)))
     what = np.array(list(itertools.product(range(actions), repeat=number)))
     with jax.enable_x64(True):
@@ -64,6 +65,12 @@ def as_players(game: Any, number: int) -> TabularGame:
         action_labels=[game.action_labels[0]] * number,
         name=f"{game.name} of {number} players",
     )
+
+
+def entries_of(game: Any, number: int) -> float:
+    """Of the table of transitions of so many players."""
+    digits = math.log(game.horizon) + number * math.log(game.num_states**2 * game.num_actions[0])
+    return math.exp(digits) if digits < 700 else math.inf
 
 
 def lifted(game: Any, policy: Float[np.ndarray, "H S A"], number: int) -> Profile:
