@@ -6,7 +6,10 @@ from rich.table import Table
 
 from equinfer.certificates.mean_field import certify_mean_field
 from equinfer.cli.display import ROWS, clean, mixed, on_stdout, print_facts, print_rest, sizes
+from equinfer.equations.mean_field_potential import PotentialStructure, potential_structure_of
+from equinfer.equations.mean_field_structure import structure_of
 from equinfer.games.mean_field import MeanFieldGame
+from equinfer.mean_field_tables import MeanFieldTables
 from equinfer.memory import in_words
 from equinfer.records import GameLabels, Solution
 
@@ -26,7 +29,35 @@ def print_game(game: MeanFieldGame) -> None:
     uniform = certify_mean_field(tables, game.uniform_profile())
     says = f"exploitability {uniform.gap:.6g} when everybody draws actions uniformly"
     facts.append(("uniform", says if uniform.doubt is None else uniform.doubt))
+    facts += [("structure", phrase) for phrase in _structure(tables)]
     print_facts(on_stdout(), facts)
+
+
+def _structure(tables: MeanFieldTables) -> list[str]:
+    """What is seen at random laws, and the witnesses against it."""
+    seen, gradient = structure_of(tables), potential_structure_of(tables)
+    when = "" if tables.horizon is None else f" at time {seen.epoch}"
+    crowds = (
+        "crowds repel (Lasry and Lions), at all pairs of laws that were tried"
+        if seen.monotone
+        else f"crowds attract: two laws were met that pay more to go from one to the other{when}"
+    )
+    where = "rewards depend on the masses in the same place" if seen.local else "rewards depend on masses elsewhere"
+    return [crowds, where, _potential(tables, gradient)]
+
+
+def _potential(tables: MeanFieldTables, seen: PotentialStructure) -> str:
+    if not seen.examined:
+        return "potential not examined: dynamics may depend on the population, or rewards are not finite"
+    if seen.witness is None:
+        return f"rewards are the gradient of a potential of the law, between {seen.pairs} pairs of state and action"
+    when = "" if tables.horizon is None else f" at time {seen.witness.epoch}"
+    pairs = " and ".join(
+        f"({clean(tables.state_labels[s])}, {clean(tables.action_labels[p][a])})"
+        + (f" of {clean(tables.player_labels[p])}" if tables.num_players > 1 else "")
+        for p, s, a in (seen.witness.one, seen.witness.other)
+    )
+    return f"no potential{when}: {pairs} mind each other differently, by {seen.defect:.3g} per mass"
 
 
 def print_policies(console: Console, solution: Solution) -> None:

@@ -31,12 +31,46 @@ def test_info_says_dynamics_and_the_exploitability_of_uniform_play(capsys):
     assert "exploitability 36.9684" in out
 
 
+@pytest.mark.parametrize(
+    ("name", "phrases"),
+    [
+        ("congestion", ("crowds repel", "masses in the same place", "are the gradient of a potential")),
+        ("rock_paper_scissors", ("crowds attract", "masses elsewhere", "no potential at time")),
+        ("susceptible_infected", ("potential not examined: dynamics",)),
+    ],
+)
+def test_info_says_what_structure_is_seen(capsys, name, phrases):
+    assert run(["info", f"catalog:mean_field/{name}"]) == 0
+    out = capsys.readouterr().out
+    assert all(phrase in out for phrase in phrases)
+
+
 def test_files_can_be_judged_and_compared(capsys, tmp_path):
     out = str(tmp_path / "o")
     assert run(["solve", "catalog:mean_field/left_right", "--out", out]) == 0
     assert run(["certify", "catalog:mean_field/left_right", f"{out}/solution.npz"]) == 0
     assert "mean-field equilibrium to within eps" in capsys.readouterr().out
     assert run(["compare", f"{out}/result.json", f"{out}/solution.npz"]) == 0
+
+
+def test_a_policy_is_judged_among_a_number_of_players(capsys, tmp_path):
+    """At a fork, of n players one gains 1 / (3 n) by going left: 1/9 of three, which is exact."""
+    out = str(tmp_path / "o")
+    assert run(["solve", "catalog:mean_field/left_right", "--out", out]) == 0
+    capsys.readouterr()
+    judged = ["certify", "catalog:mean_field/left_right", out, "--players"]
+    assert run([*judged, "3", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["kind"], record["players"], record["blind"]) == ("exact", 3, None)
+    assert abs(record["gap"] - 1 / 9) < 1e-12
+    assert run([*judged, "3", "--eps", "0.1"]) == 3
+    assert "0.111 of one of them, exact" in capsys.readouterr().out
+    assert run([*judged, "40", "--eps", "0.2"]) == 0
+    out = capsys.readouterr().out
+    assert "with confidence 0.99, by 4,000 paths" in out
+    assert "by knowing beforehand what all others will do" in out
+    assert run([*judged, "0"]) == 4
+    assert run([*judged, "3", "--concept", "nash"]) == 2
 
 
 def test_json_has_policy_flow_and_value(capsys):
