@@ -39,7 +39,7 @@ def left_right(*, T: int = 1) -> MeanFieldGame:
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
         mass = law.sum(axis=1)
-        return -(jnp.array([0.0, 1.0, 2.0]) * mass)[:, None] * jnp.ones((1, 2))
+        return -(jnp.array([0.0, 1.0, 2.0], law.dtype) * mass)[:, None] * jnp.ones((1, 2), law.dtype)
 
     return MeanFieldGame(
         reward,
@@ -66,7 +66,7 @@ def rock_paper_scissors(*, T: int = 1) -> MeanFieldGame:
     prizes = np.array([[0, 0, 0, 0], [0, 0, -1, 2], [0, 4, 0, -2], [0, -3, 6, 0]], float)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return (jnp.asarray(prizes) @ law.sum(axis=1))[:, None] * jnp.ones((1, 3))
+        return (jnp.asarray(prizes, law.dtype) @ law.sum(axis=1))[:, None] * jnp.ones((1, 3), law.dtype)
 
     return MeanFieldGame(
         reward,
@@ -102,11 +102,11 @@ def susceptible_infected(
     cost = np.array([[0.0, distancing], [illness, illness + distancing]])
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return -jnp.asarray(cost)
+        return -jnp.asarray(cost, law.dtype)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A S"]:
         caught = infection * law[1].sum()
-        ill = jnp.stack([jnp.stack([caught, 0 * caught]), jnp.full(2, 1 - recovery)])
+        ill = jnp.stack([jnp.stack([caught, 0 * caught]), jnp.full(2, 1 - recovery, law.dtype)])
         return jnp.stack([1 - ill, ill], axis=-1)
 
     return MeanFieldGame(
@@ -149,7 +149,8 @@ def congestion(
     slope, offset = np.array([0.0, *slopes]), np.array([0.0, *offsets])
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return -(offset + slope * law.sum(axis=1))[:, None] * jnp.ones((1, count))
+        fixed, rising = jnp.asarray(offset, law.dtype), jnp.asarray(slope, law.dtype)
+        return -(fixed + rising * law.sum(axis=1))[:, None] * jnp.ones((1, count), law.dtype)
 
     return MeanFieldGame(
         reward,

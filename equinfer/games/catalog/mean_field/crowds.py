@@ -34,7 +34,7 @@ def beach_bar(
     side = (1 - p_still) / 2
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return fixed - jnp.log(law.sum(axis=1) + log_eps)[:, None]
+        return jnp.asarray(fixed, law.dtype) - jnp.log(law.sum(axis=1) + log_eps)[:, None]
 
     return MeanFieldGame(
         reward,
@@ -85,7 +85,8 @@ def crowd_motion(
     near = c * (1 - np.abs(where[None] - bar[:, :, None]).sum(axis=1) / (torus_l + torus_w))
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return (jnp.asarray(near)[t] - jnp.log(law.sum(axis=1) + log_eps))[:, None] * jnp.ones((1, 5))
+        here = jnp.asarray(near, law.dtype)[t] - jnp.log(law.sum(axis=1) + log_eps)
+        return here[:, None] * jnp.ones((1, 5), law.dtype)
 
     cells = torus_l * torus_w
     return MeanFieldGame(
@@ -133,7 +134,8 @@ def building_evacuation(
     safe = evac_r * (floor == 0)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return (safe - eta * jnp.log(jnp.maximum(law.sum(axis=1), log_eps)))[:, None] * jnp.ones((1, 6))
+        crowd = jnp.log(jnp.maximum(law.sum(axis=1), log_eps))
+        return (jnp.asarray(safe, law.dtype) - eta * crowd)[:, None] * jnp.ones((1, 6), law.dtype)
 
     return MeanFieldGame(
         reward,

@@ -41,10 +41,11 @@ def random_linear(*, T: int = 3, n: int = 5, m: float = 10.0, seed: int = 0, flo
     r1, r2, p1, p2 = drawn(n, n), drawn(n, n), drawn(n, n, n), drawn(n, n, n)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return jnp.asarray(r1) @ law + r2
+        return jnp.asarray(r1, law.dtype) @ law + jnp.asarray(r2, law.dtype)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A S"]:
-        return jnp.moveaxis(jax.nn.softmax(jnp.asarray(p1) @ law + p2, axis=0), 0, -1)
+        scores = jnp.asarray(p1, law.dtype) @ law + jnp.asarray(p2, law.dtype)
+        return jnp.moveaxis(jax.nn.softmax(scores, axis=0), 0, -1)
 
     return MeanFieldGame(reward, kernel, np.full(n, 1 / n), T + 1, name="mean_field/random_linear")
 
@@ -78,8 +79,9 @@ def equilibrium_price(
     fixed = -c[0] * sold - c[1] * sold**2 - c[2] * ordered - (c[2] + c[3]) * short - c[4] * stock
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        price = (d / (jnp.sum(law * amount) + e0)) ** (1 / sigma)
-        return price * amount + fixed
+        sales = jnp.asarray(amount, law.dtype)
+        price = (d / (jnp.sum(law * sales) + e0)) ** (1 / sigma)
+        return price * sales + jnp.asarray(fixed, law.dtype)
 
     return MeanFieldGame(
         reward,
@@ -122,10 +124,10 @@ def conservative_treasure_hunting(
         return jnp.sum(law**2) - 2 * jnp.diagonal(law) + 1
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return jnp.where(t == 0, 0.0, 1.0) * jnp.diag(prizes * (1 - away(law) / 2))
+        return jnp.where(t == 0, 0.0, jnp.diag(jnp.asarray(prizes, law.dtype) * (1 - away(law) / 2)))
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A S"]:
-        slip = jnp.where(t == 0, 0.0, jnp.asarray(costs)[jnp.maximum(t - 1, 0)]) * away(law)[:, None, None]
-        return (slip + chosen) / (1 + n * slip)
+        slip = jnp.where(t == 0, 0.0, jnp.asarray(costs, law.dtype)[jnp.maximum(t - 1, 0)]) * away(law)[:, None, None]
+        return (slip + jnp.asarray(chosen, law.dtype)) / (1 + n * slip)
 
     return MeanFieldGame(reward, kernel, np.full(n, 1 / n), T + 1, name="mean_field/conservative_treasure_hunting")

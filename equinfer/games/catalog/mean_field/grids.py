@@ -53,7 +53,7 @@ def crowd_modelling(
         cost = cost[first_visits(range(size), around, around, horizon, size, 1)]
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        here = near - jnp.log(law.sum(axis=1) + _SMALL)
+        here = jnp.asarray(near, law.dtype) - jnp.log(law.sum(axis=1) + _SMALL)
         return _charged(here, cost, t, as_open_spiel, 3)
 
     return MeanFieldGame(
@@ -172,8 +172,9 @@ def _on_torus(
         mass = law.sum(axis=1)
         here = -crowd_aversion_coef * jnp.log(mass + float(np.float32(_SMALL)))
         if move_cost is None:
-            return here[:, None] * jnp.ones((1, 5))
-        return _charged(here + near, cost, t, as_open_spiel, 5, mass if with_congestion else None)
+            return here[:, None] * jnp.ones((1, 5), law.dtype)
+        here = here + jnp.asarray(near, law.dtype)
+        return _charged(here, cost, t, as_open_spiel, 5, mass if with_congestion else None)
 
     noise = np.full(5, noise_intensity / 5)
     noise[2] += 1 - noise_intensity
@@ -199,7 +200,8 @@ def _circle(size: int, steps: Any) -> Any:
 
 def _charged(here: Any, cost: Any, t: Any, as_open_spiel: bool, actions: int, crowd: Any = None) -> Any:
     """`here` (S,) less the cost of an action, (A,); in OpenSpiel's games, of a place (H, S)."""
-    charge = jnp.asarray(cost)[t][:, None] * jnp.ones((1, actions)) if as_open_spiel else jnp.asarray(cost)[None]
+    costs = jnp.asarray(cost, here.dtype)
+    charge = costs[t][:, None] * jnp.ones((1, actions), here.dtype) if as_open_spiel else costs[None]
     return here[:, None] - charge * (1.0 if crowd is None else crowd[:, None])
 
 
@@ -241,7 +243,7 @@ def periodic_aversion(
         cost = cost[first_visits(range(size), around, around, horizon, size, side)]
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        here = dt * (land - coef_aversion * jnp.log(law.sum(axis=1) / dx + 1e-15))
+        here = dt * (jnp.asarray(land, law.dtype) - coef_aversion * jnp.log(law.sum(axis=1) / dx + 1e-15))
         return _charged(here, cost, t, as_open_spiel, steps.size)
 
     return MeanFieldGame(

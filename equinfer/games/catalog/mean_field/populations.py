@@ -44,7 +44,8 @@ def crowd_avoidance(
         goal[target[0] * 7 + target[1]] = coef_target
 
         def reward(t: Any, laws: tuple[Float[AnyArray, "S A"], ...]) -> Float[AnyArray, "S A"]:
-            return (goal - coef_congestion * laws[1 - own].sum(axis=1))[:, None] * jnp.ones((1, 5))
+            crowd = laws[1 - own].sum(axis=1)
+            return (jnp.asarray(goal, crowd.dtype) - coef_congestion * crowd)[:, None] * jnp.ones((1, 5), crowd.dtype)
 
         return reward
 
@@ -86,7 +87,7 @@ def predator_prey(
         def reward(t: Any, laws: tuple[Float[AnyArray, "S A"], ...]) -> Float[AnyArray, "S A"]:
             masses = jnp.stack([law.sum(axis=1) for law in laws])
             others = jnp.asarray(_HUNTS[populations][own], masses.dtype) @ masses
-            return (others - congestion_coeff * jnp.log(masses[own] + _SMALL))[:, None] * jnp.ones((1, 5))
+            return (others - congestion_coeff * jnp.log(masses[own] + _SMALL))[:, None] * jnp.ones((1, 5), masses.dtype)
 
         return reward
 

@@ -42,19 +42,20 @@ def linear_quadratic(
     weights /= weights.sum()
 
     def off(law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S 1"]:
-        return (jnp.sum(x[:, None] * law) - x)[:, None]
+        places = jnp.asarray(x, law.dtype)
+        return (jnp.sum(places[:, None] * law) - places)[:, None]
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        away = off(law)
-        running = delta * (-(u**2) / 2 + q * u * away - kappa / 2 * away**2)
+        away, move = off(law), jnp.asarray(u, law.dtype)
+        running = delta * (-(move**2) / 2 + q * move * away - kappa / 2 * away**2)
         return jnp.where(t == T, -c_term / 2 * away**2, running)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> SparseKernel:
-        there = (
-            x[:, None, None] + (k * off(law) + u)[..., None] * delta + (sigma * noise * math.sqrt(delta))[None, None]
-        )
+        here, move = jnp.asarray(x, law.dtype)[:, None, None], jnp.asarray(u, law.dtype)
+        shock = jnp.asarray(sigma * noise * math.sqrt(delta), law.dtype)
+        there = here + (k * off(law) + move)[..., None] * delta + shock[None, None]
         cells = jnp.clip(jnp.round(there), -el, el) + el
-        return SparseKernel(cells.astype(jnp.int32), jnp.broadcast_to(weights, cells.shape))
+        return SparseKernel(cells.astype(jnp.int32), jnp.broadcast_to(jnp.asarray(weights, law.dtype), cells.shape))
 
     return MeanFieldGame(
         reward,
@@ -110,7 +111,8 @@ def open_spiel_linear_quadratic(
     x = np.arange(float(size))
 
     def off(law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S 1"]:
-        return (jnp.sum(x[:, None] * law) - x)[:, None]
+        places = jnp.asarray(x, law.dtype)
+        return (jnp.sum(places[:, None] * law) - places)[:, None]
 
     steps = np.round(u * dt).astype(int)
     moved: Any = u
@@ -126,15 +128,18 @@ def open_spiel_linear_quadratic(
         moved = u[last][..., None]
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        away, move = off(law), (jnp.asarray(moved)[t] if as_open_spiel else u[None])
+        away, move = off(law), jnp.asarray(moved, law.dtype)
+        move = move[t] if as_open_spiel else move[None]
         running = dt / 2 * (-(move**2) + 2 * cross_q * move * away - kappa * away**2)
         running = jnp.broadcast_to(running, (size, u.size))
         return running if as_open_spiel else jnp.where(t == epochs, -terminal_cost / 2 * away**2, running)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> SparseKernel:
-        stepped = x[:, None] + jnp.round((u[None] + mean_revert * off(law)) * dt)
-        cells = (stepped[..., None] + shifts[None, None]) % size
-        return SparseKernel(cells.astype(jnp.int32), jnp.broadcast_to(law_of_noise, cells.shape))
+        here, move = jnp.asarray(x, law.dtype)[:, None], jnp.asarray(u, law.dtype)[None]
+        stepped = here + jnp.round((move + mean_revert * off(law)) * dt)
+        cells = (stepped[..., None] + jnp.asarray(shifts, law.dtype)[None, None]) % size
+        chances = jnp.asarray(law_of_noise, law.dtype)
+        return SparseKernel(cells.astype(jnp.int32), jnp.broadcast_to(chances, cells.shape))
 
     return MeanFieldGame(
         reward,
@@ -191,13 +196,14 @@ def riccati(*, T: int = 3, ratio: int = 2, noise: float = 0.5) -> MeanFieldGame:
     law_of_noise = np.array([noise / 2, 1 - noise, noise / 2])
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        y = (places - jnp.sum(places[:, None] * law))[:, None]
-        return jnp.where(t == T, -pull / 2 * y**2, effort - kappa / 2 * y**2)
+        here = jnp.asarray(places, law.dtype)
+        y = (here - jnp.sum(here[:, None] * law))[:, None]
+        return jnp.where(t == T, -pull / 2 * y**2, jnp.asarray(effort, law.dtype) - kappa / 2 * y**2)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> SparseKernel:
         shocks = jnp.asarray(size_of_noise)[t] * jnp.arange(-1, 2)
         cells = jnp.clip(x[:, None, None] + u[None, :, None] + shocks[None, None], -wide, wide) + wide
-        return SparseKernel(cells, jnp.broadcast_to(law_of_noise, cells.shape))
+        return SparseKernel(cells, jnp.broadcast_to(jnp.asarray(law_of_noise, law.dtype), cells.shape))
 
     return MeanFieldGame(
         reward,

@@ -69,11 +69,11 @@ def endemic(
     cost = np.array([[0.0, distancing], [illness, illness + distancing]])
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return -jnp.asarray(cost)
+        return -jnp.asarray(cost, law.dtype)
 
     def kernel(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A S"]:
         caught = infection * law[1].sum()
-        falls_ill = jnp.stack([jnp.stack([caught, 0 * caught]), jnp.full(2, 1 - recovery)])
+        falls_ill = jnp.stack([jnp.stack([caught, 0 * caught]), jnp.full(2, 1 - recovery, law.dtype)])
         return jnp.stack([1 - falls_ill, falls_ill], axis=-1)
 
     return MeanFieldGame(
@@ -116,7 +116,8 @@ def daily_congestion(
     slope, offset = np.array(slopes), np.array(offsets)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        return -(offset + slope * law.sum(axis=1))[:, None] * jnp.ones((1, count))
+        fixed, rising = jnp.asarray(offset, law.dtype), jnp.asarray(slope, law.dtype)
+        return -(fixed + rising * law.sum(axis=1))[:, None] * jnp.ones((1, count), law.dtype)
 
     names = tuple(f"road {k}" for k in range(count))
     return MeanFieldGame(
@@ -153,8 +154,9 @@ def malware_spread(
         kernel[x, 0, x:] = 1 / (levels - x)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        mean = law.sum(axis=1) @ health
-        return -((exposure + mean) * health)[:, None] - jnp.array([[0.0, repair]])
+        ill = jnp.asarray(health, law.dtype)
+        mean = law.sum(axis=1) @ ill
+        return -((exposure + mean) * ill)[:, None] - jnp.array([[0.0, repair]], law.dtype)
 
     return MeanFieldGame(
         reward,
@@ -199,8 +201,8 @@ def ring_crowd(
     attraction = pull * np.cos(2 * np.pi * np.arange(size) / size)
 
     def reward(t: Any, law: Float[AnyArray, "S A"]) -> Float[AnyArray, "S A"]:
-        here = attraction - aversion * jnp.log(law.sum(axis=1) + 1e-12)
-        return here[:, None] - move_cost * jnp.array([[1.0, 0.0, 1.0]])
+        here = jnp.asarray(attraction, law.dtype) - aversion * jnp.log(law.sum(axis=1) + 1e-12)
+        return here[:, None] - move_cost * jnp.array([[1.0, 0.0, 1.0]], law.dtype)
 
     return MeanFieldGame(
         reward,
