@@ -23,8 +23,9 @@ _MOST_PAIRS = 1e8
 """Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
 _MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
 """Of the Jacobian of the complementarity problem, which is dense in each epoch."""
-_MOST_AT_REST = 1500
-"""Unknowns of that problem in a stationary game: some seconds a step."""
+_MOST_SIDE_BY_SIDE = 500
+"""Unknowns of a stationary game up to which Algorithm 4, whose every step then solves systems, is run at all
+temperatures."""
 
 
 class MeanField(AbstractConcept):
@@ -62,7 +63,9 @@ class MeanField(AbstractConcept):
             return ("bayesian-q",)
         unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
         if tables.horizon is None:
-            return ("complementarity", "temperature-grid") if unknowns <= _MOST_AT_REST else ("bayesian-q",)
+            iterated = "temperature-grid" if unknowns <= _MOST_SIDE_BY_SIDE else "bayesian-q"
+            is_small = unknowns**2 <= _MOST_ENTRIES and unknowns**3 <= _MOST_OPERATIONS
+            return ("complementarity", iterated) if is_small else (iterated,)
         if tables.fixed_dynamics and _has_small_factors(tables, tables.horizon) and structure_of(tables).local:
             return "interior-point", "temperature-grid"
         if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:

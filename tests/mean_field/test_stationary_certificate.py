@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.certificates.chains import limit_law
 from equinfer.certificates.mean_field import certify_mean_field, exact_flow
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.stencil import Stencil
@@ -53,6 +54,26 @@ def exactly(kernel, policy, discount, reward_of):
     best = [max(each[s] for each in every) for s in range(num_states)]
     own = values(policy)
     return sum(m * (b - v) for m, b, v in zip(mass, best, own, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_bound_on_a_stationary_law_holds_against_rationals(seed):
+    """Chains whose moves are as rare as once in 1e30, entry by entry."""
+    random = np.random.default_rng(seed)
+    size = int(random.integers(2, 7))
+    rare = 10.0 ** -random.uniform(0, 30, (size, size))
+    moves = rare * ((random.random((size, size)) < 0.7) | np.roll(np.eye(size, dtype=bool), 1, axis=1))
+    np.fill_diagonal(moves, 0)
+    moves /= np.maximum(1, 2 * moves.sum(axis=1, keepdims=True))
+    chain = moves + np.diag(1 - moves.sum(axis=1))
+    exact = fractions(chain)
+    balance = [[exact[i][j] - (i == j) for i in range(size)] for j in range(size)]
+    balance[-1] = [Fraction(1)] * size
+    masses = solved(balance, [Fraction(0)] * (size - 1) + [Fraction(1)])
+    law = limit_law(chain / chain.sum(axis=1, keepdims=True), np.eye(size)[0], size + 2)
+    for mass, error, truth in zip(law.mass.tolist(), law.error.tolist(), masses, strict=True):
+        assert abs(Fraction(mass) - truth) <= Fraction(error)
+        assert error <= 1e-12 * mass
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.5, 0.95, 0.9999])
@@ -238,3 +259,28 @@ def test_the_law_is_found_anew_whatever_comes_with_a_policy():
     certificate = eq.certify(infection(), lying)
     assert certificate.gap == pytest.approx(certify_mean_field(infection().tables(), np.full((2, 2), 0.5)).gap)
     assert certificate.gap > 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_bound_holds_where_dynamics_depend_on_the_population(seed):
+    """An endemic illness in rationals: 1 - r / (x b) are ill, whatever is best against that."""
+    random = np.random.default_rng(seed)
+    b, r, x = (float(f) for f in (random.uniform(0.7, 1), random.uniform(0.05, 0.4), random.uniform(0.6, 1)))
+    cost = random.integers(0, 9, (2, 2)) / 8
+
+    def kernel(t, law):
+        caught = b * law[1].sum()
+        ill = jnp.stack([jnp.stack([caught, 0 * caught]), jnp.full(2, 1 - r)])
+        return jnp.stack([1 - ill, ill], axis=-1)
+
+    game = MeanFieldGame(lambda t, law: -jnp.asarray(cost) * law[1].sum(), kernel, [0.5, 0.5], discount=0.9)
+    policy = np.array([[x, 1 - x], [1.0, 0.0]])
+    certificate = certify_mean_field(game.tables(), policy)
+    rows, stay = fractions(policy), 1 - Fraction(1 - r)
+    ill = 1 - stay / (rows[0, 0] * Fraction(b))
+    caught, zero = Fraction(b) * ill, Fraction(0)
+    exact = np.array([[[1 - caught, caught], [1, zero]], [[stay, 1 - stay]] * 2], object)
+    truth = exactly(exact, rows, 0.9, lambda mass: -np.vectorize(Fraction, otypes=[object])(cost) * mass[1])
+    assert certificate.kind == "exact"
+    assert abs(Fraction(certificate.gap) - truth) <= Fraction(certificate.numerical_error)
+    assert certificate.numerical_error < 1e-9

@@ -16,6 +16,7 @@ from equinfer.solvers.mean_field.temperature_grid import TemperatureGrid
         ("crowd_motion", ("interior-point", "temperature-grid")),
         ("rock_paper_scissors", ("temperature-grid", "complementarity")),
         ("susceptible_infected", ("temperature-grid", "complementarity")),
+        ("ring_crowd", ("complementarity", "temperature-grid")),
     ],
 )
 def test_auto_goes_by_the_game(name, solvers):

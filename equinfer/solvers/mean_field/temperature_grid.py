@@ -102,8 +102,10 @@ class TemperatureGrid(AbstractHostSolver):
             yield Iterate(tuple(np.asarray(policy[leader]) for policy in runs.best), info, candidate=offer)
             if ended:
                 return
-            # The first dispatch was compiled: it says nothing of the next ones.
-            size = 8 if done == 1 else max(1, min(2 * size, int(size * _AIM / taken) if taken > _AIM else 2 * size))
+            if done == 1:  # compiled: its time says nothing of the next ones, but that steps at rest take some
+                size = 1 if game.horizon is None else 8
+            else:
+                size = max(1, min(2 * size, int(size * _AIM / taken) if taken > _AIM else 2 * size))
 
 
 def _name(temperature: float, damping: float, magnet_every: int) -> str:
