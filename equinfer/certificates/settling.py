@@ -33,6 +33,8 @@ __all__ = ["Settlement", "rows_of", "settlement"]
 
 Masses = tuple[Float[np.ndarray, " S"], ...]
 
+_MOST_STATES = 5000
+"""Whose chain is factored in some ten seconds."""
 _MOST_UNKNOWNS = 2000
 """Populations times states up to which a derivative is measured, where dynamics depend on the population."""
 _LOOKS = (0, 16, 64, 256, 1024, 4096)
@@ -60,7 +62,15 @@ class Settlement(NamedTuple):
 
 
 def settlement(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "S _"]]) -> Settlement:
-    """Where the populations settle. **Raises:** `BadInput` for a kernel whose rows are no laws on the way there."""
+    """Where the populations settle.
+
+    **Raises:** `BadInput` for a kernel whose rows are no laws on the way there, or a game that is too large.
+    """
+    if tables.num_states > _MOST_STATES:
+        raise BadInput(
+            f"a stationary law is found by dense matrices, of up to {_MOST_STATES} states; {tables.name} has "
+            f"{tables.num_states}."
+        )
     refuse_beyond_half(
         f"the chain of {tables.num_states} states,", 8 * 6 * (tables.num_players * tables.num_states) ** 2
     )

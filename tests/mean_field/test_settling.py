@@ -168,3 +168,10 @@ def test_two_populations_settle_together():
     )
     for law in exact_flow(game.tables(), (ALONE, ALONE)):
         np.testing.assert_allclose(law[:, 0], [3 / 8, 5 / 8], rtol=1e-13)
+
+
+def test_games_that_are_too_large_are_refused():
+    ring = eq.Stencil((5001,), [[0]])
+    game = MeanFieldGame(nothing, ring, np.full(5001, 1 / 5001), discount=0.9)
+    with pytest.raises(eq.BadInput, match="of up to 5000 states; game has 5001"):
+        eq.solve(game)
