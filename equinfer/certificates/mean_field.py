@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float
 
-from equinfer.certificates.populations import averaged, reached, roundings, sent
+from equinfer.certificates.populations import averaged, reached, refuse_no_laws, roundings, sent
 from equinfer.certificates.profile import checked_profile
 from equinfer.certificates.rounding import gamma, outward
 from equinfer.certificates.stationary_mean_field import certify_stationary, settled_law
@@ -96,6 +96,7 @@ def _march(tables: MeanFieldTables, policies: Sequence[np.ndarray]) -> _March:
     for t in range(tables.horizon):
         now = tuple(mass[:, None] * policy[t] for mass, policy in zip(masses, policies, strict=True))
         kernel = tables.transitions(t, now)
+        refuse_no_laws(tables, t, kernel)
         laws.append(now)
         kernels.append(kernel)
         reachable.append(here)

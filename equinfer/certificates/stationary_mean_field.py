@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float
 
 from equinfer.certificates.chains import reached_from
 from equinfer.certificates.decision import Backup, DecisionProcess, MarkovChain, best_response, midrange, one_hot
-from equinfer.certificates.populations import averaged
+from equinfer.certificates.populations import averaged, refuse_no_laws
 from equinfer.certificates.profile import checked_profile
 from equinfer.certificates.rounding import outward
 from equinfer.certificates.settling import Settlement, rows_of, settlement
@@ -111,6 +111,7 @@ def _verdicts(
 ) -> list[_Verdict]:
     laws = _laws(settled, policies)
     kernels = tables.transitions(0, laws)
+    refuse_no_laws(tables, 0, kernels)
     rewards = tables.rewards(laws)
     found = []
     for p, policy in enumerate(policies):

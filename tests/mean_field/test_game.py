@@ -149,3 +149,22 @@ def test_a_discount_within_a_horizon_and_one_in_its_place():
         solution = eq.solve(game)
         assert solution.certified
         assert solution.policy.shape == (*lead, 2, 2)
+
+
+def test_a_kernel_that_is_no_law_where_a_policy_leads_is_refused_by_its_certificate():
+    """At the uniform policy its rows sum to one; where more than .4 play a in one state, they sum to 1.1."""
+    there = jnp.asarray(np.eye(2)[[[0, 1], [0, 1]]])
+
+    def kernel(t, law):
+        return there * (1 + jnp.where(law[0, 0] > 0.4, 0.1, 0.0))
+
+    game = eq.MeanFieldGame(
+        lambda t, law: 0 * law, kernel, [0.5, 0.5], horizon=2, action_labels="ab", state_labels=("here", "there")
+    )
+    first = np.zeros((2, 2, 2))
+    first[..., 0] = 1
+    with pytest.raises(
+        eq.BadInput, match=r"kernel of population 0 at time 0, state here, action a is no law.*sum to 1\.1"
+    ):
+        eq.certify(game, first)
+    assert eq.certify(game, game.uniform_profile()[0]).gap == 0
