@@ -277,7 +277,8 @@ def test_games_lists_every_game_of_the_catalogue(capsys):
 def test_demo_solves_its_games_and_links_their_reports(capsys, tmp_path):
     assert run(["demo", "--out", str(tmp_path / "demo")]) == 0
     assert capsys.readouterr().out.count("CERTIFIED") == len(SHOWN)
-    assert {shown.concept for shown in SHOWN} == {name for name, row in CONCEPTS.items() if row.games == "tables"}
+    shown_of = {name for name, row in CONCEPTS.items() if row.games in ("tables", "mean-field")}
+    assert {shown.concept for shown in SHOWN} == shown_of
     index = (tmp_path / "demo" / "index.html").read_text()
     for name in (shown.name for shown in SHOWN):
         assert f'href="{name}/report.html"' in index

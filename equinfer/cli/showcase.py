@@ -56,6 +56,12 @@ SHOWN = (
         "swap-regret",
         options={"eps": 0.02},
     ),
+    Shown(
+        "beach_bar",
+        "A beach for infinitely many: near the bar, but not in the crowd",
+        "catalog:mean_field/beach_bar",
+        "mean-field",
+    ),
 )
 
 
