@@ -4,6 +4,7 @@ To add one: write its builder into a file of this folder, decorate it with `entr
 """
 
 import importlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -121,7 +122,16 @@ def load(name: str, /, **parameters: Any) -> Any:
     """
     found = _entry(name)
     checked = found.checked(parameters)
-    return found.build(**checked).made_from(Origin(f"catalog:{found.name}", tuple(checked.items())))
+    made = _known_mean_field if found.name in _MEAN_FIELD_HOME else _made
+    return made(found, tuple(checked.items()))
+
+
+def _made(found: Entry, parameters: tuple[tuple[str, Any], ...]) -> Any:
+    return found.build(**dict(parameters)).made_from(Origin(f"catalog:{found.name}", parameters))
+
+
+# Its functions are new whenever a mean-field game is built, and what was compiled for others would be of no use.
+_known_mean_field = lru_cache(maxsize=8)(_made)
 
 
 def entries() -> tuple[Entry, ...]:
