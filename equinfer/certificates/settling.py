@@ -34,7 +34,7 @@ __all__ = ["Settlement", "rows_of", "settlement"]
 Masses = tuple[Float[np.ndarray, " S"], ...]
 
 _MOST_STATES = 5000
-"""Whose chain is factored in some ten seconds."""
+"""Whose chain is factored in half a minute."""
 _MOST_UNKNOWNS = 2000
 """Populations times states up to which a derivative is measured, where dynamics depend on the population."""
 _LOOKS = (0, 16, 64, 256, 1024, 4096)
