@@ -65,7 +65,8 @@ def draw(path: Path, paths: int) -> None:
                 )
             exact = {-n: gap.gap for n, gap in found.items() if n < 0}
             panel.plot(list(exact), list(exact.values()), "D", color="#1b1f24", markersize=6, label="exact", zorder=3)
-            height = found[1000].sighted.mean
+            middle = found[1000].sighted
+            height = np.nan if middle is None else middle.mean
             panel.plot(numbers, height * np.sqrt(1000 / numbers), ":", color=COLOURS[4], label="slope -1/2")
             panel.set(xscale="log", yscale="log", xlabel="players", title=title)
             panel.grid(color="#e6e9ee", linewidth=0.8)

@@ -223,7 +223,7 @@ def _solved_sparse(chain: Any, discount: float, sides: Float[np.ndarray, "S R"])
 
 def _is_banded(chain: sparse.csr_array) -> bool:
     """Whether an order of the states keeps successors near, so that factors are cheap."""
-    size = chain.shape[0]
+    size = len(chain.indptr) - 1
     if size**3 <= _BANDED:
         return True
     if size > _BANDED:
