@@ -179,7 +179,7 @@ class ContinuousGame(eqx.Module):
         cut = 1 if game.is_one_shot else game.horizon if horizon is None else horizon
         moves = tuple(map(Discrete, game.num_actions))
         exogenous = game.num_states == 1
-        rules = TablePlay(game.unlabelled())
+        rules = TablePlay(game.unlabelled(), game.is_one_shot)
         played = cls._unchecked(rules, moves, np.asarray(game.discount), cut, exogenous, game.name, game.player_labels)
         played = changed(played, observation_sizes=observation_sizes(played))
         return played if game.labels.origin is None else played.made_from(game.labels.origin)
@@ -222,7 +222,7 @@ class ContinuousGame(eqx.Module):
     @property
     def is_one_shot(self) -> bool:
         """Every step is a whole game."""
-        return isinstance(self.rules, OneShot) or (isinstance(self.rules, TablePlay) and self.rules.game.is_one_shot)
+        return isinstance(self.rules, OneShot) or (isinstance(self.rules, TablePlay) and self.rules.is_one_shot)
 
     @property
     def is_quadratic(self) -> bool:
@@ -269,9 +269,7 @@ class ContinuousGame(eqx.Module):
         """Somebody counts the steps who does not end the game: the clock of this class."""
         if self.horizon is None or isinstance(self.rules, OneShot):
             return False
-        return not isinstance(self.rules, TablePlay) or (
-            self.rules.game.horizon is None and not self.rules.game.is_one_shot
-        )
+        return not isinstance(self.rules, TablePlay) or (self.rules.game.horizon is None and not self.rules.is_one_shot)
 
     def made_from(self, origin: Origin) -> "ContinuousGame":
         """The same game, which remembers its origin."""

@@ -110,6 +110,8 @@ class TablePlay(eqx.Module):
     """
 
     game: TabularGame
+    is_one_shot: bool = eqx.field(static=True)
+    """Of the game: a traced discount cannot be asked."""
 
     def reset(self, key: PRNGKey) -> TableState:
         law = jnp.asarray(self.game.initial, jnp.result_type(float))
@@ -118,7 +120,7 @@ class TablePlay(eqx.Module):
     def step(self, state: TableState, actions: Int[AnyArray, " N"], *, key: PRNGKey) -> Transition:
         rewards = jnp.asarray(self.game.reward)[(slice(None), state.state, *actions)]
         following = self.game.kernel.draw(state.state[None], actions[None], key)[0].astype(int)
-        last = jnp.asarray(self.game.is_one_shot)
+        last = jnp.asarray(self.is_one_shot)
         epoch = state.epoch
         if self.game.horizon is not None:
             last = epoch + 1 >= self.game.horizon

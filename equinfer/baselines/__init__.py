@@ -1,0 +1,1 @@
+"""Other people's algorithms, under the same protocol."""

@@ -1,0 +1,93 @@
+"""What a learner is: `init`, `act`, `learn`, `mode`; and the phases of a run, which are fixed before it begins."""
+
+import abc
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+
+import equinox as eqx
+from jaxtyping import Array, Float, Int
+
+from equinfer.types import PRNGKey
+
+__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "fewest_steps"]
+
+FULL_LENGTH = 5_500
+"""Steps from which on phases have their full length; of a shorter run they are the same fractions."""
+EVERY = 25
+"""Steps between two evaluations."""
+fewest_steps = 500
+"""Of a run: in fewer nothing is learnt in any phase."""
+
+State = TypeVar("State")
+
+
+class Phase(NamedTuple):
+    """A stretch of a run in which one program serves all steps."""
+
+    name: str
+    first: int
+    end: int
+    since_uniform: int
+    """The step at which uniform play has ended, or will."""
+    play_from: int
+    """The step at which full play begins."""
+    steps: int
+    """Of the whole run."""
+
+
+class Phases(NamedTuple):
+    """`uniform`, `burn-in` and `play`."""
+
+    uniform: int
+    """The step at which it ends."""
+    burn_in: int
+    steps: int
+
+    @classmethod
+    def of(cls, steps: int, uniform: int, burn_in: int) -> "Phases":
+        """Of full length from 5,500 steps on, else in proportion, in multiples of 25."""
+        share = min(1.0, steps / FULL_LENGTH)
+        ends = [EVERY * round(share * end / EVERY) for end in (uniform, uniform + burn_in)]
+        return cls(ends[0], ends[1], steps)
+
+    def each(self) -> tuple[Phase, ...]:
+        """In order, those that have a step at all."""
+        ends = (("uniform", self.uniform), ("burn-in", self.burn_in), ("play", self.steps))
+        phases, first = [], 0
+        for name, end in ends:
+            if end > first:
+                phases.append(Phase(name, first, end, self.uniform, self.burn_in, self.steps))
+            first = max(first, end)
+        return tuple(phases)
+
+
+class AbstractLearner(eqx.Module, Generic[State]):
+    """An algorithm that acts in an arena and learns from what it remembers; pure functions.
+
+    One step is one step of the environment by all agents and one improvement of everything that they learn.
+    """
+
+    name: ClassVar[str]
+
+    @abc.abstractmethod
+    def phases(self, steps: int) -> Phases: ...
+
+    @abc.abstractmethod
+    def init(self, arena: Any, *, key: PRNGKey) -> State: ...
+
+    @abc.abstractmethod
+    def act(
+        self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        """What the agents do now, in the units of networks, with whatever they explore by."""
+
+    @abc.abstractmethod
+    def mode(
+        self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        """What they would do without chance."""
+
+    @abc.abstractmethod
+    def learn(
+        self, arena: Any, state: State, replay: Any, step: Int[Array, ""], phase: Phase, *, key: PRNGKey
+    ) -> tuple[State, dict[str, Any]]:
+        """Learn from the replay after step number `step`."""

@@ -1,0 +1,181 @@
+"""Environment, memory and learning in one compiled loop, for many seeds at once.
+
+One program serves each phase of a run, whatever the number of steps of a chunk; the key of a step depends on its number
+and the seed alone. So how a run is cut into chunks changes nothing, and one that was killed goes on, bit by bit the
+same, from its last checkpoint.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, cast
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, Key
+
+from equinfer.data.arena import Arena, Place
+from equinfer.data.replay import Experience, Replay
+from equinfer.drivers.compilation import quick_to_compile
+from equinfer.drivers.learning import EVERY, AbstractLearner, Phase
+from equinfer.types import AnyArray, PRNGKey
+
+__all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run"]
+
+ROUNDS = 32
+"""Evaluations that one dispatch has room for."""
+_DRAWS = 25
+"""Of a one-shot game, for one evaluation."""
+_LONGEST = 100
+"""Steps of an evaluation episode, where the game itself has no horizon."""
+
+
+class Run(NamedTuple):
+    """All that a run of one seed carries from step to step."""
+
+    place: Place
+    replay: Replay
+    learner: Any
+    key: Key[Array, ""]
+
+
+class Evaluation(NamedTuple):
+    """How the agents did, every 25 steps."""
+
+    returns: Float[AnyArray, "*B N"]
+    """Of an episode of what they execute: the sum of rewards. Of a one-shot game the mean over 25."""
+    deterministic: Float[AnyArray, "*B N"]
+    """The same of what is likeliest."""
+    rewards: Float[AnyArray, "*B N"]
+    """Mean over the last 25 steps of the run itself."""
+    actions: Float[AnyArray, "*B N D"]
+    """What is likeliest at the beginning, in the units of networks."""
+    broken: Int[AnyArray, "*B 2"]
+    """The first step at which a reward or an observation was no number, and of which agent; -1 if none was."""
+    info: Mapping[str, AnyArray]
+
+
+class InsideDriver:
+    """Runs whose environment is compiled with them."""
+
+    def __init__(self, learner: AbstractLearner, arena: Arena):
+        self._learner, self._arena = learner, arena
+
+    def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Run:
+        """Runs at their first step, along a leading axis of seeds."""
+        return _compiled(_begin)(self._learner, self._arena, keys, capacity)
+
+    def advance(self, run: Run, phase: Phase, first: int, rounds: int) -> tuple[Run, Evaluation]:
+        """`rounds` times 25 steps from number `first` on, all of one `phase`; evaluations are (rounds, seeds, ...)."""
+        run, seen = _compiled(_advance)(self._learner, self._arena, run, phase, jnp.int32(first), jnp.int32(rounds))
+        return run, jax.tree.map(lambda rows: np.asarray(rows[:rounds]), seen)
+
+
+@functools.cache
+def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
+    return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile())
+
+
+def _begin(learner: AbstractLearner, arena: Arena, keys: Key[Array, " seeds"], capacity: int) -> Run:
+    def one(key: PRNGKey) -> Run:
+        place, mind, rest = jax.random.split(key, 3)
+        there = arena.reset(place)
+        actions = jnp.zeros((arena.agents, arena.actions.size), jnp.float32)
+        reward = jnp.zeros(arena.agents, jnp.float32)
+        like = Experience(there.observation, actions, reward, jnp.zeros((), bool), there.observation)
+        return Run(there, Replay.empty(capacity, like), learner.init(arena, key=mind), rest)
+
+    return jax.vmap(one)(keys)
+
+
+def _advance(
+    learner: AbstractLearner, arena: Arena, run: Run, phase: Phase, first: Int[Array, ""], rounds: Int[Array, ""]
+) -> tuple[Run, Evaluation]:
+    # What is jitted here is traced once, however often it is asked for its shapes.
+    step = jax.jit(jax.vmap(lambda run, number: _step(learner, arena, run, phase, number), in_axes=(0, None)))
+
+    @jax.jit
+    def round_of(number: Array, run: Run) -> tuple[Run, Evaluation]:
+        def body(run: Run, number: Array) -> tuple[Run, tuple]:
+            run, told, info = step(run, number)
+            return run, (told.reward, _broken(told, number), info)
+
+        run, (rewards, broken, info) = jax.lax.scan(body, run, number + jnp.arange(EVERY, dtype=jnp.int32))
+        first = (broken[..., 0] >= 0).argmax(axis=0)
+        return run, jax.vmap(one, in_axes=(0, None, 0, 0, 0))(
+            run,
+            number + EVERY,
+            rewards.mean(axis=0),
+            jax.tree.map(lambda rows: rows[-1], info),
+            jnp.take_along_axis(broken, first[None, :, None], axis=0)[0],
+        )
+
+    def one(run: Run, number: Array, got: Array, info: dict[str, Array], broken: Array) -> Evaluation:
+        return _evaluated(learner, arena, run, phase, number, got, info)._replace(broken=broken)
+
+    def body(k: Array, carry: tuple) -> tuple:
+        run, seen = carry
+        run, now = round_of(first + k * EVERY, run)
+        return run, jax.tree.map(lambda rows, row: rows.at[k].set(row), seen, now)
+
+    shapes = jax.eval_shape(round_of, first, run)[1]
+    empty = jax.tree.map(lambda leaf: jnp.zeros((ROUNDS, *leaf.shape), leaf.dtype), shapes)
+    return jax.lax.fori_loop(0, rounds, body, (run, empty))
+
+
+def _step(
+    learner: AbstractLearner, arena: Arena, run: Run, phase: Phase, number: Int[Array, ""]
+) -> tuple[Run, Experience, dict[str, Array]]:
+    act, move, learn = jax.random.split(jax.random.fold_in(run.key, number), 3)
+    actions = learner.act(arena, run.learner, run.place.observation, phase, key=act)
+    place, told, _ = arena.step(run.place, actions, move)
+    replay = run.replay.add(told)
+    mind, info = learner.learn(arena, run.learner, replay, number, phase, key=learn)
+    return Run(place, replay, mind, run.key), told, info
+
+
+def _broken(told: Experience, number: Int[Array, ""]) -> Int[Array, "seeds 2"]:
+    """The step and the agent, where a reward or an observation is no number; -1 elsewhere."""
+    fine = jnp.isfinite(told.reward) & jnp.isfinite(told.after).all(axis=-1)
+    agent = (~fine).argmax(axis=1).astype(jnp.int32)
+    found = jnp.stack([jnp.full_like(agent, number), agent], axis=1)
+    return jnp.where(fine.all(axis=1, keepdims=True), -1, found)
+
+
+def _evaluated(
+    learner: AbstractLearner,
+    arena: Arena,
+    run: Run,
+    phase: Phase,
+    number: Int[Array, ""],
+    rewards: Float[Array, " N"],
+    info: dict[str, Array],
+) -> Evaluation:
+    # Numbers of steps are not negative, so these keys are nobody else's.
+    one, two, three = jax.random.split(jax.random.fold_in(run.key, -1 - number), 3)
+
+    def play(how: Any, key: PRNGKey) -> Float[Array, " N"]:
+        return _return(arena, lambda seen, key: how(arena, run.learner, seen, phase, key=key), key)
+
+    draws = _DRAWS if arena.is_still else 1
+    returns = jax.vmap(lambda key: play(learner.act, key))(jax.random.split(one, draws)).mean(axis=0)
+    start = arena.reset(three)
+    actions = learner.mode(arena, run.learner, start.observation, phase, key=two)
+    none = jnp.full(2, -1, jnp.int32)
+    return Evaluation(returns, play(learner.mode, two), rewards, actions, none, info)
+
+
+def _return(arena: Arena, policy: Any, key: PRNGKey) -> Float[Array, " N"]:
+    """The sum of rewards of one episode."""
+    length = 1 if arena.is_still else min(arena.game.horizon or _LONGEST, _LONGEST)
+    begin, rest = jax.random.split(key)
+
+    def body(k: Array, carry: tuple) -> tuple:
+        place, total, going = carry
+        act, move = jax.random.split(jax.random.fold_in(rest, k))
+        place, told, ended = arena.step(place, policy(place.observation, act), move)
+        return place, total + jnp.where(going, told.reward, 0), going & ~ended
+
+    zeros = jnp.zeros(arena.agents, jnp.float32)
+    return jax.lax.fori_loop(0, length, body, (arena.reset(begin), zeros, jnp.ones((), bool)))[1]

@@ -1,0 +1,208 @@
+"""Somebody else's environment, as learners meet it: a PettingZoo `ParallelEnv` with boxes or discrete moves."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import numpy as np
+from jaxtyping import Float
+
+from equinfer.errors import BadInput, EquinferError, cause
+from equinfer.games import SOURCES
+from equinfer.games.continuous import GameNames
+from equinfer.games.continuous_checks import checked_discounts
+from equinfer.games.spaces import Box, Discrete, Space, alike
+from equinfer.tables import Origin
+
+__all__ = ["ExternalGame", "Table", "environment_named", "is_environment"]
+
+
+class ExternalGame(eqx.Module):
+    """What is known about an environment without stepping it. `make()` is a fresh one.
+
+    Observations are boxes of any shape, flattened, or discrete, one-hot. Everybody's spaces stay what they are; there
+    are no action masks. An agent that dies before the others sees zeros and is paid nothing from then on.
+    """
+
+    make: Callable[[], Any] = eqx.field(static=True)
+    spaces: tuple[Space, ...] = eqx.field(static=True)
+    observation_sizes: tuple[int, ...] = eqx.field(static=True)
+    discount: tuple[float, ...] = eqx.field(static=True)
+    labels: GameNames = eqx.field(static=True)
+    horizon: int | None = eqx.field(static=True, default=None)
+    exogenous: bool = eqx.field(static=True, default=False)
+    is_one_shot: bool = eqx.field(static=True, default=False)
+
+    @classmethod
+    def of(cls, make: Callable[[], Any], name: str, discount: float = 0.95) -> "ExternalGame":
+        """**Raises:** `BadInput` for what is no parallel environment, and for spaces that learners cannot handle."""
+        env = _made(make, name)
+        try:
+            agents = list(env.possible_agents)
+            if not agents:
+                raise BadInput(f"{name} names no agents in possible_agents.")
+            spaces = tuple(_action_space(name, agent, env.action_space(agent)) for agent in agents)
+            sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
+        finally:
+            env.close()
+        origin = Origin(name, (("discount", discount),)) if is_environment(name) else None
+        labels = GameNames(name, tuple(map(str, agents)), origin)
+        return cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
+
+    @property
+    def name(self) -> str:
+        return self.labels.name
+
+    @property
+    def num_players(self) -> int:
+        return len(self.spaces)
+
+    @property
+    def player_labels(self) -> tuple[str, ...]:
+        return self.labels.players or ()
+
+    def joint(self, parts: Any) -> Any:
+        """Actions of all agents as one array where they are alike, else a tuple."""
+        return np.stack([np.asarray(part) for part in parts]) if alike(self.spaces) else tuple(parts)
+
+    def unlabelled(self) -> "ExternalGame":
+        return self
+
+    def table(self, seed: int) -> "Table":
+        """A fresh environment, at the beginning of an episode."""
+        return Table(self, self.make(), seed)
+
+
+class Told(NamedTuple):
+    """One step."""
+
+    observation: Float[np.ndarray, "N O"]
+    reward: Float[np.ndarray, " N"]
+    terminated: bool
+    """Of all: nothing follows."""
+    ended: bool
+
+
+class Table:
+    """One copy of an environment, and where it is."""
+
+    def __init__(self, game: ExternalGame, env: Any, seed: int):
+        self._game, self._env = game, env
+        self._agents = list(env.possible_agents)
+        self._width = max(game.observation_sizes)
+        self.observation = self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> Float[np.ndarray, "N O"]:
+        """Begin an episode. Seeds are given to the environment once; later episodes go on from there."""
+        seen, _ = self._env.reset(seed=seed)
+        self.observation = self._rows(seen)
+        return self.observation
+
+    def step(self, parts: tuple[Any, ...]) -> Told:
+        """`parts`, in the environment's units, one for each agent. The next episode is not begun here."""
+        named = dict(zip(self._agents, parts, strict=True))
+        actions = {agent: _as_action(space, named[agent]) for agent, space in self._living()}
+        seen, rewards, terminations, truncations, _ = self._env.step(actions)
+        self.observation = self._rows(seen)
+        reward = np.array([float(rewards.get(agent, 0.0)) for agent in self._agents], np.float32)
+        ended = not self._env.agents
+        return Told(
+            self.observation, reward, ended and not any(truncations.values()) and any(terminations.values()), ended
+        )
+
+    def close(self) -> None:
+        self._env.close()
+
+    def _living(self) -> list[tuple[Any, Space]]:
+        living = set(self._env.agents)
+        return [(agent, space) for agent, space in zip(self._agents, self._game.spaces, strict=True) if agent in living]
+
+    def _rows(self, seen: Any) -> Float[np.ndarray, "N O"]:
+        rows = np.zeros((len(self._agents), self._width), np.float32)
+        for i, agent in enumerate(self._agents):
+            if agent in seen:
+                row = _as_row(seen[agent], self._env.observation_space(agent))
+                rows[i, : len(row)] = row
+        return rows
+
+
+def is_environment(target: str) -> bool:
+    """Whether a target is `package.module:function` of a module that can be found."""
+    module, colon, attribute = target.partition(":")
+    names = [*module.split("."), attribute]
+    if not colon or module in SOURCES or not all(name.isidentifier() for name in names):
+        return False
+    if "." in module:
+        return True
+    return importlib.util.find_spec(module) is not None
+
+
+def environment_named(target: str) -> Callable[[], Any]:
+    """The function that makes the environment called `package.module:function`.
+
+    **Raises:** `BadInput` if there is no such module or function.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise BadInput(f"{module} cannot be imported: {cause(error)}.") from None
+    except AttributeError:
+        raise BadInput(f"{module} has no {attribute}.") from None
+    if not callable(made):
+        raise BadInput(f"{target} is no function that makes an environment.")
+    return made
+
+
+def _made(make: Callable[[], Any], name: str) -> Any:
+    try:
+        env = make()
+    except EquinferError:
+        raise
+    except Exception as error:  # somebody else's function may raise anything
+        raise BadInput(f"{name} could not be made: {type(error).__name__}: {error}.") from None
+    if hasattr(env, "agent_iter") or hasattr(env, "agent_selection"):
+        raise BadInput(
+            f"{name} is an AEC environment, in which agents act in turn; convert it by "
+            "pettingzoo.utils.conversions.aec_to_parallel, and give that."
+        )
+    if not all(
+        hasattr(env, part) for part in ("possible_agents", "action_space", "observation_space", "step", "reset")
+    ):
+        raise BadInput(f"{name} makes a {type(env).__name__}, which is no PettingZoo ParallelEnv.")
+    return env
+
+
+def _action_space(name: str, agent: Any, space: Any) -> Space:
+    if type(space).__name__ == "Discrete":
+        if int(getattr(space, "start", 0)) != 0:
+            raise BadInput(f"{name}: moves of agent {agent} are counted from {space.start}; learners count from 0.")
+        return Discrete(int(space.n))
+    if type(space).__name__ == "Box":
+        if len(space.shape) != 1:
+            raise BadInput(f"{name}: actions of agent {agent} have shape {space.shape}; learners act in boxes (d,).")
+        return Box(np.asarray(space.low, float), np.asarray(space.high, float))
+    raise BadInput(f"{name}: agent {agent} acts in a {type(space).__name__}; learners take Box and Discrete.")
+
+
+def _observation_size(name: str, agent: Any, space: Any) -> int:
+    kind = type(space).__name__
+    if kind == "Discrete":
+        return int(space.n)
+    if kind == "Box":
+        return int(np.prod(space.shape))
+    if kind == "Dict" and "action_mask" in space.spaces:
+        raise BadInput(f"{name}: agent {agent} is given action masks, which learners do not read.")
+    raise BadInput(f"{name}: agent {agent} observes a {kind}; learners take Box and Discrete.")
+
+
+def _as_row(value: Any, space: Any) -> Float[np.ndarray, " O"]:
+    if type(space).__name__ == "Discrete":
+        return np.eye(int(space.n), dtype=np.float32)[int(value) - int(getattr(space, "start", 0))]
+    return np.asarray(value, np.float32).ravel()
+
+
+def _as_action(space: Space, part: Any) -> Any:
+    return np.asarray(part, np.float32) if isinstance(space, Box) else int(part)

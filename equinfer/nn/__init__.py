@@ -1,0 +1,1 @@
+"""Networks, and the laws over actions that they put out."""

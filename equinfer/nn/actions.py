@@ -1,0 +1,206 @@
+r"""What agents can do, in the units of networks: boxes $[-1,1]^d$, whose integrals are sums over weighted candidates,
+and moves, whose sums are exact.
+
+An agent's actions are rows of D numbers; `mask` tells which of them are real. An algorithm that asks for candidates
+and contexts is written once for both.
+"""
+
+import abc
+import itertools
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from equinfer.errors import BadInput
+from equinfer.games.spaces import Box, Discrete, Space
+from equinfer.nn.laws import Categorical, Law, SquashedGaussian, lattice, resampled
+from equinfer.types import PRNGKey
+
+__all__ = ["AbstractActions", "Boxes", "Cloud", "Contexts", "Moves", "action_units"]
+
+_MOST_CONTEXTS = 4096
+
+
+class Cloud(NamedTuple):
+    """A law over an agent's actions as weighted candidates."""
+
+    points: Float[Array, "*B K D"]
+    log_weights: Float[Array, "*B K"]
+    """Up to a constant."""
+
+
+class Contexts(NamedTuple):
+    """A law over what J other agents do."""
+
+    points: Float[Array, "L J D"]
+    weights: Float[Array, " L"]
+    """They add up to one."""
+
+
+class AbstractActions(eqx.Module):
+    """The actions of N agents."""
+
+    is_continuous: ClassVar[bool]
+    spaces: tuple[Any, ...] = eqx.field(static=True)
+
+    @property
+    def size(self) -> int:
+        """D."""
+        return max(map(_size, self.spaces))
+
+    @property
+    def mask(self) -> Bool[np.ndarray, "N D"]:
+        return np.arange(self.size)[None] < np.array([[_size(space)] for space in self.spaces])
+
+    @property
+    @abc.abstractmethod
+    def outputs(self) -> int:
+        """How many numbers a network puts out for a law."""
+
+    @abc.abstractmethod
+    def law(self, outputs: Float[Array, "*B outputs"], mask: Bool[Array, " D"]) -> Law: ...
+
+    @abc.abstractmethod
+    def uniform(self, key: PRNGKey, mask: Bool[Array, " D"], count: int) -> Float[Array, "count D"]:
+        """Independent draws."""
+
+    @abc.abstractmethod
+    def candidates(self, key: PRNGKey, law: Law | None, mask: Bool[Array, " D"], spread: int, near: int) -> Cloud:
+        r"""Points whose weights make sums over them integrals by the uniform law: `spread` of them everywhere, `near`
+        drawn from the `law`, if there is one. `log_weights` is $-\log m(x)$, with m the density of that mixture over
+        the uniform one's.
+        """
+
+    @abc.abstractmethod
+    def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
+        """Of J independent agents, given as clouds (J, K, D): `count` draws, or all that can happen."""
+
+    @abc.abstractmethod
+    def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
+        """A law as `count` draws, or with all that can happen."""
+
+    @abc.abstractmethod
+    def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
+        """As the game takes them, one for each agent."""
+
+    @abc.abstractmethod
+    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
+        """The other way."""
+
+
+class Boxes(AbstractActions):
+    """Everybody acts in a box."""
+
+    is_continuous: ClassVar[bool] = True
+
+    @property
+    def outputs(self) -> int:
+        return 2 * self.size
+
+    def law(self, outputs: Float[Array, "*B outputs"], mask: Bool[Array, " D"]) -> SquashedGaussian:
+        return SquashedGaussian.of(outputs, mask)
+
+    def uniform(self, key: PRNGKey, mask: Bool[Array, " D"], count: int) -> Float[Array, "count D"]:
+        drawn = jax.random.uniform(key, (count, self.size), jnp.float32, -1.0, 1.0)
+        return jnp.where(mask[None], drawn, 0)
+
+    def candidates(self, key: PRNGKey, law: Law | None, mask: Bool[Array, " D"], spread: int, near: int) -> Cloud:
+        one, two = jax.random.split(key)
+        points = jnp.where(mask[None], lattice(one, spread, self.size), 0)
+        if law is None or not near:
+            return Cloud(points, jnp.zeros(spread, jnp.float32))
+        points = jnp.concatenate([points, law.sample(two, near)])
+        log_density = jnp.log(2.0) * mask.sum(dtype=jnp.float32) + law.log_prob(points)  # relative to the uniform law
+        share = near / (spread + near)
+        return Cloud(points, -jnp.log((1 - share) + share * jnp.exp(jnp.minimum(log_density, 60.0))))
+
+    def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
+        keys = jax.random.split(key, len(clouds.points))
+        points = jax.vmap(resampled, in_axes=(0, 0, 0, None))(keys, clouds.points, clouds.log_weights, count)
+        return _evenly(points.swapaxes(0, 1))
+
+    def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
+        return Cloud(law.sample(key, count), jnp.zeros(count, jnp.float32))
+
+    def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
+        return tuple(space.from_unit(actions[i, : space.dimension]) for i, space in enumerate(self.spaces))
+
+    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
+        units = [space.to_unit(jnp.asarray(a, jnp.float32)) for space, a in zip(self.spaces, actions, strict=True)]
+        return jnp.stack([jnp.pad(unit, (0, self.size - len(unit))) for unit in units])
+
+
+class Moves(AbstractActions):
+    """Everybody has finitely many moves, unit vectors."""
+
+    is_continuous: ClassVar[bool] = False
+
+    def __check_init__(self):
+        contexts = self.size ** (len(self.spaces) - 1)
+        if contexts > _MOST_CONTEXTS:
+            raise BadInput(
+                f"what the others of an agent can do together comes in {contexts} ways; sums over more than "
+                f"{_MOST_CONTEXTS} are not supported."
+            )
+
+    @property
+    def outputs(self) -> int:
+        return self.size
+
+    def law(self, outputs: Float[Array, "*B outputs"], mask: Bool[Array, " D"]) -> Categorical:
+        return Categorical.of(outputs, mask)
+
+    def uniform(self, key: PRNGKey, mask: Bool[Array, " D"], count: int) -> Float[Array, "count D"]:
+        return Categorical.of(jnp.zeros(self.size, jnp.float32), mask).sample(key, count)
+
+    def candidates(self, key: PRNGKey, law: Law | None, mask: Bool[Array, " D"], spread: int, near: int) -> Cloud:
+        return Cloud(jnp.eye(self.size, dtype=jnp.float32), jnp.where(mask, 0.0, -jnp.inf))
+
+    def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
+        return self._together(jax.nn.softmax(clouds.log_weights, axis=-1))
+
+    def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
+        assert isinstance(law, Categorical)
+        return Cloud(jnp.eye(self.size, dtype=jnp.float32), law.logits)
+
+    def every(self, agents: int) -> Float[Array, "L agents D"]:
+        """All that so many agents can do together, illegal moves of the padding included."""
+        return jnp.asarray(np.eye(self.size, dtype=np.float32)[self._indices(agents)])
+
+    def _indices(self, agents: int) -> Int[np.ndarray, "L agents"]:
+        return np.array(list(itertools.product(range(self.size), repeat=agents)))
+
+    def _together(self, chances: Float[Array, "J D"]) -> Contexts:
+        agents = len(chances)
+        chosen = chances[np.arange(agents)[None], self._indices(agents)]
+        return Contexts(self.every(agents), jnp.prod(chosen, axis=1))
+
+    def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
+        return tuple(actions.argmax(axis=-1)[i] for i in range(len(self.spaces)))
+
+    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
+        return jax.nn.one_hot(jnp.stack([jnp.asarray(a) for a in actions]), self.size, dtype=jnp.float32)
+
+
+def action_units(spaces: tuple[Space, ...]) -> AbstractActions:
+    """**Raises:** `BadInput` if some agents act in boxes and others by moves."""
+    boxes = tuple(space for space in spaces if isinstance(space, Box))
+    moves = tuple(space for space in spaces if isinstance(space, Discrete))
+    if boxes and moves:
+        which = [next(i for i, space in enumerate(spaces) if isinstance(space, kind)) for kind in (Box, Discrete)]
+        raise BadInput(
+            f"agent {which[0]} acts in a box and agent {which[1]} by moves; learners take games of one kind."
+        )
+    return Boxes(boxes) if boxes else Moves(moves)
+
+
+def _size(space: Space) -> int:
+    return space.dimension if isinstance(space, Box) else space.n
+
+
+def _evenly(points: Float[Array, "L J D"]) -> Contexts:
+    return Contexts(points, jnp.full(len(points), 1 / len(points), points.dtype))

@@ -1,0 +1,110 @@
+r"""Laws over actions, in the units of networks: a box is $[-1,1]^d$, a move is a unit vector.
+
+Agents whose actions have fewer numbers than others' have them padded; `mask` tells which are real.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from equinfer.types import PRNGKey
+
+__all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled"]
+
+_EDGE = 1 - 1e-6
+"""Actions nearer to the edge of the box than this are taken to be here when they are unsquashed."""
+_LOG_STD = (-5.0, 1.0)
+_LOG_2PI = 1.8378770664093453
+
+
+class SquashedGaussian(NamedTuple):
+    r"""$a=\tanh(\mu+\sigma\epsilon)$ in each real dimension."""
+
+    mean: Float[Array, "*B D"]
+    log_std: Float[Array, "*B D"]
+    mask: Bool[Array, " D"]
+
+    @classmethod
+    def of(cls, outputs: Float[Array, "*B twoD"], mask: Bool[Array, " D"]) -> "SquashedGaussian":
+        """From a network's outputs: means, and logs of deviations that are bent into a range."""
+        mean, spread = jnp.split(outputs, 2, axis=-1)
+        low, high = _LOG_STD
+        return cls(mean, low + (high - low) * jax.nn.sigmoid(spread), mask)
+
+    def sample(self, key: PRNGKey, count: int) -> Float[Array, "count *B D"]:
+        noise = jax.random.normal(key, (count, *self.mean.shape), self.mean.dtype)
+        action = jnp.tanh(self.mean[None] + jnp.exp(self.log_std)[None] * noise)
+        return jnp.where(_wide(self.mask, action), action, 0)
+
+    def log_prob(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+        """Of the density in the box, over real dimensions; broadcasts."""
+        inside = jnp.clip(action, -_EDGE, _EDGE)
+        mean, log_std = _under(self.mean, action), _under(self.log_std, action)
+        scaled = (jnp.arctanh(inside) - mean) * jnp.exp(-log_std)
+        density = -0.5 * (scaled * scaled + _LOG_2PI) - log_std - jnp.log1p(-inside * inside)
+        return jnp.where(_wide(self.mask, density), density, 0).sum(axis=-1)
+
+    def mode(self) -> Float[Array, "*B D"]:
+        """The squashed mean, which is the median."""
+        return jnp.where(_wide(self.mask, self.mean), jnp.tanh(self.mean), 0)
+
+
+class Categorical(NamedTuple):
+    """One of the moves that the mask allows."""
+
+    logits: Float[Array, "*B D"]
+    """Normalised, minus infinity off the mask."""
+
+    @classmethod
+    def of(cls, outputs: Float[Array, "*B D"], mask: Bool[Array, " D"]) -> "Categorical":
+        allowed = jnp.where(_wide(mask, outputs), outputs, -jnp.inf)
+        return cls(jax.nn.log_softmax(allowed, axis=-1))
+
+    def sample(self, key: PRNGKey, count: int) -> Float[Array, "count *B D"]:
+        drawn = jax.random.categorical(key, self.logits, shape=(count, *self.logits.shape[:-1]))
+        return jax.nn.one_hot(drawn, self.logits.shape[-1], dtype=self.logits.dtype)
+
+    def log_prob(self, action: Float[Array, "*B D"]) -> Float[Array, "*B"]:
+        """Of a unit vector, or the mean of them."""
+        finite = jnp.where(jnp.isfinite(self.logits), self.logits, 0)
+        return (action * _under(finite, action)).sum(axis=-1)
+
+    def mode(self) -> Float[Array, "*B D"]:
+        best = self.logits.argmax(axis=-1)
+        return jax.nn.one_hot(best, self.logits.shape[-1], dtype=self.logits.dtype)
+
+
+Law = SquashedGaussian | Categorical
+
+
+def resampled(
+    key: PRNGKey, points: Float[Array, "K D"], log_weights: Float[Array, " K"], count: int
+) -> Float[Array, "count D"]:
+    """Systematic resampling: `count` of the points in random order, each as often as its weight says, to within one."""
+    shift, order = jax.random.split(key)
+    offset = jax.random.uniform(shift, (), points.dtype)
+    levels = (jnp.arange(count, dtype=points.dtype) + offset) / count
+    chosen = jnp.searchsorted(jnp.cumsum(jax.nn.softmax(log_weights)), levels)
+    return jax.random.permutation(order, points[jnp.minimum(chosen, len(points) - 1)])
+
+
+def _under(rows: Array, like: Array) -> Array:
+    """With as many axes as `like`, those missing in front."""
+    return rows.reshape((1,) * (like.ndim - rows.ndim) + rows.shape)
+
+
+def _wide(mask: Bool[Array, " D"], like: Array) -> Array:
+    return mask.reshape((1,) * (like.ndim - 1) + mask.shape)
+
+
+def lattice(key: PRNGKey, count: int, dimensions: int, dtype: Any = jnp.float32) -> Float[Array, "count D"]:
+    """Points in $[-1,1]^D$ that fill it evenly: Roberts' lattice of the plastic number's kin, shifted at random."""
+    ratio = 2.0
+    for _ in range(40):
+        ratio = (1 + ratio) ** (1 / (dimensions + 1))
+    slopes = jnp.asarray([ratio ** -(k + 1) % 1 for k in range(dimensions)], dtype)
+    shift = jax.random.uniform(key, (dimensions,), dtype)
+    places = jnp.arange(count, dtype=dtype)[:, None] * slopes[None]
+    return 2 * ((places + shift[None]) % 1) - 1

@@ -1,0 +1,90 @@
+"""Networks of two hidden layers, in single precision, and how they are initialised."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from equinfer.types import PRNGKey
+
+__all__ = ["Critic", "Network"]
+
+
+class Network(eqx.Module):
+    """A perceptron of two hidden layers of rectified units: (..., inputs) becomes (..., outputs).
+
+    Weights are uniform with He's variance, and the last layer `last_scale` times as large. Biases of hidden layers are
+    drawn as well: where observations say nothing, and are zeros, they are all that a hidden layer has to go by.
+    """
+
+    layers: tuple[Float[Array, "_ _"], ...]
+    biases: tuple[Float[Array, " _"], ...]
+
+    def __init__(self, inputs: int, outputs: int, hidden: int, *, key: PRNGKey, last_scale: float = 1.0):
+        sizes = (inputs, hidden, hidden, outputs)
+        keys = jax.random.split(key, 3)
+        scales = (1.0, 1.0, last_scale)
+        self.layers = tuple(
+            scale * _weights(each, sizes[k], sizes[k + 1])
+            for k, (each, scale) in enumerate(zip(keys, scales, strict=True))
+        )
+        drawn = jax.random.uniform(jax.random.fold_in(key, 3), (2, hidden), jnp.float32, -1.0, 1.0)
+        self.biases = (drawn[0], drawn[1] * hidden**-0.5, jnp.zeros(outputs, jnp.float32))
+
+    def __call__(self, inputs: Float[Array, "*B inputs"]) -> Float[Array, "*B outputs"]:
+        values = inputs
+        for layer, bias in zip(self.layers[:-1], self.biases[:-1], strict=True):
+            values = jax.nn.relu(_affine(values, layer, bias))
+        return _affine(values, self.layers[-1], self.biases[-1])
+
+
+class Critic(eqx.Module):
+    r"""$Q(o,a_1,\dots,a_N)$, two hidden layers of rectified units, the first one a sum over what comes in.
+
+    So all pairs of K own actions and L actions of the others cost K + L products with the first layer, and an addition
+    for each pair: give the parts shapes that broadcast.
+    """
+
+    observation: Float[Array, "O hidden"]
+    actions: Float[Array, "N D hidden"]
+    biases: tuple[Float[Array, " hidden"], Float[Array, " hidden"], Float[Array, " 1"]]
+    second: Float[Array, "hidden hidden"]
+    last: Float[Array, "hidden 1"]
+
+    def __init__(self, observation: int, agents: int, actions: int, hidden: int, *, key: PRNGKey):
+        first, second, last = jax.random.split(key, 3)
+        inputs = observation + agents * actions
+        weights = _weights(first, inputs, hidden)
+        self.observation = weights[:observation]
+        self.actions = weights[observation:].reshape(agents, actions, hidden)
+        self.second = _weights(second, hidden, hidden)
+        self.last = _weights(last, hidden, 1)
+        self.biases = (jnp.zeros(hidden, jnp.float32), jnp.zeros(hidden, jnp.float32), jnp.zeros(1, jnp.float32))
+
+    def seen(self, observation: Float[Array, "*B O"]) -> Float[Array, "*B hidden"]:
+        """What an observation adds to the first layer."""
+        return _affine(observation, self.observation, self.biases[0])
+
+    def done(self, agent: int | np.integer | Int[Array, ""], action: Float[Array, "*B D"]) -> Float[Array, "*B hidden"]:
+        """What an action of the `agent` adds to it."""
+        return action @ self.actions[agent]
+
+    def worth(self, first: Float[Array, "*B hidden"]) -> Float[Array, "*B"]:
+        """Q from the sum."""
+        hidden = jax.nn.relu(_affine(jax.nn.relu(first), self.second, self.biases[1]))
+        return _affine(hidden, self.last, self.biases[2])[..., 0]
+
+    def __call__(self, observation: Float[Array, "*B O"], actions: Float[Array, "*B N D"]) -> Float[Array, "*B"]:
+        joint = jnp.einsum("...nd,ndh->...h", actions, self.actions)
+        return self.worth(self.seen(observation) + joint)
+
+
+def _affine(values: Array, layer: Array, bias: Array) -> Array:
+    product = values @ layer
+    return product + bias.reshape((1,) * (product.ndim - 1) + bias.shape)
+
+
+def _weights(key: PRNGKey, inputs: int, outputs: int) -> Float[Array, "inputs outputs"]:
+    bound = (6.0 / max(inputs, 1)) ** 0.5
+    return jax.random.uniform(key, (inputs, outputs), jnp.float32, -bound, bound)

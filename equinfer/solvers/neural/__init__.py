@@ -1,0 +1,1 @@
+"""Algorithms 2 and 3 with networks."""

@@ -1,0 +1,386 @@
+r"""Multi-agent actor-critic inference: Algorithms 2 and 3, for agents that see their own rewards and what others do."""
+
+from typing import Any, ClassVar, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from equinfer.data.arena import Arena, own_first
+from equinfer.data.replay import Replay
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases
+from equinfer.nn.actions import Cloud
+from equinfer.nn.descent import begun, descended, followed, learnt_from
+from equinfer.nn.networks import Critic
+from equinfer.opponents.learners import LEARNERS, trust_bounds
+from equinfer.solvers.neural.minds import Mind
+from equinfer.solvers.neural.optimism import moved
+from equinfer.solvers.neural.reward_scale import RewardScale
+from equinfer.solvers.neural.thinking import Sizes, Thinker
+from equinfer.types import PRNGKey, ScalarLike
+
+__all__ = ["MAI", "MAIState"]
+
+
+class MAIState(NamedTuple):
+    """What the next step needs."""
+
+    mind: Mind
+    """Leading axis: agents."""
+    target: Critic
+    """Follows the critics slowly; bootstraps."""
+    moments: Any
+    """Adam's."""
+    joint: Float[Array, "N P N D"]
+    """Particles of each agent's joint Gibbs law, its own actions first."""
+    scale: RewardScale
+
+
+class View(NamedTuple):
+    """What one agent has of the past: its own rewards and observations, everybody's actions, own things first."""
+
+    observation: Float[Array, "B O"]
+    action: Float[Array, "B N D"]
+    reward: Float[Array, " B"]
+    terminated: Bool[Array, " B"]
+    after: Float[Array, "B O"]
+    lately: Float[Array, "M O"]
+    """Observations of the window that opponent models are fitted to."""
+    done: Float[Array, "M R J D"]
+    """What the others did there."""
+
+
+class MAI(AbstractLearner[MAIState]):
+    r"""Each agent: a critic of its own reward (9), a model of the others (5)-(7), a policy that responds to it (8).
+
+    One step of `learn` improves everything once. Where we depart from the paper: the policy is *marginal*, it answers
+    its belief and not one draw of it; the KL to the others' unknown policy is left out of the value (theory, E8);
+    rewards are inferred by conditional likelihood, for which `opponent="trajectory"` has (6)-(7); the temperature is
+    everywhere. `actor="reparameterised"` is (10) itself, `"forward_kl"` fits the same target in the other direction,
+    `"gibbs"` plays it without a network.
+
+    It begins with uniform play, in which the critics learn; then comes the burn-in, in which agents act as if all
+    wanted what they want (`optimistic`), or as if the others went on at random; then full play.
+    """
+
+    name: ClassVar[str] = "mai"
+
+    opponent: str = "inferred"
+    policy: str = "marginal"
+    actor: str = "forward_kl"
+    optimistic: bool = True
+    standardised: bool = True
+    """Rewards are brought to a standard deviation of 10 under uniform play."""
+    temperature: float = 0.25
+    final_temperature: float = 0.05
+    annealing: float = 0.002
+    """Per step of full play: how fast the one falls to the other."""
+    uniform_steps: int = 3000
+    burn_in: int = 500
+    hidden: int = 32
+    batch: int = 64
+    window: int = 500
+    """Steps to which opponent models are fitted, all after the uniform ones."""
+    learn_from: int = 64
+    critic_rate: float = 1e-2
+    actor_rate: float = 3e-3
+    prior_rate: float = 1e-2
+    trust_rate: float = 3e-2
+    reward_rate: float = 3e-3
+    final_rate: float = 0.1
+    """By what all rates have fallen at the end, in full play."""
+    polyak: float = 0.01
+    observations: int = 8
+    """At how many observations an agent thinks in a step, where they differ."""
+    particles: int = 32
+    sizes: Sizes = eqx.field(default=Sizes(), static=True)
+
+    def phases(self, steps: int) -> Phases:
+        return Phases.of(steps, self.uniform_steps, self.burn_in)
+
+    def init(self, arena: Arena, *, key: PRNGKey) -> MAIState:
+        minds, joint = jax.random.split(key)
+        agents, actions = arena.agents, arena.actions
+        model = LEARNERS[self.opponent]
+        mind = jax.vmap(
+            lambda key: Mind.new(
+                agents,
+                arena.observation_size,
+                actions.size,
+                actions.outputs,
+                self.hidden,
+                model.trust,
+                self.policy == "conditional",
+                key,
+            )
+        )(jax.random.split(minds, agents))
+        masks = jnp.asarray(actions.mask[own_first(agents)])
+        shape = (agents, self.particles, agents, actions.size)
+        particles = jax.random.uniform(joint, shape, jnp.float32, -1.0, 1.0)
+        particles = jnp.where(masks[:, None], particles, 0)
+        zeros = jnp.zeros(agents, jnp.float32)
+        scale = RewardScale(jnp.zeros((), jnp.float32), zeros, zeros)
+        return MAIState(mind, mind.critic, begun(mind), particles, scale)
+
+    def act(
+        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        keys = jax.random.split(key, arena.agents)
+        if phase.name == "uniform":
+            draw = lambda key, mask: arena.actions.uniform(key, mask, 1)[0]  # noqa: E731
+            return jax.vmap(draw)(keys, jnp.asarray(arena.actions.mask))
+        if phase.name == "burn-in" and self._holds_particles(arena):
+            chosen = jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))
+            return chosen(keys, state.joint)
+        return jax.vmap(lambda *each: self._drawn(arena, phase, *each))(
+            self._thinkers(arena), state.mind, observation, keys
+        )
+
+    def mode(
+        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        """What is likeliest: the actor's median, or where the response is highest."""
+        keys = jax.random.split(key, arena.agents)
+
+        def one(thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
+            first, second, third = jax.random.split(key, 3)
+            beliefs = self._beliefs(arena, thinker, mind, seen, phase, first)
+            if self.policy == "conditional":
+                best = beliefs.log_weights.argmax(axis=-1)
+                context = jnp.take_along_axis(beliefs.points, best[:, None, None], axis=1)[:, 0]
+                return thinker.law(mind, seen, context).mode()
+            if self.actor != "gibbs":
+                return thinker.law(mind, seen).mode()
+            contexts = arena.actions.contexts(second, beliefs, 4 * self.sizes.contexts)
+            fine = arena.actions.candidates(third, thinker.law(mind, seen), thinker.mask[0], 401, 0)
+            scores = thinker.scores(mind, seen, fine.points, contexts)
+            return fine.points[jnp.where(jnp.isfinite(fine.log_weights), scores, -jnp.inf).argmax()]
+
+        return jax.vmap(one)(self._thinkers(arena), state.mind, observation, keys)
+
+    def learn(
+        self, arena: Arena, state: MAIState, replay: Replay, step: Int[Array, ""], phase: Phase, *, key: PRNGKey
+    ) -> tuple[MAIState, dict[str, Any]]:
+        draw, recent, think = jax.random.split(key, 3)
+        newest = replay.at((replay.written - 1)[None] % replay.capacity)
+        scale = state.scale.seen(newest.reward[0]) if phase.name == "uniform" else state.scale
+        temperature = self._temperature(step, phase)
+        views = self._views(arena, replay, scale, step, phase, draw, recent)
+        keys = jax.random.split(think, arena.agents)
+        discount = jnp.asarray(arena.game.discount, jnp.float32)
+
+        def loss(mind: Mind, *given: Any) -> tuple[Array, Any]:
+            return self._loss(arena, phase, temperature, mind, *given)
+
+        gradients, (info, joint) = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
+            state.mind, state.target, state.joint, self._thinkers(arena), views, discount, keys
+        )
+        rates = self._rates(self._decay(step, phase))
+        mind, moments = descended(state.mind, gradients, state.moments, rates)
+        mind = eqx.tree_at(lambda tree: tree.trust, mind, jnp.clip(mind.trust, *trust_bounds))
+        target = followed(state.target, mind.critic, self.polyak)
+        new = MAIState(mind, target, moments, joint, scale)
+        kept = learnt_from(step >= self.learn_from, new, state)._replace(scale=scale)
+        return kept, {**info, "trust": kept.mind.trust, "temperature": temperature * scale.unit()}
+
+    def _loss(
+        self,
+        arena: Arena,
+        phase: Phase,
+        temperature: ScalarLike,
+        mind: Mind,
+        target: Critic,
+        joint: Float[Array, "P N D"],
+        thinker: Thinker,
+        view: View,
+        discount: Float[Array, ""],
+        key: PRNGKey,
+    ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Float[Array, "P N D"]]]:
+        """Of one agent: the sum of the losses of its parts, none of which reaches another's parameters."""
+        ahead, thought = jax.random.split(key)
+        goal = view.reward
+        if arena.bootstraps:
+            keys = jax.random.split(ahead, len(goal))
+            value = jax.vmap(lambda seen, key: self._value(thinker, mind, target, seen, temperature, key))(
+                view.after, keys
+            )
+            goal = goal + discount * jnp.where(view.terminated, 0, jax.lax.stop_gradient(value))
+        error = mind.critic(view.observation, view.action) - goal
+        critic = 0.5 * jnp.mean(error**2)
+        info = {
+            "critic_error": jnp.mean(error**2),
+            "actor": jnp.zeros(()),
+            "prior": jnp.zeros(()),
+            "inference": jnp.zeros(()),
+            "samples": jnp.ones(()),
+        }
+        info = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), info)
+        if phase.name == "uniform":
+            return critic, (info, joint)
+
+        def think(seen: Array, done: Array, key: PRNGKey) -> tuple[Array, ...]:
+            first, second, third = jax.random.split(key, 3)
+            prior = -self._fit(thinker, mind, seen, done)
+            inference, share, beliefs = thinker.infer(mind, seen, done, temperature, first)
+            if phase.name == "burn-in":
+                actor, particles = self._burn_in(arena, thinker, mind, seen, joint, temperature, second)
+            else:
+                if not thinker.reasoning.infers:
+                    beliefs = self._counted(arena, thinker, mind, seen, done, third)
+                contexts = arena.actions.contexts(third, beliefs, self.sizes.contexts)
+                actor, particles = thinker.respond(mind, seen, contexts, temperature, second), joint
+            return prior, inference, actor, share, particles
+
+        prior, inference, actor, share, particles = jax.vmap(think)(
+            view.lately, view.done, jax.random.split(thought, len(view.lately))
+        )
+        info |= {"actor": actor.mean(), "prior": prior.mean(), "inference": inference.mean(), "samples": share.mean()}
+        total = critic + prior.mean() + actor.mean()
+        if thinker.reasoning.infers:
+            total = total + inference.mean()
+        return total, (info, particles[0] if self._holds_particles(arena) else joint)
+
+    def _burn_in(
+        self,
+        arena: Arena,
+        thinker: Thinker,
+        mind: Mind,
+        seen: Array,
+        joint: Array,
+        temperature: ScalarLike,
+        key: PRNGKey,
+    ) -> tuple[Float[Array, ""], Float[Array, "P N D"]]:
+        """The actor's loss, towards a joint Gibbs law or the response to uniform play; and the particles of the law."""
+        first, second = jax.random.split(key)
+        uniform = jax.vmap(lambda key, mask: arena.actions.candidates(key, None, mask, 64, 0))(
+            jax.random.split(first, arena.agents - 1), thinker.mask[1:]
+        )
+        if not self.optimistic or self.policy == "conditional":
+            contexts = arena.actions.contexts(second, uniform, self.sizes.contexts)
+            return thinker.respond(mind, seen, contexts, temperature, second), joint
+        critic = jax.lax.stop_gradient(mind.critic)
+        if not arena.actions.is_continuous:
+            return -thinker.together(mind, seen, uniform, temperature, second), joint
+        if not arena.is_still:
+            joint = thinker.amortised(mind, seen, self.particles, second)
+        for each in jax.random.split(first, 1 if arena.is_still else 4):
+            joint = moved(critic, seen, joint, thinker.mask, temperature, each)
+        return -thinker.law(mind, seen).log_prob(joint[:, 0]).mean(), joint
+
+    def _fit(self, thinker: Thinker, mind: Mind, seen: Array, done: Float[Array, "R J D"]) -> Float[Array, ""]:
+        """Log-likelihood of what the others did, by the priors."""
+        laws = thinker.priors(mind, seen)
+        return jax.vmap(lambda law, did: law.log_prob(did).mean())(laws, done.swapaxes(0, 1)).sum()
+
+    def _counted(
+        self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, done: Float[Array, "R J D"], key: PRNGKey
+    ) -> Cloud:
+        """What the others lately did, as it is; where observations differ, by the laws fitted to it."""
+        if not arena.is_still:
+            return thinker.prior_clouds(mind, seen, self.sizes.contexts, key)
+        did = done.swapaxes(0, 1)
+        if arena.actions.is_continuous:
+            return Cloud(did, jnp.zeros(did.shape[:2], did.dtype))
+        eye = jnp.broadcast_to(jnp.eye(did.shape[-1], dtype=did.dtype), (len(did), did.shape[-1], did.shape[-1]))
+        return Cloud(eye, jnp.log(did.mean(axis=1)))
+
+    def _beliefs(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, phase: Phase, key: PRNGKey) -> Cloud:
+        """The posteriors (5), without learning from anything."""
+        if not thinker.reasoning.infers:
+            return thinker.prior_clouds(mind, seen, self.sizes.contexts, key)
+        nothing = jnp.zeros((1, arena.agents - 1, arena.actions.size), jnp.float32)
+        return thinker.infer(mind, seen, nothing, self.final_temperature, key)[2]
+
+    def _drawn(
+        self, arena: Arena, phase: Phase, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey
+    ) -> Float[Array, " D"]:
+        """Line 4 of Algorithm 2."""
+        first, second, third = jax.random.split(key, 3)
+        if self.policy == "marginal" and self.actor != "gibbs":
+            return thinker.law(mind, seen).sample(first, 1)[0]
+        beliefs = self._beliefs(arena, thinker, mind, seen, phase, first)
+        if self.policy == "conditional":
+            context = arena.actions.contexts(second, beliefs, 1)
+            chosen = jax.random.choice(second, len(context.weights), p=context.weights)
+            return thinker.law(mind, seen, context.points[chosen]).sample(third, 1)[0]
+        contexts = arena.actions.contexts(second, beliefs, self.sizes.contexts)
+        answer = thinker.response(mind, seen, thinker.law(mind, seen), contexts, self.final_temperature, third)
+        return answer.points[jax.random.categorical(key, answer.log_weights)]
+
+    def _value(
+        self, thinker: Thinker, mind: Mind, target: Critic, seen: Array, temperature: ScalarLike, key: PRNGKey
+    ) -> Float[Array, ""]:
+        r"""$\bar V$ of (9): my policy against the laws fitted to the others, entropies relative to the uniform law."""
+        first, second, third = jax.random.split(key, 3)
+        priors = thinker.prior_clouds(mind, seen, 8, first)
+        contexts = thinker.actions.contexts(second, priors, 8)
+        mine = thinker.mine(mind, seen, priors, 8, third)
+        chances = jax.nn.softmax(mine.log_weights)
+        reached = eqx.tree_at(lambda tree: tree.critic, mind, target)
+        worth = thinker.scores(reached, seen, mine.points, contexts)
+        if thinker.looks:
+            return chances @ worth
+        surprise = thinker.law(mind, seen).log_prob(mine.points) + thinker.log_volume(thinker.mask[0])
+        return jnp.where(chances > 0, chances * (worth - temperature * surprise), 0).sum()
+
+    def _views(
+        self,
+        arena: Arena,
+        replay: Replay,
+        scale: RewardScale,
+        step: Int[Array, ""],
+        phase: Phase,
+        draw: PRNGKey,
+        recent: PRNGKey,
+    ) -> View:
+        """(N, ...): what each agent has of a batch, and of the window."""
+        order = own_first(arena.agents)
+        batch = replay.draw(draw, self.batch)
+        reward = scale.standardised(batch.reward, not arena.bootstraps) if self.standardised else batch.reward
+        window = jnp.clip(step + 1 - phase.since_uniform, 1, self.window)
+        late = replay.draw(recent, self.batch if arena.is_still else self.observations, window)
+        others = late.action[:, order[:, 1:]]  # (B, N, J, D)
+        if arena.is_still:
+            seen, done = late.observation[:1], others[None]
+        else:
+            seen, done = late.observation, others[:, None]
+        return View(
+            batch.observation.swapaxes(0, 1),
+            batch.action[:, order].swapaxes(0, 1),
+            reward.T,
+            jnp.broadcast_to(batch.terminated[None], (arena.agents, self.batch)),
+            batch.after.swapaxes(0, 1),
+            seen.swapaxes(0, 1),
+            jnp.moveaxis(done, 2, 0),
+        )
+
+    def _thinkers(self, arena: Arena) -> Thinker:
+        """One for each agent, along a leading axis."""
+        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
+        return Thinker(
+            arena.actions, LEARNERS[self.opponent], self.actor, self.policy == "conditional", self.sizes, masks
+        )
+
+    def _holds_particles(self, arena: Arena) -> bool:
+        return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
+
+    def _temperature(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
+        gone = jnp.maximum(step - phase.play_from, 0).astype(jnp.float32)
+        fall = (self.temperature - self.final_temperature) * jnp.exp(-self.annealing * gone)
+        return jnp.asarray(self.final_temperature + fall, jnp.float32)
+
+    def _decay(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
+        length = max(phase.steps - phase.play_from, 1)
+        gone = jnp.clip((step - phase.play_from).astype(jnp.float32) / length, 0, 1)
+        return 1 - (1 - self.final_rate) * gone
+
+    def _rates(self, decay: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
+        """By parts of a mind."""
+        return {
+            "critic": self.critic_rate * decay,
+            "actor": self.actor_rate * decay,
+            "priors": self.prior_rate * decay,
+            "rewards": self.reward_rate * decay,
+            "trust": self.trust_rate * decay,
+        }

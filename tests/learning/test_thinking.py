@@ -1,0 +1,131 @@
+"""Equations (5), (8) and reward inference in the head of one agent, on games of moves where every sum is exact."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.data.arena import Arena
+from equinfer.drivers.learning import Phases
+from equinfer.nn.actions import Contexts, action_units
+from equinfer.opponents.learners import LEARNERS, conditional_loss, trajectory_loss
+from equinfer.solvers.neural.mai import MAI
+from equinfer.solvers.neural.minds import Mind
+from equinfer.solvers.neural.thinking import Sizes, Thinker
+
+SEEN = jnp.zeros(1, jnp.float32)
+
+
+def head(model="inferred", actor="forward_kl", agents=2, moves=3):
+    spaces = action_units((eq.Discrete(moves),) * agents)
+    thinker = Thinker(spaces, LEARNERS[model], actor, False, Sizes(), jnp.ones((agents, moves), bool))
+    mind = Mind.new(agents, 1, moves, moves, 16, LEARNERS[model].trust, False, jax.random.key(3))
+    return thinker, mind
+
+
+def q_table(mind, moves=3):
+    """(own, other)."""
+    eye = jnp.eye(moves)
+    return np.array(
+        [[float(mind.critic(SEEN, jnp.stack([eye[a], eye[b]]))) for b in range(moves)] for a in range(moves)]
+    )
+
+
+def test_scores_are_means_over_contexts():
+    thinker, mind = head()
+    weights = np.array([0.2, 0.5, 0.3], np.float32)
+    scores = thinker.scores(mind, SEEN, jnp.eye(3), Contexts(jnp.eye(3)[:, None], jnp.asarray(weights)))
+    assert np.allclose(scores, q_table(mind) @ weights, atol=1e-5)
+
+
+def test_the_response_is_the_soft_best_response():
+    thinker, mind = head()
+    weights = np.array([0.2, 0.5, 0.3], np.float32)
+    contexts = Contexts(jnp.eye(3)[:, None], jnp.asarray(weights))
+    answer = thinker.response(mind, SEEN, thinker.law(mind, SEEN), contexts, 0.5, jax.random.key(0))
+    assert np.allclose(
+        jax.nn.softmax(answer.log_weights), jax.nn.softmax(jnp.asarray(q_table(mind) @ weights / 0.5)), atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("actor", ["forward_kl", "reparameterised"])
+def test_both_directions_of_the_divergence_have_the_same_minimum(actor):
+    """Gradient descent on the actor's loss ends at the soft best response."""
+    thinker, mind = head(actor=actor)
+    contexts = Contexts(jnp.eye(3)[:, None], jnp.array([0.2, 0.5, 0.3]))
+    target = jax.nn.softmax(jnp.asarray(q_table(mind) @ np.array([0.2, 0.5, 0.3]) / 0.5))
+
+    @jax.jit
+    def descend(mind):
+        loss = eqx.filter_grad(lambda m: thinker.respond(m, SEEN, contexts, 0.5, jax.random.key(0)))
+        step = lambda m, _: (jax.tree.map(lambda x, g: x - 0.05 * g, m, loss(m)), None)  # noqa: E731
+        return jax.lax.scan(step, mind, length=3000)[0]
+
+    found = jnp.exp(thinker.law(descend(mind), SEEN).logits)
+    assert np.abs(np.asarray(found) - np.asarray(target)).max() < 2e-3
+
+
+@pytest.mark.parametrize(("model", "trust"), [("own", 1.0), ("inferred-flat", 0.0), ("inferred", 1.0)])
+def test_the_posterior_is_equation_5(model, trust):
+    r"""$\rho(b)\propto\exp(E_{a\sim\pi}[w\,Q(a,b)+\delta(b)]/\tau)$, the uniform law as its base."""
+    thinker, mind = head(model)
+    done = jnp.eye(3)[jnp.array([0, 0, 2])][:, None]
+    *_, beliefs = thinker.infer(mind, SEEN, done, 0.5, jax.random.key(0))
+    mine = np.exp(np.asarray(thinker.law(mind, SEEN).logits))
+    delta = np.zeros(3)
+    if model != "own":
+        network = jax.tree.map(lambda leaf: leaf[0], mind.rewards)
+        delta = np.array([float(network(jnp.concatenate([SEEN, jnp.eye(3)[b]]))[0]) for b in range(3)])
+    want = jax.nn.softmax(jnp.asarray((trust * mine @ q_table(mind) + delta) / 0.5))
+    assert np.allclose(jax.nn.softmax(beliefs.log_weights[0]), want, atol=1e-5)
+
+
+def test_inferred_rewards_explain_what_was_done():
+    """At the minimum of the likelihood the posterior has the frequencies of the data, if priors weigh nothing."""
+    thinker, mind = head("inferred-flat")
+    done = jnp.eye(3)[jnp.array([0] * 5 + [1] * 3 + [2] * 2)][:, None]
+
+    @jax.jit
+    def descend(mind):
+        loss = eqx.filter_grad(lambda m: thinker.infer(m, SEEN, done, 1.0, jax.random.key(0))[0])
+        step = lambda m, _: (jax.tree.map(lambda x, g: x - 0.05 * g, m, loss(m)), None)  # noqa: E731
+        return jax.lax.scan(step, mind, length=3000)[0]
+
+    *_, beliefs = thinker.infer(descend(mind), SEEN, done, 1.0, jax.random.key(0))
+    # The prior on rewards, .01 mean(delta^2), pulls by about a hundredth of a log-odds.
+    assert np.allclose(jax.nn.softmax(beliefs.log_weights[0]), [0.5, 0.3, 0.2], atol=0.02)
+
+
+def test_likelihoods_by_hand():
+    """Two moves, rewards of .5 and 0, temperature 1; the trajectory form from a uniform proposal is the same."""
+    scores, observed = jnp.array([0.5, 0.0]), jnp.array([0.5, 0.5, 0.0])
+    want = np.log((np.exp(0.5) + 1) / 2) - 1 / 3
+    assert float(conditional_loss(observed, scores, jnp.zeros(2), 1.0)) == pytest.approx(want, rel=1e-5)
+    loss, share = trajectory_loss(observed, scores, jnp.zeros(2), 1.0)
+    assert float(loss) == pytest.approx(want, rel=1e-5)
+    weights = np.array([np.exp(0.5), 1.0]) / (np.exp(0.5) + 1)
+    assert float(share) == pytest.approx(1 / (2 * (weights**2).sum()), rel=1e-5)
+
+
+@pytest.mark.parametrize("opponent", ["inferred", "own", "empirical", "trajectory"])
+def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(opponent):
+    """One step of learning from the same past, but for the other agent's rewards: the agent's mind is the same."""
+    arena = Arena.of(eq.load("catalog:cournot", costs=(1, 2)))
+    learner = MAI(opponent=opponent, learn_from=0)
+    phase = Phases(25, 50, 100).each()[-1]
+    from equinfer.drivers.training import Run, _begin, _step
+
+    run = jax.tree.map(lambda leaf: leaf[0], _begin(learner, arena, jax.random.split(jax.random.key(0), 1), 100))
+    run, *_ = _step(learner, arena, run, phase, jnp.int32(60))
+    told = run.replay.steps
+    other = run.replay._replace(steps=told._replace(reward=told.reward.at[:, 1].add(7.0)))
+    minds = [
+        learner.learn(arena, run.learner, replay, jnp.int32(61), phase, key=jax.random.key(1))[0].mind
+        for replay in (run.replay, other)
+    ]
+    assert isinstance(run, Run)
+    for one, two in zip(*map(jax.tree.leaves, minds), strict=True):
+        assert np.array_equal(one[0], two[0])
+    assert any(not np.array_equal(one[1], two[1]) for one, two in zip(*map(jax.tree.leaves, minds), strict=True))
