@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from equinfer.api import certify, load, load_solution, save, solve
     from equinfer.batch_solution import BatchSolution
     from equinfer.batches import solve_batch
+    from equinfer.best_responses import best_response
     from equinfer.continuation import sweep
     from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
     from equinfer.families import Equilibria, Sweep
@@ -26,17 +27,24 @@ if TYPE_CHECKING:
     from equinfer.many_players import PlayersGap, players_gap
     from equinfer.potential_games import potential, potential_defect
     from equinfer.records import Certificate, Solution, Status
+    from equinfer.runs import Training
+    from equinfer.training import load_run, resume, train
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "best_response": "equinfer.best_responses",
     "certify": "equinfer.api",
     "load": "equinfer.api",
     "load_solution": "equinfer.api",
     "players_gap": "equinfer.many_players",
     "potential": "equinfer.potential_games",
     "potential_defect": "equinfer.potential_games",
+    "load_run": "equinfer.training",
+    "resume": "equinfer.training",
     "save": "equinfer.api",
+    "train": "equinfer.training",
+    "Training": "equinfer.runs",
     "solve": "equinfer.api",
     "solve_all": "equinfer.many",
     "solve_batch": "equinfer.batches",
@@ -83,21 +91,26 @@ __all__ = [
     "Stencil",
     "Sweep",
     "TabularGame",
+    "Training",
     "Transition",
     "UnknownName",
     "__version__",
+    "best_response",
     "certify",
     "load",
+    "load_run",
     "load_solution",
     "players_gap",
     "potential",
     "potential_defect",
+    "resume",
     "save",
     "solve",
     "solve_all",
     "solve_batch",
     "sweep",
     "to_pettingzoo",
+    "train",
 ]
 
 

@@ -119,7 +119,7 @@ def _run(tokens: Sequence[str]) -> int:
     # Imported here, where Ctrl-C is caught.
     import cyclopts
 
-    from equinfer.cli.commands import app
+    from equinfer.cli.training import app  # the module that adds the last commands to it
 
     try:
         code = app(list(tokens), exit_on_error=False, print_error=False, result_action="return_value")

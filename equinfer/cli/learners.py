@@ -1,10 +1,22 @@
 """What a person reads on stdout of a game of learners."""
 
-from equinfer.cli.display import clean, on_stdout, print_facts
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equinfer.cli.display import clean, figures, on_stdout, print_facts
+from equinfer.cli.usage import DONE, INTERRUPTED, RESUMABLE
+from equinfer.errors import BadInput
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.spaces import Box, Space
+from equinfer.records import Certificate
+from equinfer.runs import Training
 
-__all__ = ["print_game"]
+__all__ = ["exit_code", "print_game", "print_training", "training_record"]
+
+_SEEDS = 8
+"""Whose actions a summary shows."""
 
 
 def print_game(game: ContinuousGame) -> None:
@@ -35,3 +47,78 @@ def _proof(game: ContinuousGame) -> str:
     if game.lipschitz is None:
         return "estimates, by a search: no Lipschitz constant is declared"
     return f"bounded from above: Lipschitz constants {', '.join(f'{c:g}' for c in game.lipschitz)}"
+
+
+def print_training(training: Training, folder: Path | None) -> None:
+    """What was learnt: returns over the seeds, what agents end at, and what it is worth."""
+    config, last = training.config, training.deterministic_returns[:, -1]
+    phases = config["phases"]
+    facts = [
+        ("game", clean(config["game"]["name"])),
+        ("algorithm", f"{training.algorithm}, preset {config['preset']}, {config['seeds']} seeds"),
+        ("steps", f"{training.steps[-1]:.0f} of {config['steps']}; {_phases(phases)}"),
+        ("seconds", f"{training.seconds:.1f}"),
+    ]
+    for i, label in enumerate(training.game.player_labels):
+        facts.append(("returns", f"{clean(label)}: {_quartiles(training.returns[:, -10:, i].mean(axis=1))}"))
+        facts.append(("without chance", f"{clean(label)}: {_quartiles(last[:, i])}"))
+    facts += [("actions", text) for text in _actions(training)]
+    judged = _certificates(training)
+    if judged:
+        facts.append(("gap", f"{_quartiles(np.array([each.gap for each in judged]))} ({judged[0].kind})"))
+    if not training.is_finished:
+        on = "" if folder is None else f"; equinfer resume {folder} goes on"
+        facts.append(("status", f"interrupted{on}"))
+    print_facts(on_stdout(), facts)
+
+
+def training_record(training: Training) -> dict[str, Any]:
+    """The object of `train --json`."""
+    judged = _certificates(training)
+    actions = training.actions
+    return {
+        "schema_version": training.config["schema_version"],
+        "config": dict(training.config),
+        "status": "finished" if training.is_finished else "interrupted",
+        "seconds": training.seconds,
+        "actions": list(actions) if isinstance(actions, tuple) else actions,
+        "returns": training.returns[:, -10:].mean(axis=1),
+        "deterministic_returns": training.deterministic_returns[:, -1],
+        "gap": [each.gap for each in judged],
+        "gap_kind": judged[0].kind if judged else None,
+        "welfare": [each.welfare for each in judged],
+    }
+
+
+def exit_code(training: Training, folder: Path | None) -> int:
+    if training.is_finished:
+        return DONE
+    return INTERRUPTED if folder is None else RESUMABLE
+
+
+def _certificates(training: Training) -> tuple[Certificate, ...]:
+    """Of all seeds; nothing where a gap is not known."""
+    try:
+        return training.certificate
+    except BadInput:
+        return ()
+
+
+def _phases(phases: dict[str, int]) -> str:
+    return f"uniform play up to {phases['uniform']}, burn-in up to {phases['burn_in']}, then full play"
+
+
+def _quartiles(values: np.ndarray) -> str:
+    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
+    return f"median {figures(middle)}, quartiles {figures(low)} to {figures(high)}"
+
+
+def _actions(training: Training) -> list[str]:
+    actions = training.actions
+    rows = zip(*actions, strict=True) if isinstance(actions, tuple) else actions
+    texts = [
+        f"seed {seed}: " + "; ".join(", ".join(figures(float(x)) for x in np.atleast_1d(part)) for part in row)
+        for seed, row in enumerate(rows)
+    ]
+    more = len(texts) - _SEEDS
+    return texts if more <= 0 else [*texts[:_SEEDS], f"and those of {more} more seeds"]

@@ -2,9 +2,9 @@
 
 from equinfer.errors import EquinferError
 
-__all__ = ["ABOVE_EPS", "DONE", "FAILED", "INTERRUPTED", "USAGE", "UsageError", "verdict_code"]
+__all__ = ["ABOVE_EPS", "DONE", "FAILED", "INTERRUPTED", "RESUMABLE", "USAGE", "UsageError", "verdict_code"]
 
-DONE, FAILED, USAGE, ABOVE_EPS, INTERRUPTED = 0, 1, 2, 3, 130
+DONE, FAILED, USAGE, ABOVE_EPS, RESUMABLE, INTERRUPTED = 0, 1, 2, 3, 75, 130
 """Exit codes; those of bad input and missing extras are their errors' own."""
 
 

@@ -1,0 +1,73 @@
+"""The state of a run on disk: every array of a tree in one file that is there whole or not at all."""
+
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinfer.errors import BadInput
+from equinfer.writing import written_atomically
+
+__all__ = ["load_tree", "read_arrays", "save_tree"]
+
+
+def save_tree(path: Path, tree: Any, beside: Mapping[str, np.ndarray]) -> None:
+    """Write the arrays of `tree` in the order of its leaves, and others by name."""
+    leaves = {f"leaf_{k}": _plain(leaf) for k, leaf in enumerate(jax.tree.leaves(tree))}
+    with written_atomically(path) as file:
+        arrays: dict[str, Any] = {**leaves, **beside}
+        np.savez(file, **arrays)
+
+
+def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, np.ndarray]]:
+    """What `save_tree` wrote: a tree with the structure, shapes and types of `like`, and what was beside it.
+
+    **Raises:** `BadInput` if the file is missing, torn, or holds another tree.
+    """
+    arrays = read_arrays(path)
+    leaves, structure = jax.tree.flatten(like)
+    kept: list[Any] = [arrays.pop(f"leaf_{k}", None) for k in range(len(leaves))]
+    if any(name.startswith("leaf_") for name in arrays):
+        raise BadInput(f"{path} is a checkpoint of another configuration: it holds more arrays than this one.")
+    for k, (leaf, array) in enumerate(zip(leaves, kept, strict=True)):
+        want = _plain_shape(leaf)
+        if array is None or (array.shape, array.dtype) != want:
+            found = "nothing" if array is None else f"{array.dtype} {array.shape}"
+            raise BadInput(
+                f"{path} is a checkpoint of another configuration: array {k} is {found}; expected {want[1]} {want[0]}."
+            )
+    whole = [_restored(array, leaf) for array, leaf in zip(kept, leaves, strict=True)]
+    return jax.tree.unflatten(structure, whole), arrays
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """**Raises:** `BadInput` if the file is missing or torn."""
+    if not path.is_file():
+        raise BadInput(f"{path}: no such file.")
+    try:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+        raise BadInput(f"{path} is damaged: {error}.") from None
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+
+
+def _plain(leaf: Any) -> np.ndarray:
+    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
+    shape = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    return tuple(shape.shape), np.dtype(shape.dtype)
+
+
+def _restored(array: np.ndarray, like: Any) -> Any:
+    return jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(like) else jnp.asarray(array)

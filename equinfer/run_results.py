@@ -1,0 +1,78 @@
+"""What a finished run is worth: certificates of what was learnt, and the file that keeps it."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinfer.certificates.continuous import certify_actions
+from equinfer.certificates.nash import certify_nash
+from equinfer.errors import BadInput
+from equinfer.games.continuous_rules import TablePlay
+from equinfer.games.external import ExternalGame
+from equinfer.games.spaces import Box
+from equinfer.records import Certificate
+from equinfer.runs import RESULT, Training, last_phase
+from equinfer.writing import written_atomically
+
+__all__ = ["judged", "write_result"]
+
+
+def judged(training: Training, seed: int) -> Certificate:
+    """The certificate of one seed: of the joint action of a one-shot game of boxes, of the policies in tables.
+
+    **Raises:** `BadInput` for other games, of which nothing is known but what is tried.
+    """
+    game = training.game
+    if isinstance(game, ExternalGame):
+        raise BadInput(f"{game.name} is somebody else's environment: its gap is not known.")
+    if all(isinstance(space, Box) for space in game.spaces) and game.is_one_shot:
+        actions = training.actions
+        parts = tuple(part[seed] for part in actions) if isinstance(actions, tuple) else actions[seed]
+        return certify_actions(game.tables(), parts)
+    if not isinstance(game.rules, TablePlay) or game.rules.game.horizon not in (None, 1):
+        raise BadInput(f"{game.name} has several steps and no tables: its gap is not known.")
+    return certify_nash(game.rules.game.tables(), played_in_table(training, seed))
+
+
+def played_in_table(training: Training, seed: int, draws: int = 2000) -> tuple[np.ndarray, ...]:
+    """(S, A_i) of each agent: the law of what it executes in each state, estimated by so many draws where the algorithm
+    only draws.
+    """
+    arena, learner = training.arena, training.learner
+    state = jax.tree.map(lambda leaf: leaf[seed], training.state)
+    phase = last_phase(learner, int(training.config["steps"]))
+    with jax.enable_x64(False):
+        states = np.eye(arena.observation_size, dtype=np.float32)  # agents see which state it is, one-hot
+        keys = jax.random.split(jax.random.key(0), draws)
+
+        @jax.jit
+        def chances(seen: Any) -> Any:
+            return jax.vmap(lambda key: learner.act(arena, state, seen, phase, key=key))(keys).mean(axis=0)
+
+        laws = np.stack([np.asarray(chances(np.tile(seen, (arena.agents, 1))), np.float64) for seen in states])
+    laws /= laws.sum(axis=2, keepdims=True)  # single precision rounds them
+    return tuple(laws[:, i, : arena.game.spaces[i].n] for i in range(arena.agents))
+
+
+def write_result(folder: Path, training: Training) -> None:
+    """`actions`, the returns, and the arrays of the learners under the names that they have in them."""
+    actions = training.actions
+    named: dict[str, Any] = (
+        {f"actions_{i}": part for i, part in enumerate(actions)} if isinstance(actions, tuple) else {"actions": actions}
+    )
+    named |= {
+        "steps": training.steps,
+        "returns": training.returns,
+        "deterministic_returns": training.deterministic_returns,
+        "rewards": training.rewards,
+        "path": training.path,
+    }
+    for path, leaf in jax.tree_util.tree_leaves_with_path(training.state):
+        if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+            continue
+        named["learner" + jax.tree_util.keystr(path)] = np.asarray(leaf)
+    with written_atomically(folder / RESULT) as file:
+        np.savez(file, **named)

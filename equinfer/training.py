@@ -1,0 +1,364 @@
+"""Train learners, watch them, save them, go on after anything: `train`, `resume`, `load_run`."""
+
+import dataclasses
+import os
+import time as clock
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Key
+
+from equinfer.algorithms import learner as learner_named
+from equinfer.arguments import checked_seed, shown
+from equinfer.checkpoints import load_tree, save_tree
+from equinfer.data.arena import Arena
+from equinfer.drivers.compilation import LOGGER
+from equinfer.drivers.external import OutsideDriver
+from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, fewest_steps
+from equinfer.drivers.protocol import Watch
+from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
+from equinfer.errors import BadInput
+from equinfer.games.continuous import ContinuousGame
+from equinfer.games.external import ExternalGame, environment_named, is_environment
+from equinfer.games.tabular import TabularGame
+from equinfer.records import Status
+from equinfer.run_results import judged, write_result
+from equinfer.runs import CHECKPOINT, RUN_SCHEMA, Training, append_metrics, read_config, trim_metrics, write_config
+from equinfer.targets import load
+
+__all__ = ["load_run", "resume", "train"]
+
+CHUNK_SECONDS = 1.0
+"""Aim of one dispatch, in wall-clock seconds."""
+SAVE_SECONDS = 10.0
+"""Between two checkpoints."""
+_SEEN = ("returns", "deterministic", "rewards", "actions", "broken")
+_WATCHED = "seen_info_"
+"""By these names evaluations stand in a checkpoint."""
+_LARGEST_MEMORY = 1_000_000
+"""Steps that a replay keeps at most."""
+
+
+def train(
+    algo: Any,
+    game: Any,
+    steps: int = 5000,
+    seeds: int = 32,
+    preset: str = "default",
+    *,
+    seed: int = 0,
+    out: str | os.PathLike[str] | None = None,
+    force: bool = False,
+    watch: Watch | None = None,
+    **options: Any,
+) -> Training:
+    """Let agents learn to play `game`, over several seeds at once.
+
+    **Arguments:** `algo`, `"mai"`, `"maddpg"`, `"iddpg"`, `"masql"` or `"rommeo"`, or a learner object; `game`, a
+    `ContinuousGame`, a `TabularGame`, or a target of `load`; `preset`, `"default"` or `"published"`; `options`, fields
+    of the learner such as `opponent="own"`, `policy="conditional"`, `actor="gibbs"`; `out`, a folder to keep the run
+    in, from which `resume` goes on; `watch`, called between chunks with what is going on.
+
+    **Returns:** a `Training`, also after Ctrl-C: its `status` is then `interrupted`.
+
+    **Raises:** `UnknownName` for an algorithm, preset or option that does not exist; `BadInput` for fewer than 500
+    steps, a game that learners cannot play, and rewards or observations that are no numbers, with the step.
+    """
+    name, learner = learner_named(algo, preset, options)
+    steps, seeds, seed = _count("steps", steps), _count("seeds", seeds), checked_seed(seed)
+    if steps < fewest_steps:
+        raise BadInput(f"steps must be at least {fewest_steps}, of which a part is uniform play; got {steps}.")
+    if steps % EVERY:
+        raise BadInput(f"steps must be a multiple of {EVERY}, after which there is an evaluation; got {steps}.")
+    game = playable(game)
+    config = _config(name, preset, learner, game, steps, seeds, seed)
+    folder = None if out is None else _folder(Path(out), force)
+    return _Session(learner, game, config, folder, watch).run()
+
+
+def resume(folder: str | os.PathLike[str], *, game: Any = None, watch: Watch | None = None) -> Training:
+    """Go on with the run in `folder`, from its last checkpoint; a finished one is only read.
+
+    **Arguments:** `game`, of a run whose game was an object: the same one.
+
+    **Raises:** `BadInput` if there is no run, or its files are damaged or of another configuration.
+    """
+    session = _reopened(folder, game, watch)
+    return session.run()
+
+
+def load_run(folder: str | os.PathLike[str], *, game: Any = None) -> Training:
+    """What was trained, as far as it was; `game` as for `resume`, which raises the same."""
+    return _reopened(folder, game, None).training()
+
+
+def _reopened(folder: str | os.PathLike[str], game: Any, watch: Watch | None) -> "_Session":
+    config = read_config(folder)
+    try:
+        _, learner = learner_named(config["algorithm"], config["preset"], config["options"])
+        origin = config["game"]["origin"]
+    except (LookupError, TypeError) as error:
+        raise BadInput(f"the configuration in {folder} lacks something: {error}.") from None
+    if game is None:
+        if origin is None:
+            raise BadInput(f"the game of {folder} came from no file or catalogue: give it as `game`.")
+        game = playable(origin["target"], **origin["parameters"])
+    session = _Session(learner, playable(game), config, Path(folder), watch)
+    session.restore()
+    return session
+
+
+def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
+    """`game` as learners play it: a game, a target of `load`, or `package.module:function` that makes a PettingZoo
+    `ParallelEnv`, of which `discount` says how it is discounted. **Raises:** `BadInput` for what they cannot play.
+    """
+    if isinstance(game, str) and is_environment(game):
+        return ExternalGame.of(environment_named(game), game, **parameters)
+    if isinstance(game, (str, os.PathLike)):
+        game = load(game, **parameters)
+    if isinstance(game, TabularGame):
+        return ContinuousGame.from_table(game)
+    if isinstance(game, (ContinuousGame, ExternalGame)):
+        return game
+    raise BadInput(f"learners play games of continuous actions and games in tables; got {shown(game)}.")
+
+
+class _Session:
+    """One run: its state, its history, its folder."""
+
+    def __init__(
+        self,
+        learner: AbstractLearner,
+        game: ContinuousGame | ExternalGame,
+        config: Mapping[str, Any],
+        folder: Path | None,
+        watch: Watch | None,
+    ):
+        self._learner, self._game, self._config, self._folder, self._watch = learner, game, config, folder, watch
+        self._arena = Arena.of(game)
+        self._steps = int(config["steps"])
+        self._done = 0
+        self._seconds = 0.0
+        self._history: list[Evaluation] = []
+        with jax.enable_x64(False):
+            self._driver = self._chosen_driver()
+            self._state = self._driver.begin(self._keys(), min(self._steps, _LARGEST_MEMORY))
+
+    def _chosen_driver(self) -> Any:
+        # Floats become arrays: a Python float is part of the program, and each value would be compiled anew.
+        learner = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, self._learner)
+        if isinstance(self._game, ExternalGame):
+            seeds, first = int(self._config["seeds"]), int(self._config["seed"])
+            return OutsideDriver(learner, self._arena, self._game, seeds, first, self._steps)
+        return InsideDriver(learner, self._arena)
+
+    def restore(self) -> None:
+        """Go back to the checkpoint."""
+        assert self._folder is not None
+        path = self._folder / CHECKPOINT
+        if not path.is_file():
+            trim_metrics(self._folder, 0)
+            return
+        with jax.enable_x64(False):
+            self._state, beside = load_tree(path, self._state)
+        self._done, self._seconds = int(beside["done"]), float(beside["seconds"])
+        if self._done:
+            info: Any = {name[len(_WATCHED) :]: rows for name, rows in beside.items() if name.startswith(_WATCHED)}
+            seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
+            self._history = [Evaluation._make([*seen, info])]
+        trim_metrics(self._folder, self._done)
+
+    def run(self) -> Training:
+        began, saved = clock.perf_counter() - self._seconds, clock.perf_counter()
+        status = Status.above_eps
+        if self._folder is not None and self._done == 0:
+            write_config(self._folder, self._config)
+        LOGGER.info("compiling")
+        try:
+            with jax.enable_x64(False):
+                for phase in self._learner.phases(self._steps).each():
+                    rounds = 1  # the first dispatch of a phase is compiled, and measures the next ones
+                    while self._done < phase.end:
+                        start = clock.perf_counter()
+                        rounds = min(rounds, ROUNDS, (phase.end - self._done) // EVERY)
+                        self._advance(phase, rounds)
+                        now = clock.perf_counter()
+                        self._seconds = now - began
+                        self._tell(rounds)
+                        per_round = (now - start) / rounds
+                        rounds = max(1, min(2 * rounds, int(CHUNK_SECONDS / per_round)))
+                        if self._folder is not None and now - saved > SAVE_SECONDS:
+                            self._save()
+                            saved = now
+        except KeyboardInterrupt:
+            if not self._history:
+                raise
+            status = Status.interrupted
+        if self._folder is not None:
+            self._save()
+        training = self.training(status)
+        if self._folder is not None and training.is_finished:
+            write_result(self._folder, training)
+        return training
+
+    def training(self, status: Status | None = None) -> Training:
+        if status is None:
+            status = Status.above_eps if self._done >= self._steps else Status.interrupted
+        history = self._joined()
+        if history is None:
+            raise BadInput(f"nothing was trained yet: the first {EVERY} steps are not done.")
+        seeds_first = jax.tree.map(lambda rows: np.asarray(rows).swapaxes(0, 1), history)
+        returns, deterministic, rewards = (
+            np.asarray(rows, np.float64)
+            for rows in (seeds_first.returns, seeds_first.deterministic, seeds_first.rewards)
+        )
+        path = np.asarray(seeds_first.actions)
+        return Training(
+            algorithm=self._config["algorithm"],
+            config=self._config,
+            actions=_in_game_units(self._arena, path[:, -1]),
+            steps=EVERY * np.arange(1.0, returns.shape[1] + 1),
+            returns=returns,
+            deterministic_returns=deterministic,
+            rewards=rewards,
+            trace={name: np.asarray(rows) for name, rows in seeds_first.info.items()},
+            path=path,
+            seconds=self._seconds,
+            status=status,
+            learner=self._learner,
+            arena=self._arena,
+            game=self._game,
+            state=self._state.learner,
+            judge=judged,
+        )
+
+    def _advance(self, phase: Phase, rounds: int) -> None:
+        """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
+        state, seen = self._driver.advance(self._state, phase, self._done, rounds)
+        broken = np.argwhere(seen.broken[..., 0] >= 0)
+        if len(broken):
+            step, agent = seen.broken[tuple(broken[0])]
+            if self._folder is not None:
+                self._save()
+            kept = "" if self._folder is None else f"; the run up to step {self._done} is kept in {self._folder}"
+            raise BadInput(
+                f"a reward or an observation of agent {self._game.player_labels[agent]} is no finite number at step "
+                f"{step} (seed {broken[0][1]}){kept}."
+            )
+        self._state = state
+        self._history.append(seen)
+        self._done += rounds * EVERY
+
+    def _tell(self, rounds: int) -> None:
+        seen = self._history[-1]
+        rows = [
+            {
+                "returns": seen.returns[k].mean(axis=0),
+                "deterministic_returns": seen.deterministic[k].mean(axis=0),
+                "rewards": seen.rewards[k].mean(axis=0),
+                **{name: values[k].mean(axis=0) for name, values in seen.info.items()},
+            }
+            for k in range(rounds)
+        ]
+        if self._folder is not None:
+            append_metrics(self._folder, self._done - rounds * EVERY, self._seconds, rows)
+        if self._watch is not None:
+            last = rows[-1]
+            self._watch(
+                {
+                    "seconds": self._seconds,
+                    "step": float(self._done),
+                    "steps": float(self._steps),
+                    "return": float(np.mean(last["returns"])),
+                    "deterministic_return": float(np.mean(last["deterministic_returns"])),
+                }
+            )
+
+    def _save(self) -> None:
+        assert self._folder is not None
+        history = self._joined()
+        named = {} if history is None else {f"seen_{name}": getattr(history, name) for name in _SEEN}
+        if history is not None:
+            named |= {_WATCHED + name: rows for name, rows in history.info.items()}
+        progress = {"done": np.array(self._done), "seconds": np.array(self._seconds)}
+        save_tree(self._folder / CHECKPOINT, self._state, {**progress, **jax.tree.map(np.asarray, named)})
+
+    def _joined(self) -> Evaluation | None:
+        """All evaluations up to now."""
+        if len(self._history) > 1:
+            self._history = [jax.tree.map(lambda *rows: np.concatenate(rows), *self._history)]
+        return self._history[0] if self._history else None
+
+    def _keys(self) -> Key[Array, " seeds"]:
+        first, seeds = jax.random.key(self._config["seed"]), jnp.arange(self._config["seeds"], dtype=jnp.uint32)
+        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(first, seeds)  # whoever else learns beside a seed
+        devices = jax.local_devices()
+        if len(devices) > 1 and len(keys) % len(devices) == 0:
+            mesh = jax.sharding.Mesh(np.array(devices), ("seeds",))
+            keys = jax.device_put(keys, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("seeds")))
+        return keys
+
+
+def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:
+    """(seeds, N, D) of networks as the game has them."""
+    with jax.enable_x64(False):
+        parts = [np.asarray(part) for part in jax.vmap(arena.actions.to_game)(jnp.asarray(actions))]
+    if not arena.actions.is_continuous:
+        return np.stack(parts, axis=1)
+    parts = [part.astype(np.float64) for part in parts]
+    return np.stack(parts, axis=1) if len({part.shape for part in parts}) == 1 else tuple(parts)
+
+
+def _config(
+    name: str, preset: str, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
+) -> dict[str, Any]:
+    """All that a run is determined by, and where it was made."""
+    origin = game.labels.origin
+    phases = learner.phases(steps)
+    return {
+        "schema_version": RUN_SCHEMA,
+        "algorithm": name,
+        "preset": preset,
+        "options": _settings(learner),
+        "steps": steps,
+        "seeds": seeds,
+        "seed": seed,
+        "phases": {"uniform": phases.uniform, "burn_in": phases.burn_in, "steps": phases.steps},
+        "game": {
+            "name": game.name,
+            "players": list(game.player_labels),
+            "origin": None if origin is None else {"target": origin.target, "parameters": dict(origin.parameters)},
+        },
+        "versions": {"equinfer": version("equinfer"), "jax": jax.__version__, "numpy": np.__version__},
+        "device": jax.devices()[0].device_kind,
+    }
+
+
+def _settings(learner: AbstractLearner) -> dict[str, Any]:
+    """The fields of a learner that a file can hold."""
+    fields = {field.name: getattr(learner, field.name) for field in dataclasses.fields(learner)}
+    return {name: value for name, value in fields.items() if isinstance(value, (bool, int, float, str))}
+
+
+def _count(what: str, value: Any) -> int:
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
+        raise BadInput(f"{what} must be a whole number of at least 1; got {shown(value)}.")
+    return int(value)
+
+
+def _folder(path: Path, force: bool) -> Path:
+    """**Raises:** `BadInput` if something is in it, unless `force`."""
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is no folder.")
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        if not force:
+            raise BadInput(f"{path} is not empty; choose another folder, or force.")
+        for name in ("config.json", "metrics.jsonl", CHECKPOINT, "result.npz"):
+            (path / name).unlink(missing_ok=True)
+    return path

@@ -1,0 +1,95 @@
+"""Environments of nobody in particular, with the names that PettingZoo's have."""
+
+import numpy as np
+
+
+class Box:
+    def __init__(self, low, high, shape):
+        self.low, self.high, self.shape = np.full(shape, low), np.full(shape, high), shape
+
+
+class Discrete:
+    def __init__(self, n, start=0):
+        self.n, self.start = n, start
+
+
+class Dict:
+    def __init__(self, **spaces):
+        self.spaces = spaces
+
+
+class Meeting:
+    """Two agents on a line want to meet; the second one leaves after three steps, the first after five."""
+
+    def __init__(self):
+        self.possible_agents, self.agents = ["red", "blue"], []
+
+    def observation_space(self, agent):
+        return Box(-9.0, 9.0, (2,)) if agent == "red" else Box(-9.0, 9.0, (1, 3))
+
+    def action_space(self, agent):
+        return Box(-1.0, 1.0, (1,) if agent == "red" else (2,))
+
+    def reset(self, seed=None, options=None):
+        if seed is not None:
+            self.rng = np.random.default_rng(seed)
+        self.at, self.steps, self.agents = self.rng.uniform(-1, 1, 2), 0, list(self.possible_agents)
+        return self._seen(), {agent: {} for agent in self.agents}
+
+    def step(self, actions):
+        assert set(actions) == set(self.agents)
+        self.at = self.at + np.array([actions["red"][0], actions.get("blue", np.zeros(2)).sum() / 2])
+        self.steps += 1
+        over = {agent: self.steps >= (5 if agent == "red" else 3) for agent in self.agents}
+        rewards = {agent: -float(abs(self.at[0] - self.at[1])) for agent in self.agents}
+        seen = self._seen()
+        self.agents = [agent for agent in self.agents if not over[agent]]
+        return seen, rewards, over, dict.fromkeys(over, False), {agent: {} for agent in over}
+
+    def _seen(self):
+        rows = {"red": np.array(self.at), "blue": np.append(self.at, 1.0)[None]}
+        return {agent: rows[agent] for agent in self.agents}
+
+    def close(self):
+        pass
+
+
+class Moves(Meeting):
+    """The same by steps of -1, 0 and 1, with a discrete observation."""
+
+    def observation_space(self, agent):
+        return Discrete(3)
+
+    def action_space(self, agent):
+        return Discrete(3)
+
+    def step(self, actions):
+        boxes = {agent: np.full(2, int(move) - 1.0) for agent, move in actions.items()}
+        return super().step(boxes)
+
+    def _seen(self):
+        return {agent: int(np.sign(self.at[1] - self.at[0])) + 1 for agent in self.agents}
+
+
+class Masked(Meeting):
+    def observation_space(self, agent):
+        return Dict(observation=Box(0, 1, (2,)), action_mask=Box(0, 1, (2,)))
+
+
+class InTurn(Meeting):
+    def agent_iter(self):
+        return iter(())
+
+
+class Odd(Meeting):
+    def action_space(self, agent):
+        return Dict()
+
+
+class CountedFromOne(Moves):
+    def action_space(self, agent):
+        return Discrete(3, start=1)
+
+
+def broken():
+    raise RuntimeError("no display")

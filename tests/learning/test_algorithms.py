@@ -1,0 +1,53 @@
+"""Every algorithm, in one protocol: it runs, on boxes and on moves, in one shot and in states."""
+
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.algorithms import ALGORITHMS
+
+SMALL = {"hidden": 8, "batch": 16}
+GAMES = {
+    "boxes": ("catalog:cournot", {}),
+    "moves": ("catalog:prisoners_dilemma", {}),
+    "states": ("catalog:cournot_capacity", {}),
+}
+
+
+QUICK = {
+    ("maddpg", "boxes"),
+    ("maddpg", "moves"),
+    ("mai", "moves"),
+    ("mai", "states"),
+    ("masql", "boxes"),
+    ("rommeo", "boxes"),
+}
+CASES = [
+    pytest.param(algorithm, game, marks=() if (algorithm, game) in QUICK else pytest.mark.slow)
+    for algorithm in ALGORITHMS
+    for game in GAMES
+]
+"""A compilation each, of ten seconds or more."""
+
+
+@pytest.mark.parametrize(("algorithm", "game"), CASES)
+def test_every_algorithm_learns_in_every_kind_of_game(algorithm, game):
+    target, parameters = GAMES[game]
+    run = eq.train(algorithm, eq.load(target, **parameters), steps=500, seeds=2, **SMALL)
+    assert run.is_finished
+    assert np.isfinite(run.returns).all()
+    assert not np.array_equal(run.returns[0], run.returns[1])
+
+
+def test_seeds_side_by_side_are_seeds_apart():
+    """How a seed plays at first does not depend on how many learn beside it; later roundings part them."""
+    one = eq.train("maddpg", "catalog:cournot", steps=500, seeds=1, **SMALL)
+    two = eq.train("maddpg", "catalog:cournot", steps=500, seeds=3, **SMALL)
+    assert np.allclose(one.rewards[0, :8], two.rewards[0, :8], atol=1e-3)
+
+
+def test_the_dilemma_is_confessed_to():
+    """A dominant move is found, with the defaults."""
+    run = eq.train("mai", "catalog:prisoners_dilemma", steps=1000, seeds=4)
+    assert (run.actions == 1).all()
+    assert max(certificate.gap for certificate in run.certificate) < 0.2

@@ -1,0 +1,87 @@
+"""The same learners on somebody else's environment."""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import equinfer as eq
+
+HERE = "foreign_environments"
+SMALL = {"hidden": 8, "batch": 16}
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+
+@pytest.mark.parametrize(("environment", "algorithm"), [("Meeting", "mai"), ("Meeting", "maddpg"), ("Moves", "maddpg")])
+def test_unequal_spaces_and_deaths_are_handled(environment, algorithm):
+    """Red and blue have boxes of one and two dimensions, or moves; blue leaves before red does."""
+    run = eq.train(algorithm, f"{HERE}:{environment}", steps=500, seeds=2, **SMALL)
+    assert run.is_finished
+    assert np.isfinite(run.returns[:, -1]).all()
+    assert np.isfinite(run.deterministic_returns[:, -1]).all()
+    actions = run.policy(0)(
+        [[0.0, 1.0], [0.0, 1.0, 1.0]] if environment == "Meeting" else np.eye(3)[:2], jax.random.key(0)
+    )
+    assert len(actions) == 2
+
+
+def test_runs_repeat_and_go_on(tmp_path):
+    def stop(row):
+        if row["step"] >= 200:
+            raise KeyboardInterrupt
+
+    one, two = (eq.train("maddpg", f"{HERE}:Meeting", steps=500, seeds=2, **SMALL) for _ in range(2))
+    assert np.array_equal(one.rewards, two.rewards)
+    eq.train("maddpg", f"{HERE}:Meeting", steps=500, seeds=2, out=tmp_path / "run", watch=stop, **SMALL)
+    assert eq.resume(tmp_path / "run").is_finished
+
+
+def test_meeting_pays():
+    """Agents that learn lose half of what they lose at random, or less."""
+    run = eq.train("iddpg", f"{HERE}:Meeting", steps=2000, seeds=2)
+    assert run.deterministic_returns[:, -1].sum(axis=1).mean() > 0.5 * run.rewards[:, :10].mean() * 8
+
+
+@pytest.mark.parametrize(
+    ("target", "says"),
+    [
+        ("Masked", "agent red is given action masks"),
+        ("InTurn", "aec_to_parallel"),
+        ("Odd", "agent red acts in a Dict; learners take Box and Discrete"),
+        ("CountedFromOne", "counted from 1"),
+        ("broken", "RuntimeError: no display"),
+        ("nothing", "has no nothing"),
+        ("HERE", "has no HERE"),
+    ],
+)
+def test_what_learners_cannot_play_is_refused_by_name(target, says):
+    with pytest.raises(eq.BadInput, match=says):
+        eq.train("mai", f"{HERE}:{target}", steps=500)
+
+
+def test_a_module_that_is_not_there():
+    with pytest.raises(eq.BadInput, match=r"no\.such\.module cannot be imported"):
+        eq.train("mai", "no.such.module:env", steps=500)
+
+
+def test_gaps_of_environments_are_not_known():
+    run = eq.train("iddpg", f"{HERE}:Moves", steps=500, seeds=1, **SMALL)
+    with pytest.raises(eq.BadInput, match="its gap is not known"):
+        run.certificate  # noqa: B018
+
+
+@pytest.mark.peers
+def test_an_environment_of_pettingzoo():
+    """Our own game by the detour over PettingZoo: what is learnt there is what is learnt here."""
+    pytest.importorskip("pettingzoo")
+    from equinfer.games.external import ExternalGame
+
+    game = eq.load("catalog:cournot", costs=(1, 2))
+    outside = ExternalGame.of(lambda: eq.to_pettingzoo(game), "cournot", 0.0)
+    run = eq.train("maddpg", outside, steps=1500, seeds=1)
+    assert eq.certify(game, run.actions[0]).gap < 0.5
