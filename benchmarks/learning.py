@@ -1,0 +1,158 @@
+"""How often learners end at the best equilibrium of the differential game, and how near to Nash where interests differ.
+
+    python -m benchmarks.learning [--seeds 100] [--rivals 32] [--only NAME ...] [--dry]
+
+One preset for all games, nothing chosen per game; returns are those of the last ten evaluations, gaps exact.
+"""
+
+import argparse
+import fnmatch
+import os
+import time
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.stats import beta
+
+import equinfer as eq
+from benchmarks.results import table, versions, write_section
+
+DIFFERENTIAL = "catalog:differential"
+
+
+class Row(NamedTuple):
+    """One run: of which algorithm on which game."""
+
+    name: str
+    algorithm: str
+    target: str
+    parameters: dict[str, Any]
+    steps: int
+    options: dict[str, Any]
+    full: bool
+    """With all seeds, not with those of rivals."""
+
+
+Setting = tuple[str, str, dict[str, Any], int]
+
+
+def settings() -> list[Setting]:
+    """Games: name, target, parameters, steps."""
+    games: list[Setting] = []
+    for variant in ("printed", "rommeo"):
+        for agents, dimensions, steps in ((2, 1, 5000), (3, 1, 4000), (2, 2, 4000)):
+            shape = {"variant": variant, "agents": agents, "dimensions": dimensions}
+            games.append((f"differential {variant} {agents}x{dimensions}", DIFFERENTIAL, shape, steps))
+    moved = {"variant": "rommeo", "peaks": ((2.0, 6.0), (-6.0, -3.0))}
+    games.append(("differential, moved peaks", DIFFERENTIAL, moved, 5000))
+    games.append(("cournot, costs 1, 3", "catalog:cournot", {"costs": (1, 3)}, 5500))
+    games.append(("cournot, costs 1, 2, 3", "catalog:cournot", {"costs": (1, 2, 3)}, 5500))
+    games.append(("zero-sum quadratic", "catalog:quadratic_zero_sum", {}, 5500))
+    games.append(("general-sum quadratic", "catalog:quadratic", {}, 5500))
+    return games
+
+
+def row(who: str, algorithm: str, setting: Setting, full: bool = False, **options: Any) -> Row:
+    name, target, parameters, steps = setting
+    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, full)
+
+
+def rows() -> list[Row]:
+    games = settings()
+    found = [row("mai", "mai", game, full=True) for game in games]
+    for rival in ("maddpg", "iddpg", "masql", "rommeo"):
+        found += [row(rival, rival, game) for game in games]
+    for rival in ("mai", "maddpg", "iddpg"):
+        found += [row(f"{rival}, published", rival, game, preset="published") for game in games[:4:3]]
+    for game in (games[0], games[3], games[7], games[9]):
+        for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
+            found.append(row(f"mai, {opponent}", "mai", game, opponent=opponent))
+        found.append(row("mai, conditional", "mai", game, policy="conditional"))
+        found += [row(f"mai, {actor}", "mai", game, actor=actor) for actor in ("gibbs", "reparameterised")]
+    return [*found, *(row("mai, no optimism", "mai", game, optimistic=False) for game in (*games[1:3], *games[4:6]))]
+
+
+def measured(run_of: Row, seeds: int) -> list[str]:
+    """The cells of a run_of."""
+    game = eq.load(run_of.target, **run_of.parameters)
+    began = time.perf_counter()
+    run = eq.train(run_of.algorithm, game, run_of.steps, seeds, seed=1, **run_of.options)
+    seconds = time.perf_counter() - began
+    gaps = np.array([each.gap for each in run.certificate])
+    stochastic = float(np.median(run.returns[:, -10:].mean(axis=(1, 2))))
+    if run_of.target == DIFFERENTIAL:
+        ends = run.deterministic_returns[:, -1, 0]
+        reached = [f"{(ends > level).mean():.2f} {interval((ends > level).sum(), seeds)}" for level in (5, 9)]
+        trap = f"{((ends > -2) & (ends < 5)).mean():.2f}"
+        away = "-"
+    else:
+        reached, trap, away = ["-", "-"], "-", distance(game, run.actions)
+    trust = f"{run.trace['trust'][:, -1].mean():.2f}" if "trust" in run.trace else "-"
+    cells = [
+        run_of.name,
+        seeds,
+        run_of.steps,
+        *reached,
+        trap,
+        f"{stochastic:.2f}",
+        away,
+        f"{np.median(gaps):.2g}",
+        trust,
+    ]
+    return [*map(str, cells), f"{seconds:.0f}"]
+
+
+def interval(hits: int, count: int) -> str:
+    """Clopper and Pearson's, 95 %."""
+    low = beta.ppf(0.025, hits, count - hits + 1) if hits else 0.0
+    high = beta.ppf(0.975, hits + 1, count - hits) if hits < count else 1.0
+    return f"[{low:.2f}, {high:.2f}]"
+
+
+def distance(game: Any, actions: Any) -> str:
+    """Mean and largest distance of an agent's actions from Nash, in units of [-1, 1]."""
+    known = nash(game)
+    half = np.array([(np.array(space.high) - np.array(space.low)) / 2 for space in game.spaces])
+    off = np.abs(np.asarray(actions) - known[None]) / half[None]
+    return f"{off.mean():.3f} ({off.max():.3f})"
+
+
+def nash(game: Any) -> np.ndarray:
+    """By best responses in turn, each of which the certificate finds."""
+    at = np.array([(np.array(space.high) + np.array(space.low)) / 2 for space in game.spaces])
+    for _ in range(400):
+        certificate = eq.certify(game, at)
+        best = np.array([np.ravel(certificate.deviation(i).policy) for i in range(len(at))])
+        at = at + 0.4 * (best - at)
+    return at
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--rivals", type=int, default=32)
+    parser.add_argument("--only", nargs="*", default=["*"])
+    parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
+    arguments = parser.parse_args()
+    header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust", "s"]
+    found = []
+    for one in rows():
+        if not any(fnmatch.fnmatch(one.name, pattern) for pattern in arguments.only):
+            continue
+        found.append(measured(one, arguments.seeds if one.full else arguments.rivals))
+        print("  ".join(found[-1]), flush=True)
+    if arguments.dry:
+        return
+    command = f"`python -m benchmarks.learning --seeds {arguments.seeds} --rivals {arguments.rivals}`"
+    write_section(
+        "Learning",
+        f"{command} ({os.cpu_count()} cores). Fractions of seeds whose deterministic joint action is worth more than 5 "
+        "and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and 5. Stochastic: median over seeds of "
+        "the return of executed play in the last ten evaluations. From Nash: mean (largest) distance of an agent, in "
+        "units of [-1, 1]. Gap: median, exact. Trust: mean weight at the end. Seconds include compilation. "
+        f"{versions('equinfer', 'jax')}.\n\n{table(header, found)}",
+    )
+
+
+if __name__ == "__main__":
+    main()
