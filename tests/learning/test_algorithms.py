@@ -14,14 +14,7 @@ GAMES = {
 }
 
 
-QUICK = {
-    ("maddpg", "boxes"),
-    ("maddpg", "moves"),
-    ("mai", "moves"),
-    ("mai", "states"),
-    ("masql", "boxes"),
-    ("rommeo", "boxes"),
-}
+QUICK = {("maddpg", "boxes"), ("mai", "states"), ("masql", "boxes"), ("rommeo", "boxes")}
 CASES = [
     pytest.param(algorithm, game, marks=() if (algorithm, game) in QUICK else pytest.mark.slow)
     for algorithm in ALGORITHMS

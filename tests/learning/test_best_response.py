@@ -10,6 +10,7 @@ def run():
     return eq.train("maddpg", "catalog:cournot", steps=500, seeds=1, hidden=8, batch=16)
 
 
+@pytest.mark.slow
 def test_no_deviation_gains_more_than_the_best(run):
     """Of a one-shot game, where the gap is exact: the agents play without chance once their noise is nothing."""
     quiet = eq.train(

@@ -17,7 +17,10 @@ def importable(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
 
-@pytest.mark.parametrize(("environment", "algorithm"), [("Meeting", "mai"), ("Meeting", "maddpg"), ("Moves", "maddpg")])
+@pytest.mark.parametrize(
+    ("environment", "algorithm"),
+    [pytest.param("Meeting", "mai", marks=pytest.mark.slow), ("Meeting", "maddpg"), ("Moves", "maddpg")],
+)
 def test_unequal_spaces_and_deaths_are_handled(environment, algorithm):
     """Red and blue have boxes of one and two dimensions, or moves; blue leaves before red does."""
     run = eq.train(algorithm, f"{HERE}:{environment}", steps=500, seeds=2, **SMALL)
@@ -41,6 +44,7 @@ def test_runs_repeat_and_go_on(tmp_path):
     assert eq.resume(tmp_path / "run").is_finished
 
 
+@pytest.mark.slow
 def test_meeting_pays():
     """Agents that learn lose half of what they lose at random, or less."""
     run = eq.train("iddpg", f"{HERE}:Meeting", steps=2000, seeds=2)

@@ -29,7 +29,10 @@ def tilted(game):
     return weights / weights.sum(axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("name", GAMES)
+@pytest.mark.parametrize(
+    "name",
+    ["rock_paper_scissors", *(pytest.param(n, marks=pytest.mark.slow) for n in GAMES if n != "rock_paper_scissors")],
+)
 def test_intervals_hold_what_is_exact_for_a_few(name):
     number, game = 3, eq.load(f"catalog:mean_field/{name}", **GAMES[name])
     policy = tilted(game)

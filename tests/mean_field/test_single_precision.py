@@ -12,7 +12,16 @@ from equinfer.solvers.mean_field.bayesian_q import BayesianQ
 NAMES = catalog.mean_field_names()
 
 
-@pytest.mark.parametrize("name", NAMES)
+QUICK = (
+    "mean_field/beach_bar",
+    "mean_field/random_linear",
+    "mean_field/linear_quadratic",
+    "mean_field/building_evacuation",
+)
+"""Those whose functions hold constants; the others take a minute together."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in NAMES])
 def test_a_step_stays_in_the_precision_of_the_game(name):
     game = eq.load(f"catalog:{name}")
     with jax.enable_x64(True):

@@ -28,7 +28,7 @@ def to_pettingzoo(game: Any) -> Any:
     """
     try:
         from gymnasium import spaces  # pyright: ignore[reportMissingImports]
-        from pettingzoo import ParallelEnv  # pyright: ignore[reportMissingImports]
+        from pettingzoo import ParallelEnv  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
     except ImportError:
         raise MissingExtra("PettingZoo is not installed: pip install 'equinfer[pettingzoo]'") from None
     if isinstance(game, TabularGame):
