@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Categorical, SquashedGaussian
 from equinfer.nn.networks import Critic, Network
@@ -85,10 +85,10 @@ class DDPG(AbstractLearner[DDPGState]):
     def act(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
+        if phase.name == "uniform":
+            return arena.uniform(key)
         mask = jnp.asarray(arena.actions.mask)
         keys = jax.random.split(key, arena.agents)
-        if phase.name == "uniform":
-            return jax.vmap(lambda key, mask: arena.actions.uniform(key, mask, 1)[0])(keys, mask)
         outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
         if not arena.actions.is_continuous:
             draw = jax.vmap(lambda key, out, mask: Categorical.of(out, mask).sample(key, 1)[0])
@@ -150,8 +150,7 @@ class DDPG(AbstractLearner[DDPGState]):
             for share, then in self.noise[1:]:
                 level = jnp.where(step >= share * phase.steps, then, level)
             return level
-        gone = jnp.maximum(step - phase.since_uniform, 0).astype(jnp.float32)
-        return self.noise_end + (self.noise_start - self.noise_end) * jnp.exp(-self.noise_decay * gone)
+        return annealed(self.noise_start, self.noise_end, self.noise_decay, step, phase.since_uniform)
 
 
 def _best(arena: Arena, output: Float[Array, " D"], mask: Bool[Array, " D"]) -> Float[Array, " D"]:

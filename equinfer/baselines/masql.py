@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
 from equinfer.nn.actions import Moves
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import lattice
@@ -86,24 +86,23 @@ class MASQL(AbstractLearner[MASQLState]):
     def act(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        keys = jax.random.split(key, arena.agents)
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
         if phase.name == "uniform":
-            return jax.vmap(lambda key, mask: arena.actions.uniform(key, mask[0], 1)[0])(keys, masks)
-        return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, masks, keys)
+            return arena.uniform(key)
+        keys = jax.random.split(key, arena.agents)
+        return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, arena.masks_seen, keys)
 
     def mode(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
         """Each agent's part of the best of its own candidates, of which its sampler makes some."""
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
+        masks = arena.masks_seen
 
         def best(pair: SoftPair, seen: Array, mask: Array, key: PRNGKey) -> Float[Array, " D"]:
             first, second = jax.random.split(key)
             points = self._candidates(arena, mask, first)
             if arena.actions.is_continuous and self.sampler != "exact":
                 points = self._sampled(arena, pair, seen, mask, 64, second)
-            return points[_worth(pair.critic, seen, points).argmax(), 0]
+            return points[pair.critic.at(seen, points).argmax(), 0]
 
         return jax.vmap(best)(state.pair, observation, masks, jax.random.split(key, arena.agents))
 
@@ -113,10 +112,8 @@ class MASQL(AbstractLearner[MASQLState]):
         draw, improve = jax.random.split(key)
         order = jnp.asarray(own_first(arena.agents))
         batch = replay.draw(draw, self.batch)
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
-        gone = jnp.maximum(step - phase.since_uniform, 0).astype(jnp.float32)
-        fall = (self.temperature - self.final_temperature) * jnp.exp(-self.annealing * gone)
-        temperature = jnp.asarray(self.final_temperature + fall, jnp.float32)
+        masks = arena.masks_seen
+        temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.since_uniform)
 
         def loss(
             pair: SoftPair, target: Critic, mine: Array, mask: Array, gamma: Array, key: PRNGKey
@@ -155,7 +152,7 @@ class MASQL(AbstractLearner[MASQLState]):
         if arena.actions.is_continuous and self.sampler != "exact":
             return self._sampled(arena, pair, seen, mask, 1, second)[0]
         points = self._candidates(arena, mask, first)
-        worth = _worth(pair.critic, seen, points) / self.final_temperature
+        worth = pair.critic.at(seen, points) / self.final_temperature
         return points[jax.random.categorical(second, worth)]
 
     def _candidates(self, arena: Arena, mask: Bool[Array, "N D"], key: PRNGKey) -> Float[Array, "K N D"]:
@@ -175,7 +172,7 @@ class MASQL(AbstractLearner[MASQLState]):
             points = jnp.where(mask[None], points, 0)
         else:
             points = self._candidates(arena, mask, key)
-        level = _worth(target, seen, points) / temperature
+        level = target.at(seen, points) / temperature
         return temperature * (jax.nn.logsumexp(level) - jnp.log(float(len(points))))
 
     def _sampled(
@@ -221,7 +218,3 @@ def stein_direction(fixed: Float[Array, "J D"], moved: Float[Array, "K D"], leve
     slopes = jax.vmap(jax.grad(level))(fixed)
     repulsion = (-2 / width) * (away * kernel[..., None]).sum(axis=0)
     return (kernel.T @ slopes + repulsion) / len(fixed)
-
-
-def _worth(critic: Critic, seen: Float[Array, " O"], points: Float[Array, "K N D"]) -> Float[Array, " K"]:
-    return critic(jnp.broadcast_to(seen[None], (len(points), len(seen))), points)

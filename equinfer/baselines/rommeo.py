@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Law
 from equinfer.nn.networks import Critic, Network
@@ -82,10 +82,10 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     def act(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        keys = jax.random.split(key, arena.agents)
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
         if phase.name == "uniform":
-            return jax.vmap(lambda key, mask: arena.actions.uniform(key, mask[0], 1)[0])(keys, masks)
+            return arena.uniform(key)
+        keys = jax.random.split(key, arena.agents)
+        masks = arena.masks_seen
 
         def one(mind: RommeoMind, seen: Array, mask: Array, key: PRNGKey) -> Float[Array, " D"]:
             first, second = jax.random.split(key)
@@ -98,7 +98,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     def mode(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
+        masks = arena.masks_seen
 
         def one(mind: RommeoMind, seen: Array, mask: Array) -> Float[Array, " D"]:
             context = jax.vmap(lambda law: law.mode())(self._laws(arena, mind.model, seen, mask))
@@ -112,10 +112,8 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
         draw, recent, improve = jax.random.split(key, 3)
         order = jnp.asarray(own_first(arena.agents))
         batch, late = replay.draw(draw, self.batch), replay.draw(recent, self.batch, self.batch)
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
-        gone = jnp.maximum(step - phase.since_uniform, 0).astype(jnp.float32)
-        fall = (self.temperature - self.final_temperature) * jnp.exp(-self.annealing * gone)
-        temperature = jnp.asarray(self.final_temperature + fall, jnp.float32)
+        masks = arena.masks_seen
+        temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.since_uniform)
 
         def loss(
             mind: RommeoMind, target: Critic, mine: Array, mask: Array, gamma: Array, key: PRNGKey
@@ -169,7 +167,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             policy = self._policy(arena, mind, seen, context, mask)
             cloud = arena.actions.cloud(key, policy, mask[0], 1)
             joint = jax.vmap(lambda own: jnp.concatenate([own[None], context]))(cloud.points)
-            worth = critic(jnp.broadcast_to(seen[None], (len(joint), len(seen))), joint)
+            worth = critic.at(seen, joint)
             return _mean(jax.nn.softmax(cloud.log_weights), temperature * policy.log_prob(cloud.points) - worth)
 
         held = eqx.tree_at(lambda tree: tree.actor, mind, jax.lax.stop_gradient(mind.actor))

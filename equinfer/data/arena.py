@@ -44,6 +44,17 @@ class Arena(eqx.Module):
         return max(self.game.observation_sizes)
 
     @property
+    def masks_seen(self) -> Bool[Array, "N N D"]:
+        """Which numbers of actions are real, as each agent counts: its own first."""
+        return jnp.asarray(self.actions.mask[own_first(self.agents)])
+
+    def uniform(self, key: PRNGKey) -> Float[Array, "N D"]:
+        """Uniform play by everybody."""
+        keys = jax.random.split(key, self.agents)
+        draw = jax.vmap(lambda key, mask: self.actions.uniform(key, mask, 1)[0])
+        return draw(keys, jnp.asarray(self.actions.mask))
+
+    @property
     def is_still(self) -> bool:
         """Every decision is the same: observations say nothing, and there is nothing to bootstrap."""
         return self.game.is_one_shot

@@ -1,14 +1,15 @@
 """What a learner is: `init`, `act`, `learn`, `mode`; and the phases of a run, which are fixed before it begins."""
 
 import abc
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
+import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from equinfer.types import PRNGKey
+from equinfer.types import PRNGKey, ScalarLike
 
-__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "fewest_steps"]
+__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "annealed", "fewest_steps"]
 
 FULL_LENGTH = 5_500
 """Steps from which on phases have their full length; of a shorter run they are the same fractions."""
@@ -60,13 +61,19 @@ class Phases(NamedTuple):
         return tuple(phases)
 
 
+def annealed(
+    start: ScalarLike, end: ScalarLike, rate: ScalarLike, step: Int[Array, ""], since: int
+) -> Float[Array, ""]:
+    """What falls from `start` to `end` by a share of `rate` per step, from step `since` on."""
+    gone = jnp.maximum(step - since, 0).astype(jnp.float32)
+    return jnp.asarray(end + (start - end) * jnp.exp(-rate * gone), jnp.float32)
+
+
 class AbstractLearner(eqx.Module, Generic[State]):
     """An algorithm that acts in an arena and learns from what it remembers; pure functions.
 
     One step is one step of the environment by all agents and one improvement of everything that they learn.
     """
-
-    name: ClassVar[str]
 
     @abc.abstractmethod
     def phases(self, steps: int) -> Phases: ...

@@ -107,12 +107,12 @@ def _advance(
             run,
             number + EVERY,
             rewards.mean(axis=0),
-            jax.tree.map(lambda rows: rows[-1], info),
             jnp.take_along_axis(broken, first[None, :, None], axis=0)[0],
+            jax.tree.map(lambda rows: rows[-1], info),
         )
 
-    def one(run: Run, number: Array, got: Array, info: dict[str, Array], broken: Array) -> Evaluation:
-        return _evaluated(learner, arena, run, phase, number, got, info)._replace(broken=broken)
+    def one(run: Run, number: Array, *watched: Any) -> Evaluation:
+        return _evaluated(learner, arena, run, phase, number, *watched)
 
     def body(k: Array, carry: tuple) -> tuple:
         run, seen = carry
@@ -150,6 +150,7 @@ def _evaluated(
     phase: Phase,
     number: Int[Array, ""],
     rewards: Float[Array, " N"],
+    broken: Int[Array, " 2"],
     info: dict[str, Array],
 ) -> Evaluation:
     # Numbers of steps are not negative, so these keys are nobody else's.
@@ -162,8 +163,7 @@ def _evaluated(
     returns = jax.vmap(lambda key: play(learner.act, key))(jax.random.split(one, draws)).mean(axis=0)
     start = arena.reset(three)
     actions = learner.mode(arena, run.learner, start.observation, phase, key=two)
-    none = jnp.full(2, -1, jnp.int32)
-    return Evaluation(returns, play(learner.mode, two), rewards, actions, none, info)
+    return Evaluation(returns, play(learner.mode, two), rewards, actions, broken, info)
 
 
 def _return(arena: Arena, policy: Any, key: PRNGKey) -> Float[Array, " N"]:

@@ -75,6 +75,10 @@ class Critic(eqx.Module):
         hidden = jax.nn.relu(_affine(jax.nn.relu(first), self.second, self.biases[1]))
         return _affine(hidden, self.last, self.biases[2])[..., 0]
 
+    def at(self, observation: Float[Array, " O"], actions: Float[Array, "K N D"]) -> Float[Array, " K"]:
+        """Q of K joint actions at one observation."""
+        return self(jnp.broadcast_to(observation[None], (len(actions), len(observation))), actions)
+
     def __call__(self, observation: Float[Array, "*B O"], actions: Float[Array, "*B N D"]) -> Float[Array, "*B"]:
         joint = jnp.einsum("...nd,ndh->...h", actions, self.actions)
         return self.worth(self.seen(observation) + joint)

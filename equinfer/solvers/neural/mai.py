@@ -1,6 +1,6 @@
 r"""Multi-agent actor-critic inference: Algorithms 2 and 3, for agents that see their own rewards and what others do."""
 
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.networks import Critic
@@ -63,8 +63,6 @@ class MAI(AbstractLearner[MAIState]):
     It begins with uniform play, in which the critics learn; then comes the burn-in, in which agents act as if all
     wanted what they want (`optimistic`), or as if the others went on at random; then full play.
     """
-
-    name: ClassVar[str] = "mai"
 
     opponent: str = "inferred"
     policy: str = "marginal"
@@ -126,10 +124,9 @@ class MAI(AbstractLearner[MAIState]):
     def act(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        keys = jax.random.split(key, arena.agents)
         if phase.name == "uniform":
-            draw = lambda key, mask: arena.actions.uniform(key, mask, 1)[0]  # noqa: E731
-            return jax.vmap(draw)(keys, jnp.asarray(arena.actions.mask))
+            return arena.uniform(key)
+        keys = jax.random.split(key, arena.agents)
         if phase.name == "burn-in" and self._holds_particles(arena):
             chosen = jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))
             return chosen(keys, state.joint)
@@ -165,7 +162,7 @@ class MAI(AbstractLearner[MAIState]):
         draw, recent, think = jax.random.split(key, 3)
         newest = replay.at((replay.written - 1)[None] % replay.capacity)
         scale = state.scale.seen(newest.reward[0]) if phase.name == "uniform" else state.scale
-        temperature = self._temperature(step, phase)
+        temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
         keys = jax.random.split(think, arena.agents)
         discount = jnp.asarray(arena.game.discount, jnp.float32)
@@ -357,18 +354,13 @@ class MAI(AbstractLearner[MAIState]):
 
     def _thinkers(self, arena: Arena) -> Thinker:
         """One for each agent, along a leading axis."""
-        masks = jnp.asarray(arena.actions.mask[own_first(arena.agents)])
+        masks = arena.masks_seen
         return Thinker(
             arena.actions, LEARNERS[self.opponent], self.actor, self.policy == "conditional", self.sizes, masks
         )
 
     def _holds_particles(self, arena: Arena) -> bool:
         return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
-
-    def _temperature(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
-        gone = jnp.maximum(step - phase.play_from, 0).astype(jnp.float32)
-        fall = (self.temperature - self.final_temperature) * jnp.exp(-self.annealing * gone)
-        return jnp.asarray(self.final_temperature + fall, jnp.float32)
 
     def _decay(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
         length = max(phase.steps - phase.play_from, 1)

@@ -31,7 +31,7 @@ def moved(
     count = len(particles)
 
     def level(points: Float[Array, "K N D"]) -> Float[Array, " K"]:
-        return critic(jnp.broadcast_to(seen[None], (len(points), len(seen))), points) / temperature
+        return critic.at(seen, points) / temperature
 
     pool = jax.random.uniform(fresh, (_POOL, *particles.shape[1:]), particles.dtype, -1.0, 1.0)
     pool = jnp.where(mask[None], pool, 0)
