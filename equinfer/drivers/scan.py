@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from equinfer.drivers.compilation import LOGGER
 from equinfer.drivers.incumbent import Incumbent
@@ -89,6 +89,22 @@ def advance(
     return state, info, profile(state), number
 
 
+def _last_finite(solver: AbstractSolver, game: Any, state: Tree, keys: Keys, good: int, bad: int) -> Profile:
+    """The profiles after the last step at which all of them are numbers; they are after step `good`, at which `state`
+    is, and not after step `bad`. Whoever judges them may see what is wrong with the game there.
+    """
+    first = good
+
+    def after(number: int) -> Profile:
+        return jax.tree.map(np.asarray, advance(solver, game, state, keys, jnp.asarray(first), jnp.asarray(number))[2])
+
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        finite = all(np.isfinite(policy).all() for policy in after(middle))
+        good, bad = (middle, bad) if finite else (good, middle)
+    return after(good)
+
+
 @eqx.filter_jit
 def _believed(solver: AbstractSolver, game: Any, state: Tree, keys: Keys) -> tuple[Any, ...]:
     def beliefs(state: Tree) -> tuple[Any, ...]:
@@ -135,14 +151,16 @@ class _Run:
                 return Status.out_of_time
             last = min(steps, done + self._size(done, per_step))
             began = time.perf_counter()
+            before = state
             state, info, profiles, number = advance(solver, game, state, keys, jnp.asarray(done), jnp.asarray(last))
             info, profiles, reached = jax.tree.map(np.asarray, (info, profiles, number))
+            if not all(np.isfinite(policy).all() for policy in profiles):
+                self._offer(_last_finite(solver, game, before, keys, done, int(reached)), keys.ndim == 1)
+                return Status.stalled
             taken, first = time.perf_counter() - began, done == 0
             # The first chunk is one step and its compilation, which says nothing about the next ones.
             per_step = per_step if first else min(per_step, taken / max(1, int(reached) - done))
             done = int(reached)
-            if not all(np.isfinite(policy).all() for policy in profiles):
-                return Status.stalled
             kept = self._record(done, steps, info, profiles, keys.ndim == 1)
             if kept is not None:
                 beliefs = jax.tree.map(np.asarray, _believed(solver, game, state, keys))
@@ -164,11 +182,15 @@ class _Run:
         """For steps: what the verdict on them will take is set aside."""
         return self._incumbent.seconds_left - self._judging
 
+    def _offer(self, profiles: Profile, many: bool) -> tuple[list[Profile], Float[np.ndarray, " seeds"]]:
+        """The answer of each seed, and its gap."""
+        answers = list(zip(*profiles, strict=True)) if many else [profiles]
+        return answers, np.array([self._incumbent.offer(answer).gap for answer in answers])
+
     def _record(self, step: int, steps: int, info: Info, profiles: Profile, many: bool) -> int | None:
         """A row of the trace; returns which of many seeds has the best answer so far, if one has."""
-        answers = list(zip(*profiles, strict=True)) if many else [profiles]
         began = time.perf_counter()
-        gaps = np.array([self._incumbent.offer(answer).gap for answer in answers])
+        answers, gaps = self._offer(profiles, many)
         self._judging = time.perf_counter() - began
         leader = int(np.argmin(gaps))
         watched = {name: float(value[leader] if many else value) for name, value in info.items() if name != "converged"}

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 from numpy.typing import ArrayLike
 
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, cause
 from equinfer.games.changed import changed
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.mean_field_checks import (
@@ -85,6 +85,9 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
         name: str = "",
     ):
         several = not callable(reward)
+        if several and not isinstance(reward, (list, tuple)):
+            kind = type(reward).__name__
+            raise BadInput(f"reward must be a function of (t, law), or a list of one for each population; got {kind}.")
         self.reward = tuple(reward) if not callable(reward) else (reward,)
         number = len(self.reward)
         self.initial = checked_initial(one_each("initial", initial, number, several))
@@ -99,7 +102,9 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
         names = None if action_labels is None else one_each("action_labels", action_labels, number, several)
         with jax.enable_x64(True):
             known = tuple(map(_known_actions, self.transitions))
-            sizes = number_of_actions(self.reward, known, self.initial, masks, names)
+            _refuse_other_states(self.transitions, self.num_states)
+            moving = tuple(each.function if isinstance(each, ByFunction) else None for each in self.transitions)
+            sizes = number_of_actions(self.reward, moving, known, self.initial, masks, names)
             self.legal = checked_legal(masks, self.num_states, sizes)
             self.labels = MeanFieldLabels.checked(
                 name, number, self.num_states, sizes, self.grid, state_labels, names, population_labels
@@ -209,7 +214,27 @@ def _transition(kernel: KernelLike) -> AbstractTransition:
         return kernel
     if isinstance(kernel, SparseKernel):
         return Fixed(kernel)
-    return ByFunction(kernel) if callable(kernel) else Fixed(np.asarray(kernel, np.float64))
+    if callable(kernel):
+        return ByFunction(kernel)
+    try:
+        return Fixed(np.asarray(kernel, np.float64))
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"kernel is neither a function of (t, law) nor a table of numbers: {cause(error)}.") from None
+
+
+def _refuse_other_states(transitions: tuple[AbstractTransition, ...], num_states: int) -> None:
+    """Of kernels that are no functions, which have their states written into them."""
+    for p, transition in enumerate(transitions):
+        kernel = transition.kernel if isinstance(transition, Fixed) else transition
+        if isinstance(kernel, (Stencil, SparseKernel)):
+            states = kernel.num_states
+        else:
+            states = np.shape(kernel)[0] if np.ndim(kernel) == 3 else num_states
+        if states != num_states:
+            raise BadInput(
+                f"initial has a probability for each of {num_states} states; the kernel of population {p} is for "
+                f"{states}."
+            )
 
 
 def _known_actions(transition: AbstractTransition) -> int | None:

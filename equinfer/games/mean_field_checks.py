@@ -16,6 +16,7 @@ from equinfer.errors import BadInput, cause
 from equinfer.games.validation import checked_labels
 from equinfer.mean_field_tables import Staged
 from equinfer.tables import Origin, SuccessorLists
+from equinfer.types import AnyArray
 
 __all__ = [
     "MeanFieldLabels",
@@ -24,6 +25,8 @@ __all__ = [
     "checked_legal",
     "number_of_actions",
     "one_each",
+    "place_in",
+    "refuse_along",
     "refuse_what_is_wrong",
 ]
 
@@ -133,12 +136,14 @@ def checked_legal(
 
 def number_of_actions(
     reward: tuple[Callable[..., Any], ...],
+    kernel: tuple[Callable[..., Any] | None, ...],
     known: tuple[int | None, ...],
     initial: tuple[Float[np.ndarray, " S"], ...],
     masks: tuple[Any, ...] | None,
     names: tuple[Any, ...] | None,
 ) -> tuple[int, ...]:
-    """From masks, labels or kernels; else the number of which rewards make as many as they are given.
+    """From masks, labels or tables; else the number of which rewards, and kernels that are functions, make as many as
+    they are given.
 
     **Raises:** `BadInput` if a reward is no function that JAX can trace, or nothing says how many actions there are.
     """
@@ -150,21 +155,47 @@ def number_of_actions(
             sizes[p] = np.shape(masks[p])[1]
     if all(sizes):
         return tuple(size or 1 for size in sizes)
-    guess, failure = [size or 1 for size in sizes], None
-    for attempt in range(_MOST_ACTIONS):
+
+    def filled(guess: Sequence[int]) -> tuple[int, ...]:
+        return tuple(size or new for size, new in zip(sizes, guess, strict=True))
+
+    def asked(guess: tuple[int, ...], functions: tuple[Any, ...], what: str) -> tuple[int, ...]:
+        """Of how many actions these functions speak when they are given laws of so many."""
         shapes = ((len(law), size) for law, size in zip(initial, guess, strict=True))
         laws = tuple(jax.ShapeDtypeStruct(shape, jnp.float64) for shape in shapes)
+        said = []
+        for p, (function, size) in enumerate(zip(functions, guess, strict=True)):
+            made = size if function is None else traced(function, laws, f"{what} of population {p}")
+            shape = getattr(getattr(made, "probabilities", made), "shape", (0, size))
+            said.append(shape[1] if len(shape) > 1 else 1)
+        return filled(said)
+
+    def suits(guess: tuple[int, ...]) -> bool:
         try:
-            made = [traced(f, laws, f"reward of population {p}").shape for p, f in enumerate(reward)]
+            return asked(guess, reward, "reward") == guess == asked(guess, kernel, "kernel")
+        except BadInput:
+            return False
+
+    guess, failure = filled([1] * len(sizes)), None
+    for attempt in range(_MOST_ACTIONS):
+        try:
+            found, moved = asked(guess, reward, "reward"), asked(guess, kernel, "kernel")
         except BadInput as error:
             failure = failure or error
-            guess = [size or attempt + 2 for size in sizes]
+            guess = filled([attempt + 2] * len(sizes))
             continue
-        found = [shape[-1] if len(shape) else 1 for shape in made]
-        if found == guess:
-            return tuple(guess)
-        guess = [size or new for size, new in zip(sizes, found, strict=True)]
-    raise failure or BadInput("nothing says how many actions there are: give `action_labels`.")
+        if found != guess:
+            guess = found
+            continue
+        if moved != guess:  # whoever is right, the checks of shapes will say
+            return moved if suits(moved) else guess
+        if suits(filled([size + 1 for size in guess])):
+            break
+        return guess
+    unsaid = "nothing says how many actions there are: give `action_labels`, or `legal`"
+    if failure is None:
+        raise BadInput(f"{unsaid}.")
+    raise BadInput(f"{unsaid}; or there is no number of them, up to {_MOST_ACTIONS}, that suits: {failure}")
 
 
 def traced(function: Any, laws: tuple[Any, ...], what: str) -> Any:
@@ -193,35 +224,48 @@ def refuse_what_is_wrong(game: Any) -> None:
 
     **Raises:** `BadInput` with the population, the time, the state and the action.
     """
-    policies, masses = game.uniform_profile(), game.initial
     laws_like = tuple(jax.ShapeDtypeStruct(mask.shape, jnp.float64) for mask in game.legal)
-    for p, function in enumerate(game.reward):
+    for p, (function, transition) in enumerate(zip(game.reward, game.transitions, strict=True)):
         shape = traced(function, laws_like, f"reward of population {p}").shape
         if shape != game.legal[p].shape:
             raise BadInput(f"the reward of population {p} has shape {shape}; expected (S, A) = {game.legal[p].shape}.")
+        if not transition.is_fixed:
+            traced(transition.function, laws_like, f"kernel of population {p}")
+    refuse_along(game, game.uniform_profile(), game.initial, "at the uniform policy")
+
+
+def refuse_along(
+    game: Any,
+    policies: tuple[Float[AnyArray, "..."], ...],
+    masses: tuple[Float[AnyArray, " S"], ...],
+    where: str,
+) -> None:
+    """Look at rewards, where anybody is, and at kernels, as a population comes by them that plays `policies` and begins
+    at `masses`.
+
+    **Raises:** `BadInput` with the population, the time, the state and the action, and `where` that is.
+    """
     for t in range(game.horizon or 1):
         now = policies if game.horizon is None else tuple(policy[t] for policy in policies)
-        laws = tuple(np.asarray(mass)[:, None] * policy for mass, policy in zip(masses, now, strict=True))
-        _refuse_rewards(game, t, laws)
+        laws = tuple(np.asarray(mass)[:, None] * np.asarray(policy) for mass, policy in zip(masses, now, strict=True))
+        _refuse_rewards(game, t, laws, where)
         following = []
         for p, transition in enumerate(game.transitions):
-            if not transition.is_fixed:
-                traced(transition.function, laws_like, f"kernel of population {p}")
             kernel = transition.raw(t, tuple(map(jnp.asarray, laws)))
-            _refuse_kernel(game, p, t, kernel)
+            _refuse_kernel(game, p, t, kernel, where)
             following.append(np.asarray(transition.push(t, laws, laws[p])))
         masses = tuple(following)
 
 
-def _refuse_rewards(game: Any, t: int, laws: tuple[np.ndarray, ...]) -> None:
+def _refuse_rewards(game: Any, t: int, laws: tuple[np.ndarray, ...], where: str) -> None:
     for p, reward in enumerate(map(np.asarray, game.rewards_at(t, tuple(map(jnp.asarray, laws))))):
         off = ~np.isfinite(reward) & (np.asarray(laws[p]).sum(axis=1, keepdims=True) > 0)
         if off.any():
             s, a = np.argwhere(off)[0].tolist()
-            raise BadInput(f"reward{_place(game, p, t, s, a)} is {reward[s, a]:g} at the uniform policy.")
+            raise BadInput(f"reward{place_in(game, p, t, s, a)} is {reward[s, a]:g} {where}.")
 
 
-def _refuse_kernel(game: Any, p: int, t: int, kernel: Any) -> None:
+def _refuse_kernel(game: Any, p: int, t: int, kernel: Any, where: str) -> None:
     num_states, legal = game.num_states, np.asarray(game.legal[p])
     if isinstance(kernel, Staged):
         return  # a stencil has checked itself
@@ -245,10 +289,11 @@ def _refuse_kernel(game: Any, p: int, t: int, kernel: Any) -> None:
         off = np.argwhere(bad & legal)
         if len(off):
             s, a = off[0].tolist()
-            raise BadInput(f"kernel{_place(game, p, t, s, a)} {says}: they sum to {sums[s, a]:.10g}.")
+            raise BadInput(f"kernel{place_in(game, p, t, s, a)} {says} {where}: they sum to {sums[s, a]:.10g}.")
 
 
-def _place(game: Any, p: int, t: int, s: int, a: int) -> str:
+def place_in(game: Any, p: int, t: int, s: int, a: int) -> str:
+    """Population, time, state and action, for a sentence."""
     which = "" if game.num_players == 1 else f" of population {game.labels.populations[p]}"
     when = "" if game.horizon is None else f" at time {t}"
     return f"{which}{when}, state {game.labels.states[s]}, action {game.labels.actions[p][a]}"

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from equinfer.cli import run
@@ -92,3 +93,29 @@ def test_what_is_for_tables_only_is_refused(capsys, words):
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert "mean-field game" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("a.npz", {"profile_0": np.full((2, 4, 2), 0.5)}, "profile_0 must be floats of shape (2, 3, 2)"),
+        ("a.npz", {"profile_0": np.full((2, 3, 2), np.nan)}, "epoch 0, state start: the probability of action left is"),
+        ("a.npz", {"other": np.ones(1)}, "holds no array 'profile_0'"),
+        ("a.json", '{"profile": [[[[0.5, 0.5]]]]}', "[epoch][state][action], 2 x 3 x 2 of them"),
+        ("a.csv", "epoch,state,player,action,probability\n0,start,0,up,1", "line 2: unknown action 'up'"),
+    ],
+)
+def test_policy_files_that_do_not_match_are_refused_in_a_sentence(capsys, tmp_path, name, content, says):
+    if isinstance(content, dict):
+        np.savez(tmp_path / name, **content)
+    else:
+        (tmp_path / name).write_text(content)
+    assert run(["certify", "catalog:mean_field/left_right", str(tmp_path / name)]) == 4
+    err = capsys.readouterr().err
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_game_without_epochs_is_refused(capsys):
+    assert run(["solve", "catalog:mean_field/left_right", "--set", "T=-1"]) == 4
+    assert "T >= 1; got -1" in capsys.readouterr().err

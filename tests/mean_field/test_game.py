@@ -120,6 +120,11 @@ def test_values_and_flows_of_both_implementations_agree():
         ),
         (lambda: MeanFieldGame(crossroads, Stencil(4, [[0], [1]]), [1, 0, 0], 2), "has not 3 cells"),
         (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0], 2, discount=1.5), "discount is 1.5"),
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0, 0], 2), "each of 4 states; the kernel of population 0 is"),
+        (lambda: MeanFieldGame(crossroads, STEPS, [[1, 0, 0]], 2), r"one probability per state, \(S,\); got shape"),
+        (lambda: MeanFieldGame(crossroads, STEPS, [1, 0, 0], -1), "at least 1; got -1"),
+        (lambda: MeanFieldGame(crossroads, 2 * STEPS - 0.5, [1, 0, 0], 2), "state 0, action 0 has a negative prob"),
+        (lambda: MeanFieldGame(crossroads, "abc", [1, 0, 0], 2), "neither a function of .* nor a table of numbers"),
     ],
 )
 def test_what_is_no_game_is_refused(make, says):
@@ -133,6 +138,7 @@ def test_what_is_no_game_is_refused(make, says):
         (np.full((2, 3, 2), np.nan), "which is not a finite number"),
         (np.full((2, 3, 2), 0.6), "sum to 1.2, not to one"),
         (np.full((3, 3, 2), 0.5), "must have shape"),
+        (np.tile([1.5, -0.5], (2, 3, 1)), "epoch 0, state 0: the probability of action 1 is -0.5, which is negative"),
     ],
 )
 def test_what_is_no_policy_is_refused(policy, says):

@@ -21,11 +21,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.mean_field import evaluated, flow_of
 from equinfer.errors import BadInput
+from equinfer.games.mean_field_checks import refuse_along
 from equinfer.solvers.mean_field.temperature_grid import value_unit
 from equinfer.types import AnyArray, Profile, ScalarLike
 
@@ -50,6 +51,13 @@ class Unknowns(NamedTuple):
     values: tuple[Float[AnyArray, "H S"], ...]
 
 
+class _Beyond(NamedTuple):
+    """Where all of a Newton step leads, and whether the residual there is no number."""
+
+    policies: tuple[Float[AnyArray, "H S _"], ...]
+    broken: Bool[Array, ""]
+
+
 class Complementarity(AbstractHostSolver):
     r"""Newton's method on the smoothed complementarity problem, for games of some hundred unknowns an epoch.
 
@@ -65,6 +73,9 @@ class Complementarity(AbstractHostSolver):
     """Newton steps, at most."""
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
+        """**Raises:** `BadInput` for games that are too large, and for rewards that are not finite at a policy that a
+        step leads to.
+        """
         if not is_small(game):
             raise BadInput(
                 f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns "
@@ -76,12 +87,13 @@ class Complementarity(AbstractHostSolver):
         point = _start(game, policies, unit)
         smoothing = _SMOOTHEST
         for _ in range(self.steps):
-            new, size, taken = _newton_step(
+            new, size, taken, beyond = _newton_step(
                 game, point, jnp.asarray(smoothing), jnp.asarray(_PROXIMAL * smoothing), unit
             )
             point, size = new, float(size)
-            answer = tuple(_cleaned(np.asarray(policy)) for policy in point.policies)
-            answer = tuple(policy[0] for policy in answer) if game.horizon is None else answer
+            if beyond.broken:
+                refuse_along(game, _answer(game, beyond.policies), game.initial, "at a policy of this solver")
+            answer = _answer(game, point.policies)
             info = {"smoothing": smoothing, "residual": size, "step_length": float(taken)}
             solved = size <= max(_CLOSE * smoothing, _ROUNDING)
             yield Iterate(answer, info, candidate=solved or smoothing == 0.0)
@@ -139,9 +151,9 @@ def residual(
 @eqx.filter_jit
 def _newton_step(
     game: Any, point: Unknowns, smoothing: ScalarLike, proximal: ScalarLike, unit: ScalarLike
-) -> tuple[Unknowns, Float[Array, ""], Float[Array, ""]]:
+) -> tuple[Unknowns, Float[Array, ""], Float[Array, ""], _Beyond]:
     """The next point, the size of its residual, and the part of Newton's step that was taken: the first of 1, 1/2, ...
-    that decreases the norm enough; 0 if none does.
+    that decreases the norm enough; 0 if none does. And what all of the step would have led to.
     """
 
     def f(x: Float[Array, "H n"]) -> Float[Array, "H n"]:
@@ -159,7 +171,10 @@ def _newton_step(
     part = jax.lax.while_loop(refused, lambda part: part / 2, jnp.ones(()))
     usable = jnp.isfinite(direction).all() & (part > _SHORTEST)
     there = jnp.where(usable, flat + part * direction, flat)
-    return _shaped(there, point), jnp.abs(f(there)).max(), jnp.where(usable, part, 0.0)
+    end = flat + direction
+    broken = jnp.isfinite(direction).all() & ~jnp.isfinite(f(end)).all()
+    beyond = _Beyond(_shaped(end, point).policies, broken)
+    return _shaped(there, point), jnp.abs(f(there)).max(), jnp.where(usable, part, 0.0), beyond
 
 
 def _by_epoch(point: Unknowns) -> Float[Array, "H n"]:
@@ -225,6 +240,11 @@ def _start(game: Any, policies: Profile, unit: ScalarLike) -> Unknowns:
     values = tuple(evaluated(game, p, flow, policy)[0] / unit for p, policy in enumerate(policies))
     point = Unknowns(tuple(policies), tuple(law.sum(axis=-1) for law in flow), values)
     return jax.tree.map(lambda leaf: leaf[None], point) if game.horizon is None else point
+
+
+def _answer(game: Any, policies: tuple[Any, ...]) -> Profile:
+    cleaned = tuple(_cleaned(np.asarray(policy)) for policy in policies)
+    return tuple(policy[0] for policy in cleaned) if game.horizon is None else cleaned
 
 
 def _cleaned(policy: Float[np.ndarray, "H S A"]) -> Float[np.ndarray, "H S A"]:

@@ -14,11 +14,12 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.information import logarithm
 from equinfer.equations.mean_field import evaluated, exploitability, flow_of
+from equinfer.games.mean_field_checks import refuse_along
 from equinfer.mean_field_tables import TRIED
 from equinfer.solvers.mean_field.bayesian_q import BayesianQState, bayesian_q_step
 from equinfer.solvers.tabular.settings import check_ranges
@@ -42,6 +43,8 @@ class _Runs(NamedTuple):
     """Of each of G settings: where it is, and the best policies it met, with their exploitability."""
 
     states: BayesianQState
+    broken: Bool[AnyArray, " G"]
+    """The next step has no numbers to go by; the state is the one before it."""
     best: Profile
     gaps: Float[AnyArray, " G"]
 
@@ -67,16 +70,17 @@ class TemperatureGrid(AbstractHostSolver):
         check_ranges(self, {"steps": "[1, inf)"})
 
     def iterates(self, game: Any, *, seed: int) -> Iterator[Iterate]:
+        """**Raises:** `BadInput` for rewards that are not finite where a run comes to, with time, state and action."""
         del seed  # nothing is random
         start = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
-        game = jax.tree.map(jnp.asarray, game.unlabelled())
+        labelled, game = game, jax.tree.map(jnp.asarray, game.unlabelled())
         settings = jnp.asarray(_SETTINGS)
         temperatures, dampings = settings[:, 0] * value_unit(game, start), settings[:, 1]
         every = settings[:, 2].astype(int)
         names = [_name(float(t), c, k) for t, (_, c, k) in zip(temperatures, _SETTINGS, strict=True)]
         runs = _begun(game, start, len(_SETTINGS))
         stakes = max(1.0, float(runs.gaps[0]))
-        done, size, offered, improved = 0, 1, np.inf, 0
+        done, size, offered, improved, broken = 0, 1, np.inf, 0, np.zeros(len(_SETTINGS), bool)
         while done < self.steps:
             size = min(size, self.steps - done)
             began = time.perf_counter()
@@ -84,6 +88,7 @@ class TemperatureGrid(AbstractHostSolver):
             gaps = np.asarray(runs.gaps)
             taken = time.perf_counter() - began
             done += size
+            broken = _refuse_what_broke(labelled, runs, broken)
             leader = int(np.argmin(gaps))
             gap = float(gaps[leader])
             info = {
@@ -106,6 +111,20 @@ class TemperatureGrid(AbstractHostSolver):
                 size = 1 if game.horizon is None else 8
             else:
                 size = max(1, min(2 * size, int(size * _AIM / taken) if taken > _AIM else 2 * size))
+
+
+def _refuse_what_broke(game: Any, runs: _Runs, known: Bool[np.ndarray, " G"]) -> Bool[np.ndarray, " G"]:
+    """Which runs are broken. A reward that is infinite where nobody is (a logarithm of nobody) breaks one run; of the
+    others the game is not the worse. **Raises:** `BadInput` for what is not finite where somebody is.
+    """
+    broken = np.asarray(runs.broken)
+    for run in np.flatnonzero(broken & ~known):
+        policies = tuple(jnp.exp(log[run]) for log in runs.states.log_policies)
+        flow = tuple(law[run] for law in runs.states.flow)
+        settled = game.horizon is None and all(bool(jnp.isfinite(law).all()) for law in flow)
+        masses = tuple(law.sum(axis=-1) for law in flow) if settled else game.initial
+        refuse_along(game, policies, masses, "at a policy of this solver")
+    return broken
 
 
 def _name(temperature: float, damping: float, magnet_every: int) -> str:
@@ -134,7 +153,7 @@ def value_unit(game: Any, policies: Profile) -> Float[Array, ""]:
 def _begun(game: Any, policies: Profile, number: int) -> _Runs:
     logs = tuple(map(logarithm, policies))
     state = BayesianQState(jnp.asarray(0), logs, logs, flow_of(game, policies))
-    runs = _Runs(state, policies, exploitability(game, policies))
+    runs = _Runs(state, jnp.asarray(False), policies, exploitability(game, policies))
     return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (number, *leaf.shape)), runs)
 
 
@@ -149,6 +168,8 @@ def _advanced(
 ) -> _Runs:
     def step(runs: _Runs, temperature: Any, damping: Any, period: Any) -> _Runs:
         state = bayesian_q_step(game, runs.states, temperature, damping, period)
+        broken = runs.broken | jnp.stack([jnp.isnan(log).any() for log in state.log_policies]).any()
+        state = jax.tree.map(lambda old, new: jnp.where(broken, old, new), runs.states, state)
         policies = tuple(map(jnp.exp, state.log_policies))
         rounded = tuple(jax.nn.one_hot(jnp.argmax(log, axis=-1), log.shape[-1]) for log in state.log_policies)
         best, least = runs.best, runs.gaps
@@ -157,7 +178,7 @@ def _advanced(
             better = gap < least
             best = tuple(jnp.where(better, new, old) for new, old in zip(met, best, strict=True))
             least = jnp.where(better, gap, least)
-        return _Runs(state, best, least)
+        return _Runs(state, broken, best, least)
 
     def all_of_them(_: Any, runs: _Runs) -> _Runs:
         return jax.vmap(step)(runs, temperatures, dampings, every)
