@@ -225,7 +225,7 @@ def _transition(kernel: KernelLike) -> AbstractTransition:
 def _refuse_other_states(transitions: tuple[AbstractTransition, ...], num_states: int) -> None:
     """Of kernels that are no functions, which have their states written into them."""
     for p, transition in enumerate(transitions):
-        kernel = transition.kernel if isinstance(transition, Fixed) else transition
+        kernel: Any = transition.kernel if isinstance(transition, Fixed) else transition
         if isinstance(kernel, (Stencil, SparseKernel)):
             states = kernel.num_states
         else:
