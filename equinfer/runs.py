@@ -24,6 +24,7 @@ __all__ = ["RUN_SCHEMA", "Training", "read_config", "trim_metrics", "write_confi
 
 RUN_SCHEMA = 1
 CONFIG, METRICS, CHECKPOINT, RESULT = "config.json", "metrics.jsonl", "checkpoint.npz", "result.npz"
+PAGE = "report.html"
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,7 @@ class Training:
     state: Any = field(repr=False)
     """The learners of all seeds."""
     judge: Callable[["Training", int], Certificate] = field(repr=False)
+    draw: Callable[["Training", str | os.PathLike[str]], None] = field(repr=False)
 
     @property
     def is_finished(self) -> bool:
@@ -70,6 +72,10 @@ class Training:
         and `.welfare` beside it, since a trap that nobody leaves alone is an equilibrium too.
         """
         return tuple(self.judge(self, seed) for seed in range(len(self.returns)))
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a self-contained HTML page: curves, paths, certificates, and how good opponent models are."""
+        self.draw(self, path)
 
     def policy(self, seed: int) -> Callable[[Any, Any], Any]:
         """`(observations, key) -> actions`: what the agents of that seed execute; observations (N, O) or a list of

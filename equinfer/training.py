@@ -27,8 +27,19 @@ from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame, environment_named, is_environment
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
+from equinfer.run_pages import write_run_page
 from equinfer.run_results import judged, write_result
-from equinfer.runs import CHECKPOINT, RUN_SCHEMA, Training, append_metrics, read_config, trim_metrics, write_config
+from equinfer.runs import (
+    CHECKPOINT,
+    PAGE,
+    RESULT,
+    RUN_SCHEMA,
+    Training,
+    append_metrics,
+    read_config,
+    trim_metrics,
+    write_config,
+)
 from equinfer.targets import load
 
 __all__ = ["load_run", "resume", "train"]
@@ -162,7 +173,6 @@ class _Session:
         assert self._folder is not None
         path = self._folder / CHECKPOINT
         if not path.is_file():
-            trim_metrics(self._folder, 0)
             return
         with jax.enable_x64(False):
             self._state, beside = load_tree(path, self._state)
@@ -171,13 +181,14 @@ class _Session:
             info: Any = {name[len(_WATCHED) :]: rows for name, rows in beside.items() if name.startswith(_WATCHED)}
             seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
             self._history = [Evaluation._make([*seen, info])]
-        trim_metrics(self._folder, self._done)
 
     def run(self) -> Training:
         began, saved = clock.perf_counter() - self._seconds, clock.perf_counter()
         status = Status.above_eps
-        if self._folder is not None and self._done == 0:
-            write_config(self._folder, self._config)
+        if self._folder is not None:
+            if self._done == 0:
+                write_config(self._folder, self._config)
+            trim_metrics(self._folder, self._done)
         LOGGER.info("compiling")
         try:
             with jax.enable_x64(False):
@@ -235,6 +246,7 @@ class _Session:
             game=self._game,
             state=self._state.learner,
             judge=judged,
+            draw=write_run_page,
         )
 
     def _advance(self, phase: Phase, rounds: int) -> None:
@@ -359,6 +371,6 @@ def _folder(path: Path, force: bool) -> Path:
     if any(path.iterdir()):
         if not force:
             raise BadInput(f"{path} is not empty; choose another folder, or force.")
-        for name in ("config.json", "metrics.jsonl", CHECKPOINT, "result.npz"):
+        for name in ("config.json", "metrics.jsonl", CHECKPOINT, RESULT, PAGE):
             (path / name).unlink(missing_ok=True)
     return path

@@ -4,7 +4,7 @@ A conditional policy $\pi(a^i\mid o,\hat a)$, an amortised model $\rho(\hat a\mi
 agent i *wants* the others to do, kept near a prior fitted to what they lately did, and a critic of its own reward.
 """
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,13 +13,17 @@ from jaxtyping import Array, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed
+from equinfer.nn.actions import mixed_log_prob
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Law
 from equinfer.nn.networks import Critic, Network
 from equinfer.types import PRNGKey, ScalarLike
 
 __all__ = ["ROMMEO", "ROMMEOState"]
+
+_IMAGINED = 512
+"""Draws of what the others do, over which a policy is averaged to be judged."""
 
 
 class RommeoMind(eqx.Module):
@@ -46,6 +50,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     $\tau\log\pi-Q$, both through reparameterised draws, for moves by exact sums; critic by (9) with all its terms.
     """
 
+    predicts: ClassVar[bool] = True
     temperature: float = 500.1
     final_temperature: float = 0.1
     annealing: float = 0.1
@@ -105,6 +110,34 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             return self._policy(arena, mind, seen, context, mask).mode()
 
         return jax.vmap(one)(state.mind, observation, masks)
+
+    def predictions(
+        self,
+        arena: Arena,
+        state: ROMMEOState,
+        observation: Float[Array, "N O"],
+        done: Float[Array, "R N D"],
+        step: Int[Array, ""],
+        phase: Phase,
+        *,
+        key: PRNGKey,
+    ) -> Prediction:
+        r"""The models $\rho$, which are wishes, and the policies averaged over them."""
+
+        def one(mind: RommeoMind, seen: Array, mask: Array, done: Array, key: PRNGKey) -> Prediction:
+            first, second = jax.random.split(key)
+            laws = self._laws(arena, mind.model, seen, mask)
+            clouds = jax.vmap(arena.actions.cloud, in_axes=(0, 0, 0, None))(
+                jax.random.split(first, len(mask) - 1), laws, mask[1:], _IMAGINED
+            )
+            believed = jax.vmap(lambda law, did: law.log_prob(did))(laws, done[:, 1:].swapaxes(0, 1))
+            contexts = arena.actions.contexts(second, clouds, _IMAGINED)
+            policy = lambda context: self._policy(arena, mind, seen, context, mask)  # noqa: E731
+            return Prediction(mixed_log_prob(policy, contexts, done[:, 0]), believed, clouds)
+
+        own = jnp.moveaxis(done[:, own_first(arena.agents)], 1, 0)
+        keys = jax.random.split(key, arena.agents)
+        return jax.vmap(one)(state.mind, observation, arena.masks_seen, own, keys)
 
     def learn(
         self, arena: Arena, state: ROMMEOState, replay: Replay, step: Int[Array, ""], phase: Phase, *, key: PRNGKey

@@ -39,7 +39,7 @@ from equinfer.continuous_tables import ContinuousTables
 from equinfer.errors import BadInput, cause
 from equinfer.records import Certificate, Deviation
 
-__all__ = ["certify_actions", "certify_play"]
+__all__ = ["best_against", "certify_actions", "certify_play"]
 
 _ROUNDINGS = 64
 _OUTSIDE = 1e-6
@@ -99,9 +99,9 @@ def certify_play(tables: ContinuousTables, samples: Any, confidence: float = 0.9
     half = len(rows) // 2
     verdicts, intervals = [], []
     for i in range(tables.num_players):
-        best = _best_against(tables, i, rows)
+        best = best_against(tables, i, rows)
         gains = _gains(tables, i, best, rows, earned)
-        chosen = _best_against(tables, i, rows[:half])
+        chosen = best_against(tables, i, rows[:half])
         held_out = _gains(tables, i, chosen, rows[half:], earned[half:])
         intervals.append((held_out.mean() - _margin(held_out, confidence), gains.mean() + _margin(gains, confidence)))
         error = outward(
@@ -232,7 +232,7 @@ def _own_reward(
     return _in_parts(tables, rows)[:, i]
 
 
-def _best_against(tables: ContinuousTables, i: int, rows: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " d"]:
+def best_against(tables: ContinuousTables, i: int, rows: Float[np.ndarray, "K D"]) -> Float[np.ndarray, " d"]:
     """The action that earns most on average over the others' samples, as far as a search finds."""
 
     def function(points: Float[np.ndarray, "G d"]) -> Float[np.ndarray, " G"]:

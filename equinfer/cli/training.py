@@ -1,4 +1,4 @@
-"""The commands that train: `train` and `resume`."""
+"""The commands of learners: `train`, `resume` and `report`."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -7,6 +7,7 @@ from cyclopts import Parameter
 
 import equinfer
 from equinfer.cli.commands import Json, Options, Seed, Settings, _parameters, _whole, app
+from equinfer.cli.usage import DONE
 from equinfer.cli.words import assignments
 
 __all__: list[str] = []
@@ -113,6 +114,28 @@ def resume(folder: Path, /, *, as_json: Json = False) -> int:
     with progress.shown(f"{folder} goes on") as watch:
         training = equinfer.resume(folder, watch=watch)
     return _ended(training, folder, as_json)
+
+
+@app.command
+def report(folder: Path, /, *, out: Path | None = None) -> int:
+    """Draw a run, finished or as far as it is: curves, where seeds end and what that is worth, what agents believe.
+
+    Parameters
+    ----------
+    folder
+        The folder of train --out.
+    out
+        The page to write [report.html in the folder].
+    """
+    from equinfer.cli import progress
+    from equinfer.runs import PAGE
+
+    page = folder / PAGE if out is None else out
+    training = equinfer.load_run(folder)
+    with progress.shown(f"judging and drawing {folder}"):
+        training.report(page)
+    print(page)
+    return DONE
 
 
 def _ended(training: Any, folder: Path | None, as_json: bool) -> int:

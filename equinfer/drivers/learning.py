@@ -1,15 +1,16 @@
 """What a learner is: `init`, `act`, `learn`, `mode`; and the phases of a run, which are fixed before it begins."""
 
 import abc
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
+from equinfer.nn.actions import Cloud
 from equinfer.types import PRNGKey, ScalarLike
 
-__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "annealed", "fewest_steps"]
+__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "Prediction", "annealed", "fewest_steps"]
 
 FULL_LENGTH = 5_500
 """Steps from which on phases have their full length; of a shorter run they are the same fractions."""
@@ -69,11 +70,27 @@ def annealed(
     return jnp.asarray(end + (start - end) * jnp.exp(-rate * gone), jnp.float32)
 
 
+class Prediction(NamedTuple):
+    """What agents think of each other at one observation, and what they do: log-probabilities, of boxes log-densities
+    in the units of networks, of R joint actions.
+    """
+
+    executed: Float[Array, "N R"]
+    """Of each agent's own action, by the law that it is drawn from."""
+    believed: Float[Array, "N J R"]
+    """Of each of the others' actions, in order, by what agent i thinks that they do."""
+    clouds: Cloud
+    """(N, J, K, D): what agent i thinks, as weighted candidates."""
+
+
 class AbstractLearner(eqx.Module, Generic[State]):
     """An algorithm that acts in an arena and learns from what it remembers; pure functions.
 
     One step is one step of the environment by all agents and one improvement of everything that they learn.
     """
+
+    predicts: ClassVar[bool] = False
+    """Whether agents have models of each other, and the learner `predictions`."""
 
     @abc.abstractmethod
     def phases(self, steps: int) -> Phases: ...
@@ -98,3 +115,17 @@ class AbstractLearner(eqx.Module, Generic[State]):
         self, arena: Any, state: State, replay: Any, step: Int[Array, ""], phase: Phase, *, key: PRNGKey
     ) -> tuple[State, dict[str, Any]]:
         """Learn from the replay after step number `step`."""
+
+    def predictions(
+        self,
+        arena: Any,
+        state: State,
+        observation: Float[Array, "N O"],
+        done: Float[Array, "R N D"],
+        step: Int[Array, ""],
+        phase: Phase,
+        *,
+        key: PRNGKey,
+    ) -> Prediction:
+        """What each agent thinks, after `step` steps, that each of the others does, at the actions `done`."""
+        raise NotImplementedError(f"agents of {type(self).__name__} do not predict each other.")

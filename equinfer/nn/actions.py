@@ -7,6 +7,7 @@ and contexts is written once for both.
 
 import abc
 import itertools
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -20,7 +21,7 @@ from equinfer.games.spaces import Box, Discrete, Space
 from equinfer.nn.laws import Categorical, Law, SquashedGaussian, lattice, resampled
 from equinfer.types import PRNGKey
 
-__all__ = ["AbstractActions", "Boxes", "Cloud", "Contexts", "Moves", "action_units"]
+__all__ = ["AbstractActions", "Boxes", "Cloud", "Contexts", "Moves", "action_units", "mixed_log_prob"]
 
 _MOST_CONTEXTS = 4096
 
@@ -204,3 +205,11 @@ def _size(space: Space) -> int:
 
 def _evenly(points: Float[Array, "L J D"]) -> Contexts:
     return Contexts(points, jnp.full(len(points), 1 / len(points), points.dtype))
+
+
+def mixed_log_prob(
+    law_at: Callable[[Float[Array, "J D"]], Law], contexts: Contexts, done: Float[Array, "R D"]
+) -> Float[Array, " R"]:
+    """Log-probabilities by the mixture, over what the others do, of the laws that answer it."""
+    told = jax.vmap(lambda context: law_at(context).log_prob(done))(contexts.points)
+    return jax.nn.logsumexp(told + jnp.log(contexts.weights)[:, None], axis=0)

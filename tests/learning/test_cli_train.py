@@ -29,6 +29,12 @@ def test_a_run_from_start_to_end(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "uniform play up to" in shown
     assert "(exact)" in shown
+    assert run(["report", str(out)]) == 0
+    assert capsys.readouterr().out.strip() == str(out / "report.html")
+    assert (out / "report.html").read_text().count("<h2>The path of the joint action</h2>") == 1
+    (out / "checkpoint.npz").unlink()
+    assert run(["report", str(out)]) == 4
+    assert "nothing was trained yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -47,8 +53,9 @@ def test_mistakes(words, code, says, capsys):
     assert says in capsys.readouterr().err
 
 
-def test_there_must_be_a_run_to_resume(tmp_path, capsys):
-    assert run(["resume", str(tmp_path)]) == 4
+@pytest.mark.parametrize("command", ["resume", "report"])
+def test_there_must_be_a_run(command, tmp_path, capsys):
+    assert run([command, str(tmp_path)]) == 4
     assert "holds no run" in capsys.readouterr().err
 
 

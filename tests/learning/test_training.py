@@ -94,6 +94,16 @@ def test_a_run_is_read_back(whole):
     assert read.certificate[1].gap == run.certificate[1].gap
 
 
+def test_reading_a_run_leaves_it_to_whoever_trains(tmp_path):
+    """What was written after the checkpoint is forgotten by who goes on, not by who looks."""
+    trained(tmp_path / "run", watch=stopping_at(100))
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    later = metrics.read_text() + '{"step": 9000}\n'
+    metrics.write_text(later)
+    eq.load_run(tmp_path / "run")
+    assert metrics.read_text() == later
+
+
 def test_a_torn_checkpoint_is_refused(tmp_path):
     trained(tmp_path / "run", watch=stopping_at(100))
     path = tmp_path / "run" / CHECKPOINT

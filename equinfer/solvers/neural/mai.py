@@ -1,6 +1,6 @@
 r"""Multi-agent actor-critic inference: Algorithms 2 and 3, for agents that see their own rewards and what others do."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -9,13 +9,14 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.networks import Critic
 from equinfer.opponents.learners import LEARNERS, trust_bounds
 from equinfer.solvers.neural.minds import Mind
 from equinfer.solvers.neural.optimism import moved
+from equinfer.solvers.neural.predictions import believed_law, executed_law
 from equinfer.solvers.neural.reward_scale import RewardScale
 from equinfer.solvers.neural.thinking import Sizes, Thinker
 from equinfer.types import PRNGKey, ScalarLike
@@ -64,6 +65,7 @@ class MAI(AbstractLearner[MAIState]):
     wanted what they want (`optimistic`), or as if the others went on at random; then full play.
     """
 
+    predicts: ClassVar[bool] = True
     opponent: str = "inferred"
     policy: str = "marginal"
     actor: str = "forward_kl"
@@ -155,6 +157,31 @@ class MAI(AbstractLearner[MAIState]):
             return fine.points[jnp.where(jnp.isfinite(fine.log_weights), scores, -jnp.inf).argmax()]
 
         return jax.vmap(one)(self._thinkers(arena), state.mind, observation, keys)
+
+    def predictions(
+        self,
+        arena: Arena,
+        state: MAIState,
+        observation: Float[Array, "N O"],
+        done: Float[Array, "R N D"],
+        step: Int[Array, ""],
+        phase: Phase,
+        *,
+        key: PRNGKey,
+    ) -> Prediction:
+        """The posteriors at the temperature of that step, and the laws that are acted by."""
+        temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
+
+        def one(thinker: Thinker, mind: Mind, seen: Array, done: Array, key: PRNGKey) -> Prediction:
+            first, second = jax.random.split(key)
+            believed, clouds = believed_law(thinker, mind, seen, done[:, 1:], temperature, first)
+            anew = lambda key: self._beliefs(arena, thinker, mind, seen, phase, key)  # noqa: E731
+            executed = executed_law(thinker, mind, seen, done[:, 0], self.final_temperature, anew, second)
+            return Prediction(executed, believed, clouds)
+
+        own = jnp.moveaxis(done[:, own_first(arena.agents)], 1, 0)
+        keys = jax.random.split(key, arena.agents)
+        return jax.vmap(one)(self._thinkers(arena), state.mind, observation, own, keys)
 
     def learn(
         self, arena: Arena, state: MAIState, replay: Replay, step: Int[Array, ""], phase: Phase, *, key: PRNGKey

@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.nn.actions import AbstractActions, Cloud, Contexts
 from equinfer.nn.laws import Law
@@ -77,6 +77,38 @@ class Thinker(eqx.Module):
         clouds = jax.vmap(lambda key, law: self.actions.cloud(key, law, self.mask[0], 1))(keys, laws)
         return _mixed(clouds, contexts.weights)
 
+    @property
+    def slots(self) -> Int[np.ndarray, "J J"]:
+        """Row j - 1: everybody but the other agent j, me first."""
+        return np.array([[0, *(k for k in range(1, self.others + 1) if k != j)] for j in range(1, self.others + 1)])
+
+    def everybody(self, mind: Mind, seen: Float[Array, " O"], first: PRNGKey, second: PRNGKey) -> Cloud:
+        """(1 + J, ...) What I do, and the laws fitted to the others, as another agent is thought to expect them."""
+        priors = self.prior_clouds(mind, seen, self.sizes.expectation, first)
+        mine = self.mine(mind, seen, priors, self.sizes.expectation, second)
+        every = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), mine, priors)
+        return jax.lax.stop_gradient(every)
+
+    def supposed(
+        self,
+        mind: Mind,
+        seen: Float[Array, " O"],
+        j: int | Int[Array, ""],
+        slot: Int[Array, " J"],
+        delta: Network,
+        trust: Float[Array, ""],
+        points: Float[Array, "K D"],
+        expects: Contexts,
+    ) -> tuple[Float[Array, " K"], Float[Array, " K"]]:
+        r"""What the other agent j is thought to be paid for each of its actions, and the part of it that is its own,
+        $\delta$.
+        """
+        shared = _averaged(mind.critic, seen, j, points, slot, expects)
+        own = delta(jnp.concatenate([jnp.broadcast_to(seen[None], (len(points), len(seen))), points], axis=1))[:, 0]
+        if not self.reasoning.learns_rewards:
+            own = jnp.zeros_like(own)
+        return trust * shared + own, own
+
     def infer(
         self,
         mind: Mind,
@@ -89,11 +121,7 @@ class Thinker(eqx.Module):
         reward inference, the effective sample size of (6)'s weights (1 where there are none), and the posteriors (5).
         """
         keys = jax.random.split(key, 3 + self.others)
-        priors = self.prior_clouds(mind, seen, self.sizes.expectation, keys[0])
-        mine = self.mine(mind, seen, priors, self.sizes.expectation, keys[1])
-        every = jax.tree.map(lambda one, rest: jnp.concatenate([one[None], rest]), mine, priors)
-        every = jax.lax.stop_gradient(every)
-        slots = np.array([[0, *(k for k in range(1, self.others + 1) if k != j)] for j in range(1, self.others + 1)])
+        every = self.everybody(mind, seen, keys[0], keys[1])
 
         def about(
             j: Array, slot: Array, law: Law, mask: Array, delta: Network, trust: Array, did: Array, key: PRNGKey
@@ -105,13 +133,9 @@ class Thinker(eqx.Module):
                 second, jax.tree.map(lambda leaf: leaf[slot], every), self.sizes.expectation
             )
             points = jnp.concatenate([cloud.points, did])
-            shared = _averaged(mind.critic, seen, j, points, slot, expects)
-            own = delta(jnp.concatenate([jnp.broadcast_to(seen[None], (len(points), len(seen))), points], axis=1))
-            if not self.reasoning.learns_rewards:
-                own = jnp.zeros_like(own)
             if not self.reasoning.learns_trust:
                 trust = jax.lax.stop_gradient(trust)
-            reward = trust * shared + own[:, 0]
+            reward, own = self.supposed(mind, seen, j, slot, delta, trust, points, expects)
             scores, observed = reward[: len(cloud.points)], reward[len(cloud.points) :]
             log_weights = cloud.log_weights
             if self.reasoning.by_trajectory:
@@ -125,7 +149,7 @@ class Thinker(eqx.Module):
 
         loss, share, beliefs = jax.vmap(about)(
             jnp.arange(1, self.others + 1),
-            jnp.asarray(slots),
+            jnp.asarray(self.slots),
             self.priors(mind, seen),
             self.mask[1:],
             mind.rewards,
