@@ -23,6 +23,8 @@ _MOST_PAIRS = 1e8
 """Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
 _MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
 """Of the Jacobian of the complementarity problem, which is dense in each epoch."""
+_MOST_AT_REST = 2500
+"""Populations times states of a stationary game, up to which a system in all of their values takes a second or two."""
 _MOST_SIDE_BY_SIDE = 500
 """Unknowns of a stationary game up to which Algorithm 4, whose every step then solves systems, is run at all
 temperatures."""
@@ -55,9 +57,9 @@ class MeanField(AbstractConcept):
 
     def solvers(self, tables: MeanFieldTables, options: Collection[str] = ()) -> tuple[str, ...]:
         """Fixed dynamics, and rewards by the crowd where one is: the interior point method. Otherwise Algorithm 4 at
-        all temperatures, and complementarity for what stays mixed, where that is small enough; in stationary games,
-        where each step of Algorithm 4 solves systems of its own, complementarity first. Options that only the plain
-        Algorithm 4 has mean that one.
+        all temperatures, and complementarity for what stays mixed, where that is small enough, or the interior point
+        method first, where it is not; in stationary games, where each step of Algorithm 4 solves systems of its own,
+        the second-order method first. Options that only the plain Algorithm 4 has mean that one.
         """
         if not set(options) <= {"steps", "magnet"}:
             return ("bayesian-q",)
@@ -65,12 +67,16 @@ class MeanField(AbstractConcept):
         if tables.horizon is None:
             iterated = "temperature-grid" if unknowns <= _MOST_SIDE_BY_SIDE else "bayesian-q"
             is_small = unknowns**2 <= _MOST_ENTRIES and unknowns**3 <= _MOST_OPERATIONS
-            return ("complementarity", iterated) if is_small else (iterated,)
-        if tables.fixed_dynamics and _has_small_factors(tables, tables.horizon) and structure_of(tables).local:
+            if is_small:
+                return "complementarity", iterated
+            states = tables.num_states * tables.num_players
+            return ("interior-point", iterated) if states <= _MOST_AT_REST else (iterated,)
+        has_small_factors = _has_small_factors(tables, tables.horizon)
+        if tables.fixed_dynamics and has_small_factors and structure_of(tables).local:
             return "interior-point", "temperature-grid"
         if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:
             return "temperature-grid", "complementarity"
-        return ("temperature-grid",)
+        return ("interior-point", "temperature-grid") if has_small_factors else ("temperature-grid",)
 
 
 def _has_small_factors(tables: MeanFieldTables, horizon: int) -> bool:

@@ -51,7 +51,7 @@ def test_info_says_what_uniform_play_leaves_to_gain(capsys):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["solve", ENDEMIC, "--solver", "interior-point"], "for games with a horizon; this one is stationary"),
+        (["solve", ENDEMIC, "--solver", "mf-omo"], "for games with a horizon; this one is stationary"),
         (["solve", ENDEMIC, "--set", "discount=1"], "0 <= discount < 1; got 1"),
         (["sweep", ENDEMIC, "--set", "discount=0.5:0.9:3"], "a sweep is for games in tables"),
     ],

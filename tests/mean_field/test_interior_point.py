@@ -7,7 +7,6 @@ import pytest
 
 import equinfer as eq
 from equinfer.certificates.mean_field import certify_mean_field, exact_flow
-from equinfer.errors import BadInput
 from equinfer.games.catalog.mean_field.classics import water_level
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.stencil import Stencil
@@ -181,14 +180,6 @@ def test_grids_reach_machine_precision(name):
     assert solution.certified
     again = certify_mean_field(game.tables(), solution.profile)
     assert again.gap + again.numerical_error < 1e-10 * solution.certificate.payoff_scales[0]
-
-
-@pytest.mark.parametrize(
-    ("name", "what"), [("susceptible_infected", "dynamics"), ("rock_paper_scissors", "masses in the same place")]
-)
-def test_other_games_are_refused(name, what):
-    with pytest.raises(BadInput, match=what):
-        eq.solve(eq.load(f"catalog:mean_field/{name}"), "mean-field", "interior-point")
 
 
 def test_time_is_respected():

@@ -80,7 +80,11 @@ class Complementarity(AbstractHostSolver):
             raise BadInput(
                 f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns "
                 + ("here; " if game.horizon is None else f"in each of {game.horizon} epochs here; ")
-                + ("try bayesian-q." if game.horizon is None else "try interior-point or temperature-grid.")
+                + (
+                    "try interior-point or bayesian-q."
+                    if game.horizon is None
+                    else "try interior-point or temperature-grid."
+                )
             )
         policies = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
         unit = value_unit(game, policies)

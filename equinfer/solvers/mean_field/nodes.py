@@ -1,6 +1,7 @@
-"""Games whose dynamics do not depend on the population, by the masses that can be somewhere: sparse and flat.
+"""Mean-field games by the masses that can be somewhere: sparse and flat.
 
-A node is a population, an epoch and a state where that population can be; nodes are numbered one after the other.
+A node is a population, an epoch and a state where that population can be; nodes are numbered one after the other. A
+stationary game has one epoch, which follows itself.
 """
 
 from typing import Any, NamedTuple
@@ -9,13 +10,28 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import scipy.sparse
 from jaxtyping import Bool, Float, Int
+from scipy.sparse import csgraph
 
-from equinfer.mean_field_tables import RawTransition, Staged
+from equinfer.mean_field_tables import MeanFieldTables, RawTransition, Staged
 from equinfer.tables import SuccessorLists
 from equinfer.types import Profile
 
-__all__ = ["Nodes", "crowding", "flat_rewards", "nodes_of", "profile_of"]
+__all__ = [
+    "Nodes",
+    "crowding",
+    "discounts",
+    "ends_by_chance",
+    "flat",
+    "flat_rewards",
+    "flow_at",
+    "lists_of",
+    "nodes_at_rest",
+    "nodes_of",
+    "profile_of",
+    "rewards_in",
+]
 
 
 class Nodes(NamedTuple):
@@ -37,9 +53,11 @@ class Nodes(NamedTuple):
 
 
 def nodes_of(game: Any) -> Nodes:
-    """The nodes that anybody can reach by legal actions."""
+    """The nodes that anybody can reach by legal actions, at some of a few populations if dynamics depend on that."""
     legal = tuple(np.asarray(mask) for mask in game.legal)
     here = [np.asarray(law) > 0 for law in game.initial]
+    looks = _looks(game, legal)
+    masses = [tuple(map(np.asarray, game.initial))] * len(looks)
     numbered, steps = [], []
     count = 0
     for t in range(game.horizon):
@@ -48,13 +66,53 @@ def nodes_of(game: Any) -> Nodes:
             numbers[p, places] = count + np.arange(places.sum())
             count += int(places.sum())
         numbered.append(numbers)
-        # Kernels that do not depend on the population are the same at any laws.
-        steps.append([_lists(each.raw(t, tuple(mask.astype(float) for mask in legal))) for each in game.transitions])
+        laws = [_laws(mass, look) for mass, look in zip(masses, looks, strict=True)]
+        steps.append([_seen_at(each, t, laws) for each in game.transitions])
         here = [_reached(*step, places, mask) for step, places, mask in zip(steps[-1], here, legal, strict=True)]
+        if len(looks) > 1:
+            masses = [
+                tuple(np.asarray(each.push(t, law, law[p])) for p, each in enumerate(game.transitions)) for law in laws
+            ]
     parts = [
         _part(game, legal[p], p, t, numbered, steps[t][p]) for t in range(game.horizon) for p in range(game.num_players)
     ]
-    width, most = max(part.successors.shape[1] for part in parts), max(game.num_actions)
+    return _joined(parts, count, max(game.num_actions))
+
+
+def nodes_at_rest(game: Any) -> Nodes | None:
+    """Of a stationary game: the states that populations which try everything for ever come back to, again and again;
+    None if where they end depends on chance.
+    """
+    legal = tuple(np.asarray(mask) for mask in game.legal)
+    everywhere = (np.full(game.num_states, 1 / game.num_states),) * game.num_players
+    laws = [_laws(everywhere, look) for look in _looks(game, legal)]
+    steps = [_seen_at(each, 0, laws) for each in game.transitions]
+    numbers = np.full((1, game.num_players, game.num_states), -1)
+    count = 0
+    for p, step in enumerate(steps):
+        places = _recurrent(*step, np.asarray(game.initial[p]) > 0, legal[p])
+        if places is None:
+            return None
+        numbers[0, p, places] = count + np.arange(places.sum())
+        count += int(places.sum())
+    parts = []
+    for p, step in enumerate(steps):
+        part = _part(game, legal[p], p, 0, [numbers[0], numbers[0]], step, last=False)
+        parts.append(part._replace(initial=np.full(part.size, 1 / part.size)))
+    return _joined(parts, count, max(game.num_actions))
+
+
+def ends_by_chance(tables: MeanFieldTables) -> bool:
+    """Of a stationary game: players who try everything may end in one class of states or in another."""
+    laws = tuple(mask / mask.sum() for mask in tables.legal)
+    return any(
+        _recurrent(*lists_of(kernel), law > 0, mask) is None
+        for kernel, law, mask in zip(tables.transitions(0, laws), tables.initial, tables.legal, strict=True)
+    )
+
+
+def _joined(parts: list[Nodes], count: int, most: int) -> Nodes:
+    width = max(part.successors.shape[1] for part in parts)
     widened = [
         part._replace(
             legal=_widened(part.legal, (most,), False),
@@ -66,20 +124,65 @@ def nodes_of(game: Any) -> Nodes:
     return Nodes(*map(np.concatenate, zip(*widened, strict=True)))
 
 
+def _looks(game: Any, legal: tuple[Bool[np.ndarray, "S A"], ...]) -> list[Profile]:
+    """Policies at whose populations kernels are looked at: one, if they are the same everywhere."""
+    if game.has_fixed_dynamics:
+        return [tuple(mask.astype(float) for mask in legal)]
+    random = np.random.default_rng(0)
+    weights = [legal, *(tuple(mask * random.exponential(size=mask.shape) for mask in legal) for _ in range(2))]
+    return [tuple(weight / weight.sum(axis=1, keepdims=True) for weight in each) for each in weights]
+
+
+def _laws(masses: tuple[np.ndarray, ...], policies: Profile) -> tuple[np.ndarray, ...]:
+    return tuple(mass[:, None] * policy for mass, policy in zip(masses, policies, strict=True))
+
+
+def _seen_at(transition: Any, t: int, laws: list[tuple[np.ndarray, ...]]) -> tuple[np.ndarray, np.ndarray]:
+    """Successors and chances, in the mean over populations."""
+    lists = [lists_of(transition.raw(t, tuple(map(jnp.asarray, each)))) for each in laws]
+    if len(lists) == 1:
+        return lists[0]
+    if all(np.array_equal(successors, lists[0][0]) for successors, _ in lists):
+        return lists[0][0], np.mean([chances for _, chances in lists], axis=0)
+    successors, chances = (np.concatenate(each, axis=-1) for each in zip(*lists, strict=True))
+    return successors, chances / len(lists)
+
+
+def _recurrent(
+    successors: np.ndarray, chances: np.ndarray, here: Bool[np.ndarray, " S"], legal: Bool[np.ndarray, "S A"]
+) -> Bool[np.ndarray, " S"] | None:
+    """The one class of states that is not left again, of those that lead from `here`; None if there are several."""
+    size = len(here)
+    counted = (chances > 0) & legal[..., None]
+    rows = np.broadcast_to(np.arange(size)[:, None, None], successors.shape)[counted]
+    leads = scipy.sparse.csr_array((np.ones(rows.size), (rows, successors[counted])), shape=(size, size))
+    order = np.concatenate(
+        [csgraph.breadth_first_order(leads, start, return_predecessors=False) for start in np.flatnonzero(here)]
+    )
+    reached = np.zeros(size, bool)
+    reached[order] = True
+    _, label = csgraph.connected_components(leads, connection="strong")
+    entries = leads.tocoo()
+    left = np.unique(label[entries.coords[0][label[entries.coords[0]] != label[entries.coords[1]]]])
+    ends = np.setdiff1d(np.unique(label[reached]), left)
+    return label == ends[0] if len(ends) == 1 else None
+
+
 def profile_of(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Profile:
     """The policies that lead to these masses; uniform where nobody can be."""
     policies = tuple(np.array(policy) for policy in game.uniform_profile())
     shares = masses / masses.sum(axis=1, keepdims=True)
     for p, policy in enumerate(policies):
         own = nodes.population == p
-        policy[nodes.time[own], nodes.state[own]] = shares[own, : policy.shape[-1]]
+        by_epoch = policy if game.horizon else policy[None]
+        by_epoch[nodes.time[own], nodes.state[own]] = shares[own, : policy.shape[-1]]
     return policies
 
 
 def flat_rewards(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Float[np.ndarray, "N A"]:
     """Of every node and action, discounted to the first epoch."""
-    found = _rewards(game, _flow(game, nodes, masses))
-    return _flat(game, nodes, tuple(map(np.asarray, found)))
+    found = _rewards(game, flow_at(game, nodes, masses))
+    return flat(game, nodes, tuple(map(np.asarray, found))) * discounts(game, nodes)
 
 
 def crowding(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Float[np.ndarray, "N P"]:
@@ -88,15 +191,22 @@ def crowding(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Float
     One directional derivative per population tells all of them, where rewards depend on the masses of the same place
     alone.
     """
-    flow = _flow(game, nodes, masses)
-    columns = [_flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q)))) for q in range(game.num_players)]
+    flow = flow_at(game, nodes, masses)
+    columns = [flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q)))) for q in range(game.num_players)]
     first = np.argmax(nodes.legal, axis=1)
-    return -np.stack([column[np.arange(nodes.size), first] for column in columns], axis=-1)
+    return -np.stack([column[np.arange(nodes.size), first] for column in columns], axis=-1) * discounts(game, nodes)
+
+
+def rewards_in(game: Any, flow: Profile) -> Profile:
+    """Of laws by epoch, (H, S, A_p) with H = 1 of a stationary game."""
+    if game.horizon is None:
+        return tuple(reward[None] for reward in game.rewards(tuple(law[0] for law in flow)))
+    return game.rewards(flow)
 
 
 @eqx.filter_jit
 def _rewards(game: Any, flow: Profile) -> Profile:
-    return game.rewards(flow)
+    return rewards_in(game, flow)
 
 
 @eqx.filter_jit
@@ -105,31 +215,41 @@ def _derivative(game: Any, flow: Profile, q: int) -> Profile:
     more = tuple(
         (jnp.ones(law.shape) if p == q else jnp.zeros(law.shape)) / law.shape[-1] for p, law in enumerate(flow)
     )
-    return jax.jvp(game.rewards, (flow,), (more,))[1]
+    return jax.jvp(lambda each: rewards_in(game, each), (flow,), (more,))[1]
 
 
-def _flow(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Profile:
+def flow_at(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Profile:
+    """The laws (H, S, A_p) with these masses."""
     flow = []
     for p, size in enumerate(game.num_actions):
-        law, own = np.zeros((game.horizon, game.num_states, size)), nodes.population == p
+        law, own = np.zeros((game.horizon or 1, game.num_states, size)), nodes.population == p
         law[nodes.time[own], nodes.state[own]] = masses[own, :size]
         flow.append(jnp.asarray(law))
     return tuple(flow)
 
 
-def _flat(game: Any, nodes: Nodes, found: Profile) -> Float[np.ndarray, "N A"]:
-    flat = np.zeros(nodes.legal.shape)
+def flat(game: Any, nodes: Nodes, found: Profile) -> Float[np.ndarray, "N A"]:
+    """Of arrays (H, S, A_p), what is at the nodes; 0 of illegal actions."""
+    there = np.zeros(nodes.legal.shape)
     for p, values in enumerate(found):
         own = nodes.population == p
-        flat[own, : values.shape[-1]] = values[nodes.time[own], nodes.state[own]]
-    return np.where(nodes.legal, flat * game.discount ** nodes.time[:, None], 0.0)
+        there[own, : values.shape[-1]] = values[nodes.time[own], nodes.state[own]]
+    return np.where(nodes.legal, there, 0.0)
 
 
-def _part(game: Any, legal: np.ndarray, p: int, t: int, numbered: list[np.ndarray], step: tuple) -> Nodes:
+def discounts(game: Any, nodes: Nodes) -> Float[np.ndarray, "N 1"]:
+    """Of each node's epoch to the first."""
+    return game.discount ** nodes.time[:, None]
+
+
+def _part(
+    game: Any, legal: np.ndarray, p: int, t: int, numbered: Any, step: tuple, *, last: bool | None = None
+) -> Nodes:
     """The nodes of one population at one time; -1 for no successor."""
+    last = t + 1 == game.horizon if last is None else last
     states = np.flatnonzero(numbered[t][p] >= 0)
     successors, chances = (each[states] for each in step)
-    if t + 1 < game.horizon:
+    if not last:
         counted = (chances > 0) & legal[states][..., None]
         ahead = np.where(counted, numbered[t + 1][p][successors], -1)
         columns, weights = _gathered(ahead, np.where(counted, chances, 0.0))
@@ -145,7 +265,8 @@ def _widened(array: np.ndarray, sizes: tuple[int, ...], filling: Any) -> np.ndar
     return np.pad(array, [(0, 0)] * (array.ndim - len(sizes)) + missing, constant_values=filling)
 
 
-def _lists(kernel: RawTransition) -> tuple[Int[np.ndarray, "S A E"], Float[np.ndarray, "S A E"]]:
+def lists_of(kernel: RawTransition) -> tuple[Int[np.ndarray, "S A E"], Float[np.ndarray, "S A E"]]:
+    """Successors of every state and action, and the chances of each."""
     match kernel:
         case Staged():
             return kernel.successors[kernel.moves], kernel.probabilities[kernel.moves]

@@ -14,6 +14,7 @@ in which nothing cancels as actions become pure and $\theta$ grows without bound
 in $\mathcal K$, P x P there.
 """
 
+import copy
 from collections.abc import Generator, Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from jaxtyping import Float, Int
 from equinfer.solvers.mean_field.fronts import Dissection, Factor
 from equinfer.solvers.mean_field.nodes import Nodes
 
-__all__ = ["Linearised", "Move", "ValueSystem"]
+__all__ = ["Linearised", "Move", "ValueSystem", "mates_of", "responses_of"]
 
 
 class Move(NamedTuple):
@@ -56,11 +57,10 @@ class ValueSystem:
 
     def __init__(self, game: Any, nodes: Nodes):
         self.nodes = nodes
-        self._mates = _mates(game, nodes)
-        """(N, P): who of the populations can be in the same place at the same time; N for nobody."""
+        self.mates = mates_of(game, nodes)
         size, width = nodes.size, nodes.successors.shape[1] + 1
         own = np.concatenate([np.arange(size)[:, None], nodes.successors], axis=1)
-        theirs = np.concatenate([own, np.full((1, width), size)])[self._mates]
+        theirs = np.concatenate([own, np.full((1, width), size)])[self.mates]
         keys = own[:, None, :, None].astype(np.int64) * (size + 1) + theirs[:, :, None, :]
         unique, self._place = np.unique(keys.ravel(), return_inverse=True)
         rows, columns = np.divmod(unique, size + 1)
@@ -74,6 +74,21 @@ class ValueSystem:
         """What each action leads to, in the mean."""
         return np.matmul(self.nodes.chances, self._ahead(values)[..., None])[..., 0]
 
+    @property
+    def nbytes(self) -> float:
+        """Of the factors."""
+        return self.dissection.nbytes
+
+    def with_chances(self, chances: Float[np.ndarray, "N A K"]) -> "ValueSystem":
+        """The same pattern, with other chances."""
+        other = copy.copy(self)
+        other.nodes = self.nodes._replace(chances=chances)
+        return other
+
+    def missing(self, masses: Float[np.ndarray, "N A"]) -> Float[np.ndarray, " N"]:
+        """What arrives at each node, less what is there."""
+        return self.nodes.initial + self.arriving(masses) - masses.sum(axis=1)
+
     def arriving(self, masses: Float[np.ndarray, "N A"]) -> Float[np.ndarray, " N"]:
         return self._gathered(np.matmul(masses[:, None], self.nodes.chances)[:, 0])
 
@@ -86,9 +101,9 @@ class ValueSystem:
         weights = ratios / ratios.sum(axis=1, keepdims=True)
         mean = np.matmul(weights[:, None], nodes.chances)[:, 0]
         centred = np.where(nodes.legal[..., None], nodes.chances - mean[:, None], 0.0)
-        responses = self._responses(1 / ratios.sum(axis=1), crowding)
+        responses = responses_of(self.mates, nodes.population, 1 / ratios.sum(axis=1), crowding)
         differences = np.concatenate([np.ones((nodes.size, 1)), -mean], axis=1)
-        theirs = np.concatenate([differences, np.zeros((1, differences.shape[1]))])[self._mates]
+        theirs = np.concatenate([differences, np.zeros((1, differences.shape[1]))])[self.mates]
         entries = differences[:, None, :, None] * (responses[..., None] * theirs)[:, :, None, :]
         entries[here, nodes.population, 1:, 1:] += np.matmul((ratios[..., None] * centred).swapaxes(1, 2), centred)
         values = np.bincount(self._place, entries.ravel())[self._kept]
@@ -138,18 +153,26 @@ class ValueSystem:
         return np.bincount(self.nodes.successors.ravel(), sent.ravel(), minlength=self.nodes.size + 1)[:-1]
 
     def _answered(self, at: Linearised, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
-        return (at.responses * np.append(values, 0.0)[self._mates]).sum(axis=1)
-
-    def _responses(self, resistance: Float[np.ndarray, " N"], crowding: Float[np.ndarray, "N P"]) -> np.ndarray:
-        size, populations = self._mates.shape
-        both = (self._mates < size)[:, :, None] & (self._mates < size)[:, None]
-        matrix = np.concatenate([crowding, np.zeros((1, populations))])[self._mates] * both
-        matrix[:, np.arange(populations), np.arange(populations)] += np.append(resistance, 1.0)[self._mates]
-        rows = np.linalg.inv(matrix)[np.arange(size), self.nodes.population]
-        return np.where(self._mates < size, rows, 0.0)
+        return (at.responses * np.append(values, 0.0)[self.mates]).sum(axis=1)
 
 
-def _mates(game: Any, nodes: Nodes) -> Int[np.ndarray, "N P"]:
-    where = np.full((game.num_players, game.horizon, game.num_states), nodes.size)
+def responses_of(
+    mates: Int[np.ndarray, "N P"],
+    population: Int[np.ndarray, " N"],
+    resistance: Float[np.ndarray, " N"],
+    crowding: Float[np.ndarray, "N P"],
+) -> Float[np.ndarray, "N P"]:
+    r"""Of each node, its row of $(\theta^{-1}+\mathcal K)^{-1}$; `resistance` is $\theta^{-1}$."""
+    size, populations = mates.shape
+    both = (mates < size)[:, :, None] & (mates < size)[:, None]
+    matrix = np.concatenate([crowding, np.zeros((1, populations))])[mates] * both
+    matrix[:, np.arange(populations), np.arange(populations)] += np.append(resistance, 1.0)[mates]
+    rows = np.linalg.inv(matrix)[np.arange(size), population]
+    return np.where(mates < size, rows, 0.0)
+
+
+def mates_of(game: Any, nodes: Nodes) -> Int[np.ndarray, "N P"]:
+    """Who of the populations can be in the same place at the same time; N for nobody."""
+    where = np.full((game.num_players, game.horizon or 1, game.num_states), nodes.size)
     where[nodes.population, nodes.time, nodes.state] = np.arange(nodes.size)
     return where[:, nodes.time, nodes.state].T
