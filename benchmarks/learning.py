@@ -31,6 +31,8 @@ class Row(NamedTuple):
     options: dict[str, Any]
     full: bool
     """With all seeds, not with those of rivals."""
+    judged: bool = False
+    """What its agents believe of each other is judged as well."""
 
 
 Setting = tuple[str, str, dict[str, Any], int]
@@ -52,23 +54,25 @@ def settings() -> list[Setting]:
     return games
 
 
-def row(who: str, algorithm: str, setting: Setting, full: bool = False, **options: Any) -> Row:
+def row(who: str, algorithm: str, setting: Setting, full: bool = False, judged: bool = False, **options: Any) -> Row:
     name, target, parameters, steps = setting
-    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, full)
+    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, full, judged)
 
 
 def rows() -> list[Row]:
     games = settings()
-    found = [row("mai", "mai", game, full=True) for game in games]
+    modelled = (games[0], games[3], games[7], games[9])
+    found = [row("mai", "mai", game, full=True, judged=game in modelled) for game in games]
     for rival in ("maddpg", "iddpg", "masql", "rommeo"):
         found += [row(rival, rival, game) for game in games]
     for rival in ("mai", "maddpg", "iddpg"):
         found += [row(f"{rival}, published", rival, game, preset="published") for game in games[:4:3]]
-    for game in (games[0], games[3], games[7], games[9]):
+    for game in modelled:
         for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
-            found.append(row(f"mai, {opponent}", "mai", game, opponent=opponent))
-        found.append(row("mai, conditional", "mai", game, policy="conditional"))
-        found += [row(f"mai, {actor}", "mai", game, actor=actor) for actor in ("gibbs", "reparameterised")]
+            found.append(row(f"mai, {opponent}", "mai", game, judged=True, opponent=opponent))
+        found.append(row("mai, conditional", "mai", game, judged=True, policy="conditional"))
+        for actor in ("gibbs", "reparameterised"):
+            found.append(row(f"mai, {actor}", "mai", game, judged=True, actor=actor))
     return [*found, *(row("mai, no optimism", "mai", game, optimistic=False) for game in (*games[1:3], *games[4:6]))]
 
 
@@ -98,8 +102,15 @@ def measured(run_of: Row, seeds: int) -> list[str]:
         away,
         f"{np.median(gaps):.2g}",
         trust,
+        *(beliefs(run) if run_of.judged else ("-", "-")),
     ]
     return [*map(str, cells), f"{seconds:.0f}"]
+
+
+def beliefs(run: eq.Training) -> tuple[str, str]:
+    """Medians over seeds and agents: log-loss over that of the truth, and the regret of believing."""
+    found = eq.judged_opponents(run)
+    return f"{np.nanmedian(found.excess):.2g}", f"{np.nanmedian(found.regret):.2g}"
 
 
 def interval(hits: int, count: int) -> str:
@@ -134,7 +145,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
-    header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust", "s"]
+    header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust"]
+    header += ["log-loss over truth", "regret", "s"]
     found = []
     for one in rows():
         if not any(fnmatch.fnmatch(one.name, pattern) for pattern in arguments.only):
@@ -149,7 +161,9 @@ def main() -> None:
         f"{command} ({os.cpu_count()} cores). Fractions of seeds whose deterministic joint action is worth more than 5 "
         "and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and 5. Stochastic: median over seeds of "
         "the return of executed play in the last ten evaluations. From Nash: mean (largest) distance of an agent, in "
-        "units of [-1, 1]. Gap: median, exact. Trust: mean weight at the end. Seconds include compilation. "
+        "units of [-1, 1]. Gap: median, exact. Trust: mean weight at the end. Log-loss over truth: of what "
+        "agents predict of each other, on fresh draws, less that of the laws that these are from, in nats; regret: of "
+        "best responses to the predictions, in units of reward; medians, estimates. Seconds include compilation. "
         f"{versions('equinfer', 'jax')}.\n\n{table(header, found)}",
     )
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from equinfer.games.tabular import TabularGame
     from equinfer.many import solve_all
     from equinfer.many_players import PlayersGap, players_gap
+    from equinfer.opponent_judgements import OpponentJudgement, judged_opponents
     from equinfer.potential_games import potential, potential_defect
     from equinfer.records import Certificate, Solution, Status
     from equinfer.runs import Training
@@ -40,10 +41,12 @@ _HOME = {
     "players_gap": "equinfer.many_players",
     "potential": "equinfer.potential_games",
     "potential_defect": "equinfer.potential_games",
+    "judged_opponents": "equinfer.opponent_judgements",
     "load_run": "equinfer.training",
     "resume": "equinfer.training",
     "save": "equinfer.api",
     "train": "equinfer.training",
+    "OpponentJudgement": "equinfer.opponent_judgements",
     "Training": "equinfer.runs",
     "solve": "equinfer.api",
     "solve_all": "equinfer.many",
@@ -83,6 +86,7 @@ __all__ = [
     "EquinferError",
     "MeanFieldGame",
     "MissingExtra",
+    "OpponentJudgement",
     "PlayersGap",
     "PotentialDefect",
     "Solution",
@@ -97,6 +101,7 @@ __all__ = [
     "__version__",
     "best_response",
     "certify",
+    "judged_opponents",
     "load",
     "load_run",
     "load_solution",

@@ -3,7 +3,7 @@
 import os
 
 from equinfer.errors import BadInput
-from equinfer.judged_opponents import OpponentJudgement, judged_opponents
+from equinfer.opponent_judgements import OpponentJudgement, judged_opponents
 from equinfer.records import Certificate
 from equinfer.runs import Training
 

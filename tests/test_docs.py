@@ -12,7 +12,7 @@ import cyclopts
 import pytest
 
 from equinfer.cli import run
-from equinfer.cli.commands import app
+from equinfer.cli.training import app
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])

@@ -8,7 +8,7 @@ import numpy as np
 import plotly.offline
 
 from equinfer.games.spaces import Box
-from equinfer.judged_opponents import OpponentJudgement
+from equinfer.opponent_judgements import OpponentJudgement
 from equinfer.records import Certificate
 from equinfer.report.bands import agent_names
 from equinfer.report.joint_actions import action_curves, known_actions, paths_over_rewards

@@ -8,8 +8,8 @@ import pytest
 
 import equinfer as eq
 from equinfer.data.arena import Arena
-from equinfer.judged_opponents import _losses, _Told, judged_opponents
 from equinfer.nn.actions import Cloud
+from equinfer.opponent_judgements import _losses, _Told, judged_opponents
 from equinfer.records import Status
 from equinfer.run_pages import write_run_page
 from equinfer.run_results import judged, played_in_table

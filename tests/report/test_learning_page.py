@@ -8,7 +8,7 @@ import pytest
 import equinfer as eq
 from equinfer.baselines.ddpg import DDPG
 from equinfer.data.arena import Arena
-from equinfer.judged_opponents import OpponentJudgement
+from equinfer.opponent_judgements import OpponentJudgement
 from equinfer.records import Status
 from equinfer.report.joint_actions import action_curves, paths_over_rewards
 from equinfer.report.learning import ends, opponent_rows, seed_rows, write_training
