@@ -101,7 +101,7 @@ class Training:
 
 
 def last_phase(learner: AbstractLearner, steps: int) -> Phase:
-    return learner.phases(steps).each()[-1]
+    return learner.phases(steps).at(steps - 1)
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

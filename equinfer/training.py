@@ -19,7 +19,7 @@ from equinfer.checkpoints import load_tree, save_tree
 from equinfer.data.arena import Arena
 from equinfer.drivers.compilation import LOGGER
 from equinfer.drivers.external import OutsideDriver
-from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, fewest_steps
+from equinfer.drivers.learning import EVERY, AbstractLearner, fewest_steps
 from equinfer.drivers.protocol import Watch
 from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
 from equinfer.errors import BadInput
@@ -48,7 +48,7 @@ CHUNK_SECONDS = 1.0
 """Aim of one dispatch, in wall-clock seconds."""
 SAVE_SECONDS = 10.0
 """Between two checkpoints."""
-_SEEN = ("returns", "deterministic", "rewards", "actions", "broken")
+_SEEN = ("returns", "deterministic", "actions", "rewards", "broken")
 _WATCHED = "seen_info_"
 """By these names evaluations stand in a checkpoint."""
 _LARGEST_MEMORY = 1_000_000
@@ -153,6 +153,7 @@ class _Session:
         self._learner, self._game, self._config, self._folder, self._watch = learner, game, config, folder, watch
         self._arena = Arena.of(game)
         self._steps = int(config["steps"])
+        self._phases = learner.phases(self._steps)
         self._done = 0
         self._seconds = 0.0
         self._history: list[Evaluation] = []
@@ -165,8 +166,8 @@ class _Session:
         learner = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, self._learner)
         if isinstance(self._game, ExternalGame):
             seeds, first = int(self._config["seeds"]), int(self._config["seed"])
-            return OutsideDriver(learner, self._arena, self._game, seeds, first, self._steps)
-        return InsideDriver(learner, self._arena)
+            return OutsideDriver(learner, self._arena, self._phases, self._game, seeds, first)
+        return InsideDriver(learner, self._arena, self._phases)
 
     def restore(self) -> None:
         """Go back to the checkpoint."""
@@ -192,12 +193,12 @@ class _Session:
         LOGGER.info("compiling")
         try:
             with jax.enable_x64(False):
-                for phase in self._learner.phases(self._steps).each():
-                    rounds = 1  # the first dispatch of a phase is compiled, and measures the next ones
-                    while self._done < phase.end:
+                for end in self._phases.ends():
+                    rounds = 1  # the first dispatch of a phase measures the next ones
+                    while self._done < end:
                         start = clock.perf_counter()
-                        rounds = min(rounds, ROUNDS, (phase.end - self._done) // EVERY)
-                        self._advance(phase, rounds)
+                        rounds = min(rounds, ROUNDS, (end - self._done) // EVERY)
+                        self._advance(rounds)
                         now = clock.perf_counter()
                         self._seconds = now - began
                         self._tell(rounds)
@@ -249,9 +250,9 @@ class _Session:
             draw=write_run_page,
         )
 
-    def _advance(self, phase: Phase, rounds: int) -> None:
+    def _advance(self, rounds: int) -> None:
         """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
-        state, seen = self._driver.advance(self._state, phase, self._done, rounds)
+        state, seen = self._driver.advance(self._state, self._done, rounds)
         broken = np.argwhere(seen.broken[..., 0] >= 0)
         if len(broken):
             step, agent = seen.broken[tuple(broken[0])]

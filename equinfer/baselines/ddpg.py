@@ -85,8 +85,12 @@ class DDPG(AbstractLearner[DDPGState]):
     def act(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        if phase.name == "uniform":
-            return arena.uniform(key)
+        mine = self._executed(arena, state, observation, key)
+        return jnp.where(phase.is_uniform, arena.uniform(key), mine)
+
+    def _executed(
+        self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], key: PRNGKey
+    ) -> Float[Array, "N D"]:
         mask = jnp.asarray(arena.actions.mask)
         keys = jax.random.split(key, arena.agents)
         outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
@@ -128,8 +132,10 @@ class DDPG(AbstractLearner[DDPGState]):
             joint = batch.action[:, who].at[:, 0].set(own)
             worth = jax.lax.stop_gradient(pair.critic)(seen(batch.observation), joint)
             actor = -worth.mean() + self.penalty * (outputs**2).mean()
-            improved = (error**2).mean() if phase.name == "uniform" else (error**2).mean() + actor
-            return improved, {"critic_error": (error**2).mean(), "actor": actor}
+            return (error**2).mean() + jnp.where(phase.is_uniform, 0, actor), {
+                "critic_error": (error**2).mean(),
+                "actor": actor,
+            }
 
         gradients, info = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
             state.pair, state.target, jnp.asarray(order), masks, discount, jax.random.split(improve, arena.agents)

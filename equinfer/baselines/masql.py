@@ -86,10 +86,11 @@ class MASQL(AbstractLearner[MASQLState]):
     def act(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        if phase.name == "uniform":
-            return arena.uniform(key)
-        keys = jax.random.split(key, arena.agents)
-        return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, arena.masks_seen, keys)
+        def mine() -> Float[Array, "N D"]:
+            keys = jax.random.split(key, arena.agents)
+            return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, arena.masks_seen, keys)
+
+        return jax.lax.cond(phase.is_uniform, lambda: arena.uniform(key), mine)
 
     def mode(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
@@ -128,10 +129,11 @@ class MASQL(AbstractLearner[MASQLState]):
             error = pair.critic(batch.observation[:, mine[0]], batch.action[:, mine]) - jax.lax.stop_gradient(goal)
             critic = 0.5 * (error**2).mean()
             total = critic
-            if phase.name != "uniform" and arena.actions.is_continuous and self.sampler != "exact":
+            if arena.actions.is_continuous and self.sampler != "exact":
                 seen = batch.observation[: 1 if arena.is_still else 8, mine[0]]
                 push = jax.vmap(lambda seen, key: self._push(arena, pair, seen, mask, temperature, key))
-                total = critic + push(seen, jax.random.split(move, len(seen))).mean()
+                sampler = push(seen, jax.random.split(move, len(seen))).mean()
+                total = critic + jnp.where(phase.is_uniform, 0, sampler)
             return total, {"critic_error": (error**2).mean()}
 
         discount = jnp.asarray(arena.game.discount, jnp.float32)

@@ -87,8 +87,6 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     def act(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        if phase.name == "uniform":
-            return arena.uniform(key)
         keys = jax.random.split(key, arena.agents)
         masks = arena.masks_seen
 
@@ -98,7 +96,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             context = jax.vmap(lambda law, key: law.sample(key, 1)[0])(imagined, jax.random.split(first, len(mask) - 1))
             return self._policy(arena, mind, seen, context, mask).sample(second, 1)[0]
 
-        return jax.vmap(one)(state.mind, observation, masks, keys)
+        return jnp.where(phase.is_uniform, arena.uniform(key), jax.vmap(one)(state.mind, observation, masks, keys))
 
     def mode(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
@@ -166,8 +164,8 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             critic = jax.lax.stop_gradient(mind.critic)
             terms = jax.vmap(lambda seen, key: self._terms(arena, mind, critic, seen, mask, temperature, key)[:2])
             model, actor = terms(seen, jax.random.split(think, self.batch))
-            improves = 0.0 if phase.name == "uniform" else 1.0
-            total = 0.5 * (error**2).mean() + improves * (prior + model.mean() + actor.mean())
+            improves = prior + model.mean() + actor.mean()
+            total = 0.5 * (error**2).mean() + jnp.where(phase.is_uniform, 0, improves)
             return total, {"critic_error": (error**2).mean(), "actor": actor.mean(), "model": model.mean()}
 
         discount = jnp.asarray(arena.game.discount, jnp.float32)

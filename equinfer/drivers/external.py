@@ -10,7 +10,7 @@ from jaxtyping import Array, Float, Int, Key
 
 from equinfer.data.arena import Arena
 from equinfer.data.replay import Experience, Replay
-from equinfer.drivers.learning import EVERY, AbstractLearner, Phase
+from equinfer.drivers.learning import EVERY, AbstractLearner, Phases
 from equinfer.drivers.training import Evaluation
 from equinfer.games.external import ExternalGame
 from equinfer.types import PRNGKey
@@ -49,7 +49,7 @@ def _act(
     arena: Arena,
     run: Outside,
     seen: Float[Array, "seeds N O"],
-    phase: Phase,
+    phases: Phases,
     number: Int[Array, ""],
     deterministic: bool,
 ) -> tuple[Float[Array, "seeds N D"], tuple[Any, ...]]:
@@ -58,7 +58,7 @@ def _act(
 
     def one(run: Outside, seen: Array) -> tuple[Array, tuple[Any, ...]]:
         key = jax.random.fold_in(run.key, 2 * number)
-        actions = how(arena, run.learner, seen, phase, key=key)
+        actions = how(arena, run.learner, seen, phases.at(number), key=key)
         return actions, arena.actions.to_game(actions)
 
     return jax.vmap(one)(run, seen)
@@ -66,14 +66,14 @@ def _act(
 
 @eqx.filter_jit
 def _learn(
-    learner: AbstractLearner, arena: Arena, run: Outside, told: Experience, phase: Phase, number: Int[Array, ""]
+    learner: AbstractLearner, arena: Arena, run: Outside, told: Experience, phases: Phases, number: Int[Array, ""]
 ) -> tuple[Outside, dict[str, Array]]:
     """Remember a step of every seed, and learn."""
 
     def one(run: Outside, told: Experience) -> tuple[Outside, dict[str, Array]]:
         replay = run.replay.add(told)
         key = jax.random.fold_in(run.key, 2 * number + 1)
-        mind, info = learner.learn(arena, run.learner, replay, number, phase, key=key)
+        mind, info = learner.learn(arena, run.learner, replay, number, phases.at(number), key=key)
         return Outside(replay, mind, run.key), info
 
     return jax.vmap(one)(run, told)
@@ -85,34 +85,38 @@ class OutsideDriver:
     What an environment is at cannot be saved: a run that goes on begins a new episode, and is not the same bit by bit.
     """
 
-    def __init__(self, learner: AbstractLearner, arena: Arena, game: ExternalGame, seeds: int, first: int, steps: int):
+    def __init__(
+        self, learner: AbstractLearner, arena: Arena, phases: Phases, game: ExternalGame, seeds: int, first: int
+    ):
         self._learner, self._arena = learner, arena
+        self._steps = phases.steps
+        self._phases = Phases(*map(jnp.int32, phases))
         self._tables = [game.table(first + seed) for seed in range(seeds)]
         self._judges = [game.table(first + seeds + seed) for seed in range(seeds)]
-        self._due = max(EVERY, steps // _JUDGED // EVERY * EVERY)
+        self._due = max(EVERY, self._steps // _JUDGED // EVERY * EVERY)
         self._earned = np.zeros((seeds, arena.agents))
         self._returns = np.full((seeds, arena.agents), np.nan)
 
     def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Outside:
         return _begin(self._learner, self._arena, keys, capacity)
 
-    def advance(self, run: Outside, phase: Phase, first: int, rounds: int) -> tuple[Outside, Evaluation]:
+    def advance(self, run: Outside, first: int, rounds: int) -> tuple[Outside, Evaluation]:
         """`rounds` times 25 steps from number `first` on. Returns are those of the last episodes that ended, with
         whatever agents explore by; those without chance are of an episode of their own, twenty times a run.
         """
         seen = []
         for k in range(rounds):
-            run, evaluation = self._round(run, phase, first + k * EVERY)
+            run, evaluation = self._round(run, first + k * EVERY)
             seen.append(evaluation)
         return run, jax.tree.map(lambda *rows: np.stack(rows), *seen)
 
-    def _round(self, run: Outside, phase: Phase, first: int) -> tuple[Outside, Evaluation]:
+    def _round(self, run: Outside, first: int) -> tuple[Outside, Evaluation]:
         total = np.zeros_like(self._earned)
         broken = np.full((len(self._tables), 2), -1, np.int32)
         info: dict[str, Any] = {}
         for number in range(first, first + EVERY):
             before = np.stack([table.observation for table in self._tables])
-            actions, moves = self._moves(run, before, phase, number, False)
+            actions, moves = self._moves(run, before, number, False)
             told = [table.step(tuple(part[seed] for part in moves)) for seed, table in enumerate(self._tables)]
             reward, after = np.stack([each.reward for each in told]), np.stack([each.observation for each in told])
             wrong = ~(np.isfinite(reward) & np.isfinite(after).all(axis=2))
@@ -120,7 +124,7 @@ class OutsideDriver:
             broken[fresh] = np.stack([np.full(fresh.sum(), number), wrong[fresh].argmax(axis=1)], axis=1)
             ends = np.array([each.terminated for each in told])
             step = Experience(*map(jnp.asarray, (before, np.asarray(actions), reward, ends, after)))
-            run, info = _learn(self._learner, self._arena, run, step, phase, jnp.int32(number))
+            run, info = _learn(self._learner, self._arena, run, step, self._phases, jnp.int32(number))
             total += reward
             self._earned += reward
             for seed, each in enumerate(told):
@@ -128,12 +132,12 @@ class OutsideDriver:
                     self._returns[seed], self._earned[seed] = self._earned[seed], 0.0
                     self._tables[seed].reset()
         at = np.stack([table.observation for table in self._tables])
-        best, _ = self._moves(run, at, phase, first + EVERY, True)
-        due = (first + EVERY) % self._due == 0 or first + EVERY >= phase.steps
-        judged = self._episode(run, phase, first + EVERY) if due else np.full_like(total, np.nan)
-        return run, Evaluation(self._returns.copy(), judged, total / EVERY, np.asarray(best), broken, info)
+        best, _ = self._moves(run, at, first + EVERY, True)
+        due = (first + EVERY) % self._due == 0 or first + EVERY >= self._steps
+        judged = self._episode(run, first + EVERY) if due else np.full_like(total, np.nan)
+        return run, Evaluation(self._returns.copy(), judged, np.asarray(best), total / EVERY, broken, info)
 
-    def _episode(self, run: Outside, phase: Phase, number: int) -> Float[np.ndarray, "seeds N"]:
+    def _episode(self, run: Outside, number: int) -> Float[np.ndarray, "seeds N"]:
         """Sums of rewards of one episode without chance."""
         total = np.zeros_like(self._earned)
         going = np.ones(len(total), bool)
@@ -141,7 +145,7 @@ class OutsideDriver:
             table.reset()
         for k in range(_LONGEST):
             seen = np.stack([table.observation for table in self._judges])
-            _, moves = self._moves(run, seen, phase, number + k, True)
+            _, moves = self._moves(run, seen, number + k, True)
             for seed, table in enumerate(self._judges):
                 if going[seed]:
                     told = table.step(tuple(part[seed] for part in moves))
@@ -152,9 +156,9 @@ class OutsideDriver:
         return total
 
     def _moves(
-        self, run: Outside, seen: Float[np.ndarray, "seeds N O"], phase: Phase, number: int, deterministic: bool
+        self, run: Outside, seen: Float[np.ndarray, "seeds N O"], number: int, deterministic: bool
     ) -> tuple[Any, list[np.ndarray]]:
         actions, parts = _act(
-            self._learner, self._arena, run, jnp.asarray(seen), phase, jnp.int32(number), deterministic
+            self._learner, self._arena, run, jnp.asarray(seen), self._phases, jnp.int32(number), deterministic
         )
         return actions, [np.asarray(part) for part in parts]

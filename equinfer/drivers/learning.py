@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.nn.actions import Cloud
 from equinfer.types import PRNGKey, ScalarLike
@@ -23,26 +23,33 @@ State = TypeVar("State")
 
 
 class Phase(NamedTuple):
-    """A stretch of a run in which one program serves all steps."""
+    """Where in a run a step is."""
 
-    name: str
-    first: int
-    end: int
-    since_uniform: int
+    kind: Int[Array, ""]
+    """0 in uniform play, 1 in the burn-in, 2 in full play."""
+    since_uniform: ScalarLike
     """The step at which uniform play has ended, or will."""
-    play_from: int
+    play_from: ScalarLike
     """The step at which full play begins."""
-    steps: int
+    steps: ScalarLike
     """Of the whole run."""
+
+    @property
+    def is_uniform(self) -> Bool[Array, ""]:
+        return self.kind == 0
+
+    @property
+    def is_burn_in(self) -> Bool[Array, ""]:
+        return self.kind == 1
 
 
 class Phases(NamedTuple):
-    """`uniform`, `burn-in` and `play`."""
+    """Uniform play, burn-in and full play. One program serves them all: which it is, is a number that it is given."""
 
-    uniform: int
+    uniform: Any
     """The step at which it ends."""
-    burn_in: int
-    steps: int
+    burn_in: Any
+    steps: Any
 
     @classmethod
     def of(cls, steps: int, uniform: int, burn_in: int) -> "Phases":
@@ -51,19 +58,19 @@ class Phases(NamedTuple):
         ends = [EVERY * round(share * end / EVERY) for end in (uniform, uniform + burn_in)]
         return cls(ends[0], ends[1], steps)
 
-    def each(self) -> tuple[Phase, ...]:
-        """In order, those that have a step at all."""
-        ends = (("uniform", self.uniform), ("burn-in", self.burn_in), ("play", self.steps))
-        phases, first = [], 0
-        for name, end in ends:
-            if end > first:
-                phases.append(Phase(name, first, end, self.uniform, self.burn_in, self.steps))
-            first = max(first, end)
-        return tuple(phases)
+    def ends(self) -> tuple[int, ...]:
+        """Of those that have a step at all, in order."""
+        return tuple(sorted({end for end in self if end > 0}))
+
+    def at(self, step: int | Int[Array, ""]) -> Phase:
+        """The phase of step number `step`."""
+        ends = jnp.stack([jnp.asarray(end, jnp.int32) for end in (self.uniform, self.burn_in)])
+        kind = jnp.asarray(step >= ends).sum(dtype=jnp.int32)
+        return Phase(kind, *(jnp.asarray(end, jnp.int32) for end in self))
 
 
 def annealed(
-    start: ScalarLike, end: ScalarLike, rate: ScalarLike, step: Int[Array, ""], since: int
+    start: ScalarLike, end: ScalarLike, rate: ScalarLike, step: Int[Array, ""], since: ScalarLike
 ) -> Float[Array, ""]:
     """What falls from `start` to `end` by a share of `rate` per step, from step `since` on."""
     gone = jnp.maximum(step - since, 0).astype(jnp.float32)

@@ -1,6 +1,6 @@
 """Environment, memory and learning in one compiled loop, for many seeds at once.
 
-One program serves each phase of a run, whatever the number of steps of a chunk; the key of a step depends on its number
+One program serves all phases of a run, whatever the number of steps of a chunk; the key of a step depends on its number
 and the seed alone. So how a run is cut into chunks changes nothing, and one that was killed goes on, bit by bit the
 same, from its last checkpoint.
 """
@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.compilation import quick_to_compile
-from equinfer.drivers.learning import EVERY, AbstractLearner, Phase
+from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases
 from equinfer.types import AnyArray, PRNGKey
 
 __all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run"]
@@ -47,10 +47,10 @@ class Evaluation(NamedTuple):
     """Of an episode of what they execute: the sum of rewards. Of a one-shot game the mean over 25."""
     deterministic: Float[AnyArray, "*B N"]
     """The same of what is likeliest."""
-    rewards: Float[AnyArray, "*B N"]
-    """Mean over the last 25 steps of the run itself."""
     actions: Float[AnyArray, "*B N D"]
     """What is likeliest at the beginning, in the units of networks."""
+    rewards: Float[AnyArray, "*B N"]
+    """Mean over the last 25 steps of the run itself."""
     broken: Int[AnyArray, "*B 2"]
     """The first step at which a reward or an observation was no number, and of which agent; -1 if none was."""
     info: Mapping[str, AnyArray]
@@ -59,16 +59,18 @@ class Evaluation(NamedTuple):
 class InsideDriver:
     """Runs whose environment is compiled with them."""
 
-    def __init__(self, learner: AbstractLearner, arena: Arena):
+    def __init__(self, learner: AbstractLearner, arena: Arena, phases: Phases):
         self._learner, self._arena = learner, arena
+        self._phases = Phases(*map(jnp.int32, phases))  # Python's numbers would be part of the program
 
     def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Run:
         """Runs at their first step, along a leading axis of seeds."""
         return _compiled(_begin)(self._learner, self._arena, keys, capacity)
 
-    def advance(self, run: Run, phase: Phase, first: int, rounds: int) -> tuple[Run, Evaluation]:
-        """`rounds` times 25 steps from number `first` on, all of one `phase`; evaluations are (rounds, seeds, ...)."""
-        run, seen = _compiled(_advance)(self._learner, self._arena, run, phase, jnp.int32(first), jnp.int32(rounds))
+    def advance(self, run: Run, first: int, rounds: int) -> tuple[Run, Evaluation]:
+        """`rounds` times 25 steps from number `first` on; evaluations are (rounds, seeds, ...)."""
+        numbers = jnp.int32(first), jnp.int32(rounds)
+        run, seen = _compiled(_advance)(self._learner, self._arena, run, self._phases, *numbers)
         return run, jax.tree.map(lambda rows: np.asarray(rows[:rounds]), seen)
 
 
@@ -90,10 +92,10 @@ def _begin(learner: AbstractLearner, arena: Arena, keys: Key[Array, " seeds"], c
 
 
 def _advance(
-    learner: AbstractLearner, arena: Arena, run: Run, phase: Phase, first: Int[Array, ""], rounds: Int[Array, ""]
+    learner: AbstractLearner, arena: Arena, run: Run, phases: Phases, first: Int[Array, ""], rounds: Int[Array, ""]
 ) -> tuple[Run, Evaluation]:
     # What is jitted here is traced once, however often it is asked for its shapes.
-    step = jax.jit(jax.vmap(lambda run, number: _step(learner, arena, run, phase, number), in_axes=(0, None)))
+    step = jax.jit(jax.vmap(lambda run, number: _step(learner, arena, run, phases.at(number), number), (0, None)))
 
     @jax.jit
     def round_of(number: Array, run: Run) -> tuple[Run, Evaluation]:
@@ -103,7 +105,8 @@ def _advance(
 
         run, (rewards, broken, info) = jax.lax.scan(body, run, number + jnp.arange(EVERY, dtype=jnp.int32))
         first = (broken[..., 0] >= 0).argmax(axis=0)
-        return run, jax.vmap(one, in_axes=(0, None, 0, 0, 0))(
+        lately = phases.at(number + EVERY - 1)
+        return run, jax.vmap(functools.partial(one, lately), in_axes=(0, None, 0, 0, 0))(
             run,
             number + EVERY,
             rewards.mean(axis=0),
@@ -111,7 +114,7 @@ def _advance(
             jax.tree.map(lambda rows: rows[-1], info),
         )
 
-    def one(run: Run, number: Array, *watched: Any) -> Evaluation:
+    def one(phase: Phase, run: Run, number: Array, *watched: Any) -> Evaluation:
         return _evaluated(learner, arena, run, phase, number, *watched)
 
     def body(k: Array, carry: tuple) -> tuple:
@@ -154,28 +157,28 @@ def _evaluated(
     info: dict[str, Array],
 ) -> Evaluation:
     # Numbers of steps are not negative, so these keys are nobody else's.
-    one, two, three = jax.random.split(jax.random.fold_in(run.key, -1 - number), 3)
+    one, two = jax.random.split(jax.random.fold_in(run.key, -1 - number))
 
-    def play(how: Any, key: PRNGKey) -> Float[Array, " N"]:
-        return _return(arena, lambda seen, key: how(arena, run.learner, seen, phase, key=key), key)
+    def play(how: Any, key: PRNGKey) -> tuple[Float[Array, " N"], Float[Array, "N D"]]:
+        return _episode(arena, lambda seen, key: how(arena, run.learner, seen, phase, key=key), key)
 
     draws = _DRAWS if arena.is_still else 1
-    returns = jax.vmap(lambda key: play(learner.act, key))(jax.random.split(one, draws)).mean(axis=0)
-    start = arena.reset(three)
-    actions = learner.mode(arena, run.learner, start.observation, phase, key=two)
-    return Evaluation(returns, play(learner.mode, two), rewards, actions, broken, info)
+    returns = jax.vmap(lambda key: play(learner.act, key)[0])(jax.random.split(one, draws)).mean(axis=0)
+    return Evaluation(returns, *play(learner.mode, two), rewards, broken, info)
 
 
-def _return(arena: Arena, policy: Any, key: PRNGKey) -> Float[Array, " N"]:
-    """The sum of rewards of one episode."""
+def _episode(arena: Arena, policy: Any, key: PRNGKey) -> tuple[Float[Array, " N"], Float[Array, "N D"]]:
+    """The sum of rewards of one episode, and what is done at its beginning."""
     length = 1 if arena.is_still else min(arena.game.horizon or _LONGEST, _LONGEST)
     begin, rest = jax.random.split(key)
 
     def body(k: Array, carry: tuple) -> tuple:
-        place, total, going = carry
+        place, total, begun, going = carry
         act, move = jax.random.split(jax.random.fold_in(rest, k))
-        place, told, ended = arena.step(place, policy(place.observation, act), move)
-        return place, total + jnp.where(going, told.reward, 0), going & ~ended
+        actions = policy(place.observation, act)
+        place, told, ended = arena.step(place, actions, move)
+        return place, total + jnp.where(going, told.reward, 0), jnp.where(k == 0, actions, begun), going & ~ended
 
     zeros = jnp.zeros(arena.agents, jnp.float32)
-    return jax.lax.fori_loop(0, length, body, (arena.reset(begin), zeros, jnp.ones((), bool)))[1]
+    begun = jnp.zeros((arena.agents, arena.actions.size), jnp.float32)
+    return jax.lax.fori_loop(0, length, body, (arena.reset(begin), zeros, begun, jnp.ones((), bool)))[1:3]

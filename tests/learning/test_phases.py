@@ -1,6 +1,6 @@
 """Phases of a run are fixed before it begins."""
 
-import itertools
+import pytest
 
 from equinfer.drivers.learning import Phases
 from equinfer.solvers.neural.mai import MAI
@@ -14,13 +14,18 @@ def test_short_runs_have_the_same_fractions():
 
 def test_phases_cover_the_run_in_order():
     for steps in range(500, 6000, 25):
-        phases = MAI().phases(steps).each()
-        assert [phase.name for phase in phases] == ["uniform", "burn-in", "play"]
-        assert phases[0].first == 0
-        assert phases[-1].end == steps
-        assert all(one.end == two.first for one, two in itertools.pairwise(phases))
-        assert all((phase.end - phase.first) % 25 == 0 for phase in phases)
+        phases = MAI().phases(steps)
+        assert phases.ends() == tuple(phases)
+        assert phases.steps == steps
+        assert all(end % 25 == 0 for end in phases)
+
+
+@pytest.mark.parametrize(
+    ("phases", "kinds"), [(Phases(2, 3, 5), [0, 0, 1, 2, 2]), (Phases(0, 0, 2), [2, 2]), (Phases(1, 1, 3), [0, 2, 2])]
+)
+def test_every_step_is_in_its_phase(phases, kinds):
+    assert [int(phases.at(step).kind) for step in range(phases.steps)] == kinds
 
 
 def test_phases_without_a_step_are_left_out():
-    assert [phase.name for phase in Phases.of(1000, 0, 0).each()] == ["play"]
+    assert Phases.of(1000, 0, 0).ends() == (1000,)

@@ -117,7 +117,7 @@ def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(opponent):
     """One step of learning from the same past, but for the other agent's rewards: the agent's mind is the same."""
     arena = Arena.of(eq.load("catalog:cournot", costs=(1, 2)))
     learner = MAI(opponent=opponent, learn_from=0)
-    phase = Phases(25, 50, 100).each()[-1]
+    phase = Phases(25, 50, 100).at(60)
     from equinfer.drivers.training import Run, _begin, _step
 
     run = jax.tree.map(lambda leaf: leaf[0], _begin(learner, arena, jax.random.split(jax.random.key(0), 1), 100))

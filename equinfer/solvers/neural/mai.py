@@ -1,5 +1,6 @@
 r"""Multi-agent actor-critic inference: Algorithms 2 and 3, for agents that see their own rewards and what others do."""
 
+import functools
 from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
@@ -126,15 +127,17 @@ class MAI(AbstractLearner[MAIState]):
     def act(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        if phase.name == "uniform":
-            return arena.uniform(key)
         keys = jax.random.split(key, arena.agents)
-        if phase.name == "burn-in" and self._holds_particles(arena):
-            chosen = jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))
-            return chosen(keys, state.joint)
-        return jax.vmap(lambda *each: self._drawn(arena, phase, *each))(
-            self._thinkers(arena), state.mind, observation, keys
-        )
+
+        def own() -> Float[Array, "N D"]:
+            drawn = jax.vmap(lambda *each: self._drawn(arena, *each))
+            return drawn(self._thinkers(arena), state.mind, observation, keys)
+
+        def wished() -> Float[Array, "N D"]:
+            return jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))(keys, state.joint)
+
+        burn_in = wished if self._holds_particles(arena) else own
+        return jax.lax.switch(phase.kind, (lambda: arena.uniform(key), burn_in, own))
 
     def mode(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
@@ -144,7 +147,7 @@ class MAI(AbstractLearner[MAIState]):
 
         def one(thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
             first, second, third = jax.random.split(key, 3)
-            beliefs = self._beliefs(arena, thinker, mind, seen, phase, first)
+            beliefs = self._beliefs(arena, thinker, mind, seen, first)
             if self.policy == "conditional":
                 best = beliefs.log_weights.argmax(axis=-1)
                 context = jnp.take_along_axis(beliefs.points, best[:, None, None], axis=1)[:, 0]
@@ -188,18 +191,37 @@ class MAI(AbstractLearner[MAIState]):
     ) -> tuple[MAIState, dict[str, Any]]:
         draw, recent, think = jax.random.split(key, 3)
         newest = replay.at((replay.written - 1)[None] % replay.capacity)
-        scale = state.scale.seen(newest.reward[0]) if phase.name == "uniform" else state.scale
+        scale = learnt_from(phase.is_uniform, state.scale.seen(newest.reward[0]), state.scale)
         temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
         keys = jax.random.split(think, arena.agents)
         discount = jnp.asarray(arena.game.discount, jnp.float32)
 
-        def loss(mind: Mind, *given: Any) -> tuple[Array, Any]:
-            return self._loss(arena, phase, temperature, mind, *given)
+        thinkers = self._thinkers(arena)
+        first, second, third = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
+        valued = jax.vmap(eqx.filter_grad(functools.partial(self._critic_loss, arena, temperature), has_aux=True))
+        of_critic, info = valued(state.mind, state.target, thinkers, views, discount, first)
 
-        gradients, (info, joint) = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
-            state.mind, state.target, state.joint, self._thinkers(arena), views, discount, keys
-        )
+        def think() -> tuple[Mind, tuple[dict[str, Array], Array]]:
+            guess = jax.vmap(eqx.filter_grad(functools.partial(self._belief_loss, arena, temperature), has_aux=True))
+            of_beliefs, (told, beliefs) = guess(state.mind, thinkers, views, second)
+            answers = self._burn_in_loss, self._answer_loss
+            choices = [functools.partial(loss, arena, temperature) for loss in answers]
+            of_actor, (actor, joint) = jax.lax.cond(
+                phase.is_burn_in,
+                *(jax.vmap(eqx.filter_grad(loss, has_aux=True)) for loss in choices),
+                *(state.mind, thinkers, views, beliefs, state.joint, third),
+            )
+            return jax.tree.map(jnp.add, of_beliefs, of_actor), (told | {"actor": actor}, joint)
+
+        def wait() -> tuple[Mind, tuple[dict[str, Array], Array]]:
+            nothing = jnp.zeros(arena.agents, jnp.float32)
+            told = {"actor": nothing, "prior": nothing, "inference": nothing, "samples": nothing + 1}
+            return jax.tree.map(jnp.zeros_like, state.mind), (told, state.joint)
+
+        of_thought, (thought, joint) = jax.lax.cond(phase.is_uniform, wait, think)
+        info |= thought
+        gradients = jax.tree.map(jnp.add, of_critic, of_thought)  # no part has both
         rates = self._rates(self._decay(step, phase))
         mind, moments = descended(state.mind, gradients, state.moments, rates)
         mind = eqx.tree_at(lambda tree: tree.trust, mind, jnp.clip(mind.trust, *trust_bounds))
@@ -208,62 +230,84 @@ class MAI(AbstractLearner[MAIState]):
         kept = learnt_from(step >= self.learn_from, new, state)._replace(scale=scale)
         return kept, {**info, "trust": kept.mind.trust, "temperature": temperature * scale.unit()}
 
-    def _loss(
+    def _critic_loss(
         self,
         arena: Arena,
-        phase: Phase,
         temperature: ScalarLike,
         mind: Mind,
         target: Critic,
-        joint: Float[Array, "P N D"],
         thinker: Thinker,
         view: View,
         discount: Float[Array, ""],
         key: PRNGKey,
-    ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Float[Array, "P N D"]]]:
-        """Of one agent: the sum of the losses of its parts, none of which reaches another's parameters."""
-        ahead, thought = jax.random.split(key)
+    ) -> tuple[Float[Array, ""], dict[str, Array]]:
+        """Of one agent: (9)."""
         goal = view.reward
         if arena.bootstraps:
-            keys = jax.random.split(ahead, len(goal))
+            keys = jax.random.split(key, len(goal))
             value = jax.vmap(lambda seen, key: self._value(thinker, mind, target, seen, temperature, key))(
                 view.after, keys
             )
             goal = goal + discount * jnp.where(view.terminated, 0, jax.lax.stop_gradient(value))
-        error = mind.critic(view.observation, view.action) - goal
-        critic = 0.5 * jnp.mean(error**2)
-        info = {
-            "critic_error": jnp.mean(error**2),
-            "actor": jnp.zeros(()),
-            "prior": jnp.zeros(()),
-            "inference": jnp.zeros(()),
-            "samples": jnp.ones(()),
-        }
-        info = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), info)
-        if phase.name == "uniform":
-            return critic, (info, joint)
+        error = jnp.mean((mind.critic(view.observation, view.action) - goal) ** 2)
+        return 0.5 * error, {"critic_error": error}
 
-        def think(seen: Array, done: Array, key: PRNGKey) -> tuple[Array, ...]:
-            first, second, third = jax.random.split(key, 3)
+    def _belief_loss(
+        self, arena: Arena, temperature: ScalarLike, mind: Mind, thinker: Thinker, view: View, key: PRNGKey
+    ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Cloud]]:
+        """Of one agent: what the others do, and why; with its beliefs at each observation."""
+
+        def think(seen: Array, done: Array, key: PRNGKey) -> tuple[Array, Array, Array, Cloud]:
+            first, second = jax.random.split(key)
             prior = -self._fit(thinker, mind, seen, done)
             inference, share, beliefs = thinker.infer(mind, seen, done, temperature, first)
-            if phase.name == "burn-in":
-                actor, particles = self._burn_in(arena, thinker, mind, seen, joint, temperature, second)
-            else:
-                if not thinker.reasoning.infers:
-                    beliefs = self._counted(arena, thinker, mind, seen, done, third)
-                contexts = arena.actions.contexts(third, beliefs, self.sizes.contexts)
-                actor, particles = thinker.respond(mind, seen, contexts, temperature, second), joint
-            return prior, inference, actor, share, particles
+            if not thinker.reasoning.infers:
+                inference, beliefs = jnp.zeros_like(inference), self._counted(arena, thinker, mind, seen, done, second)
+            return prior, inference, share, jax.lax.stop_gradient(beliefs)
 
-        prior, inference, actor, share, particles = jax.vmap(think)(
-            view.lately, view.done, jax.random.split(thought, len(view.lately))
-        )
-        info |= {"actor": actor.mean(), "prior": prior.mean(), "inference": inference.mean(), "samples": share.mean()}
-        total = critic + prior.mean() + actor.mean()
-        if thinker.reasoning.infers:
-            total = total + inference.mean()
-        return total, (info, particles[0] if self._holds_particles(arena) else joint)
+        keys = jax.random.split(key, len(view.lately))
+        prior, inference, share, beliefs = jax.vmap(think)(view.lately, view.done, keys)
+        told = {"prior": prior.mean(), "inference": inference.mean(), "samples": share.mean()}
+        return prior.mean() + inference.mean(), (told, beliefs)
+
+    def _answer_loss(
+        self,
+        arena: Arena,
+        temperature: ScalarLike,
+        mind: Mind,
+        thinker: Thinker,
+        view: View,
+        beliefs: Cloud,
+        joint: Float[Array, "P N D"],
+        key: PRNGKey,
+    ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, "P N D"]]]:
+        """Of one agent: (8) or (10)."""
+
+        def think(seen: Array, beliefs: Cloud, key: PRNGKey) -> Float[Array, ""]:
+            first, second = jax.random.split(key)
+            contexts = arena.actions.contexts(first, beliefs, self.sizes.contexts)
+            return thinker.respond(mind, seen, contexts, temperature, second)
+
+        loss = jax.vmap(think)(view.lately, beliefs, jax.random.split(key, len(view.lately))).mean()
+        return loss, (loss, joint)
+
+    def _burn_in_loss(
+        self,
+        arena: Arena,
+        temperature: ScalarLike,
+        mind: Mind,
+        thinker: Thinker,
+        view: View,
+        beliefs: Cloud,
+        joint: Float[Array, "P N D"],
+        key: PRNGKey,
+    ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, "P N D"]]]:
+        """Of one agent, whose beliefs do not count yet."""
+        keys = jax.random.split(key, len(view.lately))
+        loss, particles = jax.vmap(
+            lambda seen, key: self._burn_in(arena, thinker, mind, seen, joint, temperature, key)
+        )(view.lately, keys)
+        return loss.mean(), (loss.mean(), particles[0] if self._holds_particles(arena) else joint)
 
     def _burn_in(
         self,
@@ -309,21 +353,19 @@ class MAI(AbstractLearner[MAIState]):
         eye = jnp.broadcast_to(jnp.eye(did.shape[-1], dtype=did.dtype), (len(did), did.shape[-1], did.shape[-1]))
         return Cloud(eye, jnp.log(did.mean(axis=1)))
 
-    def _beliefs(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, phase: Phase, key: PRNGKey) -> Cloud:
+    def _beliefs(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Cloud:
         """The posteriors (5), without learning from anything."""
         if not thinker.reasoning.infers:
             return thinker.prior_clouds(mind, seen, self.sizes.contexts, key)
         nothing = jnp.zeros((1, arena.agents - 1, arena.actions.size), jnp.float32)
         return thinker.infer(mind, seen, nothing, self.final_temperature, key)[2]
 
-    def _drawn(
-        self, arena: Arena, phase: Phase, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey
-    ) -> Float[Array, " D"]:
+    def _drawn(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
         """Line 4 of Algorithm 2."""
         first, second, third = jax.random.split(key, 3)
         if self.policy == "marginal" and self.actor != "gibbs":
             return thinker.law(mind, seen).sample(first, 1)[0]
-        beliefs = self._beliefs(arena, thinker, mind, seen, phase, first)
+        beliefs = self._beliefs(arena, thinker, mind, seen, first)
         if self.policy == "conditional":
             context = arena.actions.contexts(second, beliefs, 1)
             chosen = jax.random.choice(second, len(context.weights), p=context.weights)
@@ -390,7 +432,7 @@ class MAI(AbstractLearner[MAIState]):
         return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
 
     def _decay(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
-        length = max(phase.steps - phase.play_from, 1)
+        length = jnp.maximum(phase.steps - phase.play_from, 1)
         gone = jnp.clip((step - phase.play_from).astype(jnp.float32) / length, 0, 1)
         return 1 - (1 - self.final_rate) * gone
 
