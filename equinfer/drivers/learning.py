@@ -27,11 +27,11 @@ class Phase(NamedTuple):
 
     kind: Int[Array, ""]
     """0 in uniform play, 1 in the burn-in, 2 in full play."""
-    since_uniform: ScalarLike
+    since_uniform: Int[Array, ""]
     """The step at which uniform play has ended, or will."""
-    play_from: ScalarLike
+    play_from: Int[Array, ""]
     """The step at which full play begins."""
-    steps: ScalarLike
+    steps: Int[Array, ""]
     """Of the whole run."""
 
     @property
@@ -70,7 +70,7 @@ class Phases(NamedTuple):
 
 
 def annealed(
-    start: ScalarLike, end: ScalarLike, rate: ScalarLike, step: Int[Array, ""], since: ScalarLike
+    start: ScalarLike, end: ScalarLike, rate: ScalarLike, step: Int[Array, ""], since: Int[Array, ""]
 ) -> Float[Array, ""]:
     """What falls from `start` to `end` by a share of `rate` per step, from step `since` on."""
     gone = jnp.maximum(step - since, 0).astype(jnp.float32)

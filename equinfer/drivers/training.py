@@ -114,6 +114,7 @@ def _advance(
             jax.tree.map(lambda rows: rows[-1], info),
         )
 
+    @jax.jit
     def one(phase: Phase, run: Run, number: Array, *watched: Any) -> Evaluation:
         return _evaluated(learner, arena, run, phase, number, *watched)
 

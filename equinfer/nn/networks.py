@@ -22,14 +22,10 @@ class Network(eqx.Module):
     biases: tuple[Float[Array, " _"], ...]
 
     def __init__(self, inputs: int, outputs: int, hidden: int, *, key: PRNGKey, last_scale: float = 1.0):
-        sizes = (inputs, hidden, hidden, outputs)
-        keys = jax.random.split(key, 3)
-        scales = (1.0, 1.0, last_scale)
-        self.layers = tuple(
-            scale * _weights(each, sizes[k], sizes[k + 1])
-            for k, (each, scale) in enumerate(zip(keys, scales, strict=True))
+        first, second, last, *drawn = _drawn(
+            key, (inputs, hidden), (hidden, hidden), (hidden, outputs), (hidden,), (hidden,)
         )
-        drawn = jax.random.uniform(jax.random.fold_in(key, 3), (2, hidden), jnp.float32, -1.0, 1.0)
+        self.layers = (_he(first), _he(second), last_scale * _he(last))
         self.biases = (drawn[0], drawn[1] * hidden**-0.5, jnp.zeros(outputs, jnp.float32))
 
     def __call__(self, inputs: Float[Array, "*B inputs"]) -> Float[Array, "*B outputs"]:
@@ -53,13 +49,12 @@ class Critic(eqx.Module):
     last: Float[Array, "hidden 1"]
 
     def __init__(self, observation: int, agents: int, actions: int, hidden: int, *, key: PRNGKey):
-        first, second, last = jax.random.split(key, 3)
         inputs = observation + agents * actions
-        weights = _weights(first, inputs, hidden)
+        first, second, last = _drawn(key, (inputs, hidden), (hidden, hidden), (hidden, 1))
+        weights = _he(first)
         self.observation = weights[:observation]
         self.actions = weights[observation:].reshape(agents, actions, hidden)
-        self.second = _weights(second, hidden, hidden)
-        self.last = _weights(last, hidden, 1)
+        self.second, self.last = _he(second), _he(last)
         self.biases = (jnp.zeros(hidden, jnp.float32), jnp.zeros(hidden, jnp.float32), jnp.zeros(1, jnp.float32))
 
     def seen(self, observation: Float[Array, "*B O"]) -> Float[Array, "*B hidden"]:
@@ -89,6 +84,13 @@ def _affine(values: Array, layer: Array, bias: Array) -> Array:
     return product + bias.reshape((1,) * (product.ndim - 1) + bias.shape)
 
 
-def _weights(key: PRNGKey, inputs: int, outputs: int) -> Float[Array, "inputs outputs"]:
-    bound = (6.0 / max(inputs, 1)) ** 0.5
-    return jax.random.uniform(key, (inputs, outputs), jnp.float32, -bound, bound)
+def _drawn(key: PRNGKey, *shapes: tuple[int, ...]) -> list[Array]:
+    """Arrays of numbers that are uniform in [-1, 1]; one draw for all of them is quicker to compile."""
+    ends = np.cumsum([np.prod(shape) for shape in shapes])
+    drawn = jax.random.uniform(key, (int(ends[-1]),), jnp.float32, -1.0, 1.0)
+    parts = jnp.split(drawn, ends[:-1])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _he(drawn: Float[Array, "inputs outputs"]) -> Float[Array, "inputs outputs"]:
+    return (6.0 / max(len(drawn), 1)) ** 0.5 * drawn

@@ -194,32 +194,16 @@ class MAI(AbstractLearner[MAIState]):
         scale = learnt_from(phase.is_uniform, state.scale.seen(newest.reward[0]), state.scale)
         temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
-        keys = jax.random.split(think, arena.agents)
+        valuing, thinking = jax.random.split(think)
+        gradients = jax.vmap(eqx.filter_grad(functools.partial(self._critic_loss, arena, temperature), has_aux=True))
         discount = jnp.asarray(arena.game.discount, jnp.float32)
-
-        thinkers = self._thinkers(arena)
-        first, second, third = jax.vmap(lambda key: jax.random.split(key, 3), out_axes=1)(keys)
-        valued = jax.vmap(eqx.filter_grad(functools.partial(self._critic_loss, arena, temperature), has_aux=True))
-        of_critic, info = valued(state.mind, state.target, thinkers, views, discount, first)
-
-        def think() -> tuple[Mind, tuple[dict[str, Array], Array]]:
-            guess = jax.vmap(eqx.filter_grad(functools.partial(self._belief_loss, arena, temperature), has_aux=True))
-            of_beliefs, (told, beliefs) = guess(state.mind, thinkers, views, second)
-            answers = self._burn_in_loss, self._answer_loss
-            choices = [functools.partial(loss, arena, temperature) for loss in answers]
-            of_actor, (actor, joint) = jax.lax.cond(
-                phase.is_burn_in,
-                *(jax.vmap(eqx.filter_grad(loss, has_aux=True)) for loss in choices),
-                *(state.mind, thinkers, views, beliefs, state.joint, third),
-            )
-            return jax.tree.map(jnp.add, of_beliefs, of_actor), (told | {"actor": actor}, joint)
-
-        def wait() -> tuple[Mind, tuple[dict[str, Array], Array]]:
-            nothing = jnp.zeros(arena.agents, jnp.float32)
-            told = {"actor": nothing, "prior": nothing, "inference": nothing, "samples": nothing + 1}
-            return jax.tree.map(jnp.zeros_like, state.mind), (told, state.joint)
-
-        of_thought, (thought, joint) = jax.lax.cond(phase.is_uniform, wait, think)
+        keys = jax.random.split(valuing, arena.agents)
+        of_critic, info = gradients(state.mind, state.target, self._thinkers(arena), views, discount, keys)
+        of_thought, thought, joint = jax.lax.cond(
+            phase.is_uniform,
+            lambda: self._unthought(arena, state),
+            lambda: self._thought(arena, phase, temperature, state, views, thinking),
+        )
         info |= thought
         gradients = jax.tree.map(jnp.add, of_critic, of_thought)  # no part has both
         rates = self._rates(self._decay(step, phase))
@@ -229,6 +213,33 @@ class MAI(AbstractLearner[MAIState]):
         new = MAIState(mind, target, moments, joint, scale)
         kept = learnt_from(step >= self.learn_from, new, state)._replace(scale=scale)
         return kept, {**info, "trust": kept.mind.trust, "temperature": temperature * scale.unit()}
+
+    def _thought(
+        self, arena: Arena, phase: Phase, temperature: ScalarLike, state: MAIState, views: View, key: PRNGKey
+    ) -> tuple[Mind, dict[str, Array], Float[Array, "N P N D"]]:
+        """Gradients of everything but the critics, what there is to tell, and the particles of the burn-in."""
+
+        def gradients(loss: Any) -> Any:
+            return jax.vmap(eqx.filter_grad(functools.partial(loss, arena, temperature), has_aux=True))
+
+        first, second = jax.random.split(key)
+        thinkers = self._thinkers(arena)
+        of_beliefs, (told, beliefs) = gradients(self._belief_loss)(
+            state.mind, thinkers, views, jax.random.split(first, arena.agents)
+        )
+        given = state.mind, thinkers, views, beliefs, state.joint, jax.random.split(second, arena.agents)
+        of_actor, (actor, joint) = jax.lax.cond(
+            phase.is_burn_in,
+            lambda: gradients(self._burn_in_loss)(*given),
+            lambda: gradients(self._answer_loss)(*given),
+        )
+        return jax.tree.map(jnp.add, of_beliefs, of_actor), told | {"actor": actor}, joint
+
+    def _unthought(self, arena: Arena, state: MAIState) -> tuple[Mind, dict[str, Array], Float[Array, "N P N D"]]:
+        """The same while play is uniform, which says nothing of anybody."""
+        nothing = jnp.zeros(arena.agents, jnp.float32)
+        told = {"prior": nothing, "inference": nothing, "samples": jnp.ones_like(nothing), "actor": nothing}
+        return jax.tree.map(jnp.zeros_like, state.mind), told, state.joint
 
     def _critic_loss(
         self,
@@ -432,7 +443,7 @@ class MAI(AbstractLearner[MAIState]):
         return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
 
     def _decay(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
-        length = jnp.maximum(phase.steps - phase.play_from, 1)
+        length = jnp.maximum(phase.steps - phase.play_from, 1).astype(jnp.float32)
         gone = jnp.clip((step - phase.play_from).astype(jnp.float32) / length, 0, 1)
         return 1 - (1 - self.final_rate) * gone
 
