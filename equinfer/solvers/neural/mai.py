@@ -178,7 +178,7 @@ class MAI(AbstractLearner[MAIState]):
         def one(thinker: Thinker, mind: Mind, seen: Array, done: Array, key: PRNGKey) -> Prediction:
             first, second = jax.random.split(key)
             believed, clouds = believed_law(thinker, mind, seen, done[:, 1:], temperature, first)
-            anew = lambda key: self._beliefs(arena, thinker, mind, seen, phase, key)  # noqa: E731
+            anew = lambda key: self._beliefs(arena, thinker, mind, seen, key)  # noqa: E731
             executed = executed_law(thinker, mind, seen, done[:, 0], self.final_temperature, anew, second)
             return Prediction(executed, believed, clouds)
 
