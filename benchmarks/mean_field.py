@@ -271,7 +271,8 @@ def main() -> None:
         return
     absent = [name for name, module in (("MFGLib", "mfglib"), ("OpenSpiel", "pyspiel")) if missing(module)]
     installed = [name for name in ("mfglib", "open_spiel") if not missing({"open_spiel": "pyspiel"}.get(name, name))]
-    command = "`OMP_NUM_THREADS=1 python -m benchmarks.mean_field`"
+    stretch = " --stretch" if arguments.stretch else ""
+    command = f"`OMP_NUM_THREADS=1 python -m benchmarks.mean_field{stretch} --peers {arguments.peers:g}`"
     write_section(
         "Mean-field games",
         f"{command}: `eq.solve(game, concept='mean-field')` without any option, a process for each game, compilation "
