@@ -31,6 +31,7 @@ from equinfer.run_pages import write_run_page
 from equinfer.run_results import judged, write_result
 from equinfer.runs import (
     CHECKPOINT,
+    CONFIG,
     PAGE,
     RESULT,
     RUN_SCHEMA,
@@ -87,31 +88,33 @@ def train(
     if steps % EVERY:
         raise BadInput(f"steps must be a multiple of {EVERY}, after which there is an evaluation; got {steps}.")
     game = playable(game)
-    config = _config(name, preset, learner, game, steps, seeds, seed)
+    config = _config(algo, name, preset, learner, game, steps, seeds, seed)
     folder = None if out is None else _folder(Path(out), force)
     return _Session(learner, game, config, folder, watch).run()
 
 
-def resume(folder: str | os.PathLike[str], *, game: Any = None, watch: Watch | None = None) -> Training:
+def resume(
+    folder: str | os.PathLike[str], *, game: Any = None, algo: Any = None, watch: Watch | None = None
+) -> Training:
     """Go on with the run in `folder`, from its last checkpoint; a finished one is only read.
 
-    **Arguments:** `game`, of a run whose game was an object: the same one.
+    **Arguments:** `game` and `algo`, of a run whose game or learner was an object: the same one.
 
     **Raises:** `BadInput` if there is no run, or its files are damaged or of another configuration.
     """
-    session = _reopened(folder, game, watch)
+    session = _reopened(folder, game, algo, watch)
     return session.run()
 
 
-def load_run(folder: str | os.PathLike[str], *, game: Any = None) -> Training:
-    """What was trained, as far as it was; `game` as for `resume`, which raises the same."""
-    return _reopened(folder, game, None).training()
+def load_run(folder: str | os.PathLike[str], *, game: Any = None, algo: Any = None) -> Training:
+    """What was trained, as far as it was; `game` and `algo` as for `resume`, which raises the same."""
+    return _reopened(folder, game, algo, None).training()
 
 
-def _reopened(folder: str | os.PathLike[str], game: Any, watch: Watch | None) -> "_Session":
+def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch | None) -> "_Session":
     config = read_config(folder)
     try:
-        _, learner = learner_named(config["algorithm"], config["preset"], config["options"])
+        learner = _learner_of(config, algo, folder)
         origin = config["game"]["origin"]
     except (LookupError, TypeError) as error:
         raise BadInput(f"the configuration in {folder} lacks something: {error}.") from None
@@ -122,6 +125,18 @@ def _reopened(folder: str | os.PathLike[str], game: Any, watch: Watch | None) ->
     session = _Session(learner, playable(game), config, Path(folder), watch)
     session.restore()
     return session
+
+
+def _learner_of(config: Mapping[str, Any], algo: Any, folder: Any) -> AbstractLearner:
+    """The learner of a run: by its name, or the object `algo` if it was one, in which case settings must agree."""
+    if config["preset"] is not None:
+        return learner_named(config["algorithm"], config["preset"], config["options"])[1]
+    if algo is None:
+        raise BadInput(f"the learner of {folder} was an object of kind {config['algorithm']}: give it as `algo`.")
+    name, learner = learner_named(algo, "default", {})
+    if name != config["algorithm"] or _settings(learner) != config["options"]:
+        raise BadInput(f"the learner given is not that of {folder}, whose settings are in {CONFIG}.")
+    return learner
 
 
 def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
@@ -328,7 +343,7 @@ def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:
 
 
 def _config(
-    name: str, preset: str, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
+    algo: Any, name: str, preset: str, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
 ) -> dict[str, Any]:
     """All that a run is determined by, and where it was made."""
     origin = game.labels.origin
@@ -336,7 +351,7 @@ def _config(
     return {
         "schema_version": RUN_SCHEMA,
         "algorithm": name,
-        "preset": preset,
+        "preset": None if isinstance(algo, AbstractLearner) else preset,
         "options": _settings(learner),
         "steps": steps,
         "seeds": seeds,

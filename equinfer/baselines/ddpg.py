@@ -153,8 +153,9 @@ class DDPG(AbstractLearner[DDPGState]):
     def _level(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
         if self.noise:
             level = jnp.asarray(self.noise[0][1], jnp.float32)
+            gone = step.astype(jnp.float32) / phase.steps.astype(jnp.float32)
             for share, then in self.noise[1:]:
-                level = jnp.where(step >= share * phase.steps, then, level)
+                level = jnp.where(gone >= share, then, level)
             return level
         return annealed(self.noise_start, self.noise_end, self.noise_decay, step, phase.since_uniform)
 

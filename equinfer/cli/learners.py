@@ -55,7 +55,7 @@ def print_training(training: Training, folder: Path | None) -> None:
     phases = config["phases"]
     facts = [
         ("game", clean(config["game"]["name"])),
-        ("algorithm", f"{training.algorithm}, preset {config['preset']}, {config['seeds']} seeds"),
+        ("algorithm", f"{training.algorithm}, {config['preset'] or 'no'} preset, {config['seeds']} seeds"),
         ("steps", f"{training.steps[-1]:.0f} of {config['steps']}; {_phases(phases)}"),
         ("seconds", f"{training.seconds:.1f}"),
     ]

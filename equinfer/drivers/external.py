@@ -57,7 +57,7 @@ def _act(
     how = learner.mode if deterministic else learner.act
 
     def one(run: Outside, seen: Array) -> tuple[Array, tuple[Any, ...]]:
-        key = jax.random.fold_in(run.key, 2 * number)
+        key = jax.random.fold_in(run.key, 3 * number + 2 * deterministic)  # judging takes nothing from the run
         actions = how(arena, run.learner, seen, phases.at(number), key=key)
         return actions, arena.actions.to_game(actions)
 
@@ -72,7 +72,7 @@ def _learn(
 
     def one(run: Outside, told: Experience) -> tuple[Outside, dict[str, Array]]:
         replay = run.replay.add(told)
-        key = jax.random.fold_in(run.key, 2 * number + 1)
+        key = jax.random.fold_in(run.key, 3 * number + 1)
         mind, info = learner.learn(arena, run.learner, replay, number, phases.at(number), key=key)
         return Outside(replay, mind, run.key), info
 

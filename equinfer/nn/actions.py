@@ -88,10 +88,6 @@ class AbstractActions(eqx.Module):
     def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
         """As the game takes them, one for each agent."""
 
-    @abc.abstractmethod
-    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
-        """The other way."""
-
 
 class Boxes(AbstractActions):
     """Everybody acts in a box."""
@@ -129,10 +125,6 @@ class Boxes(AbstractActions):
 
     def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
         return tuple(space.from_unit(actions[i, : space.dimension]) for i, space in enumerate(self.spaces))
-
-    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
-        units = [space.to_unit(jnp.asarray(a, jnp.float32)) for space, a in zip(self.spaces, actions, strict=True)]
-        return jnp.stack([jnp.pad(unit, (0, self.size - len(unit))) for unit in units])
 
 
 class Moves(AbstractActions):
@@ -182,9 +174,6 @@ class Moves(AbstractActions):
 
     def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
         return tuple(actions.argmax(axis=-1)[i] for i in range(len(self.spaces)))
-
-    def from_game(self, actions: tuple[Any, ...]) -> Float[Array, "N D"]:
-        return jax.nn.one_hot(jnp.stack([jnp.asarray(a) for a in actions]), self.size, dtype=jnp.float32)
 
 
 def action_units(spaces: tuple[Space, ...]) -> AbstractActions:

@@ -215,7 +215,7 @@ def _facts(training: Training) -> list[tuple[str, str]]:
     if phases["burn_in"] > phases["uniform"]:
         parts.append(f"burn-in to {phases['burn_in']}")
     facts = [
-        ("algorithm", f"{training.algorithm}, preset {config['preset']}"),
+        ("algorithm", f"{training.algorithm}, {config['preset'] or 'no'} preset"),
         ("seeds", str(config["seeds"])),
         ("steps", f"{training.steps[-1]:.0f} of {config['steps']}"),
         ("phases", ", ".join([*parts, f"full play to {phases['steps']}"])),

@@ -32,6 +32,14 @@ def test_every_algorithm_learns_in_every_kind_of_game(algorithm, game):
     assert not np.array_equal(run.returns[0], run.returns[1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_published_presets_run(algorithm):
+    run = eq.train(algorithm, "catalog:cournot", steps=500, seeds=1, preset="published", hidden=8, batch=16)
+    assert run.is_finished
+    assert np.isfinite(run.returns).all()
+
+
 def test_seeds_side_by_side_are_seeds_apart():
     """How a seed plays at first does not depend on how many learn beside it; later roundings part them."""
     one = eq.train("maddpg", "catalog:cournot", steps=500, seeds=1, **SMALL)

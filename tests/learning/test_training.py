@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.baselines.ddpg import DDPG
 from equinfer.runs import CHECKPOINT
 
 GAME = "catalog:cournot"
@@ -128,6 +129,16 @@ def test_the_game_of_a_run_may_have_to_be_given(tmp_path):
     with pytest.raises(eq.BadInput, match="give it as `game`"):
         eq.resume(tmp_path / "run")
     assert eq.resume(tmp_path / "run", game=game).is_finished
+
+
+def test_the_learner_of_a_run_may_have_to_be_given(tmp_path):
+    learner = DDPG(hidden=8, batch=8, centralised=False, noise=((0.0, 0.5), (0.5, 0.1)))
+    eq.train(learner, GAME, steps=500, seeds=1, out=tmp_path / "run", watch=stopping_at(50))
+    with pytest.raises(eq.BadInput, match="give it as `algo`"):
+        eq.resume(tmp_path / "run")
+    with pytest.raises(eq.BadInput, match="not that of"):
+        eq.resume(tmp_path / "run", algo=DDPG(hidden=9))
+    assert eq.resume(tmp_path / "run", algo=learner).is_finished
 
 
 def test_a_reward_that_stops_being_a_number_is_named_with_its_step(tmp_path):
