@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed, decayed
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Categorical, SquashedGaussian
 from equinfer.nn.networks import Critic, Network
@@ -44,11 +44,15 @@ class DDPG(AbstractLearner[DDPGState]):
 
     centralised: bool = True
     uniform_steps: int = 1000
+    eager: bool = False
+    """Actors learn in uniform play too, and begin with an answer to it."""
     learn_from: int = 64
     hidden: int = 32
     batch: int = 64
     critic_rate: float = 1e-2
     actor_rate: float = 1e-2
+    final_rate: float = 1.0
+    """By what both have fallen at the end, evenly after uniform play."""
     polyak: float = 0.01
     clip: float = 0.5
     """Of each parameter's gradient, by its norm."""
@@ -132,7 +136,7 @@ class DDPG(AbstractLearner[DDPGState]):
             joint = batch.action[:, who].at[:, 0].set(own)
             worth = jax.lax.stop_gradient(pair.critic)(seen(batch.observation), joint)
             actor = -worth.mean() + self.penalty * (outputs**2).mean()
-            return (error**2).mean() + jnp.where(phase.is_uniform, 0, actor), {
+            return (error**2).mean() + jnp.where(phase.is_uniform & (not self.eager), 0, actor), {
                 "critic_error": (error**2).mean(),
                 "actor": actor,
             }
@@ -140,7 +144,8 @@ class DDPG(AbstractLearner[DDPGState]):
         gradients, info = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
             state.pair, state.target, jnp.asarray(order), masks, discount, jax.random.split(improve, arena.agents)
         )
-        rates = {"critic": self.critic_rate, "actor": self.actor_rate}
+        decay = decayed(self.final_rate, step, phase)
+        rates = {"critic": self.critic_rate * decay, "actor": self.actor_rate * decay}
         pair, moments = descended(state.pair, gradients, state.moments, rates, self.clip)
         target = followed(state.target, pair, self.polyak)
         level = self._level(step, phase)

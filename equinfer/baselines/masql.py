@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed, decayed
 from equinfer.nn.actions import Moves
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import lattice
@@ -55,11 +55,15 @@ class MASQL(AbstractLearner[MASQLState]):
     annealing: float = 0.002
     """Per step after the uniform ones."""
     uniform_steps: int = 1000
+    eager: bool = False
+    """Samplers learn in uniform play too."""
     learn_from: int = 64
     hidden: int = 32
     batch: int = 64
     critic_rate: float = 1e-2
     sampler_rate: float = 3e-4
+    final_rate: float = 1.0
+    """By what both have fallen at the end, evenly after uniform play."""
     polyak: float = 0.01
     value_particles: int = 16
     kernel_particles: int = 32
@@ -133,14 +137,15 @@ class MASQL(AbstractLearner[MASQLState]):
                 seen = batch.observation[: 1 if arena.is_still else 8, mine[0]]
                 push = jax.vmap(lambda seen, key: self._push(arena, pair, seen, mask, temperature, key))
                 sampler = push(seen, jax.random.split(move, len(seen))).mean()
-                total = critic + jnp.where(phase.is_uniform, 0, sampler)
+                total = critic + jnp.where(phase.is_uniform & (not self.eager), 0, sampler)
             return total, {"critic_error": (error**2).mean()}
 
         discount = jnp.asarray(arena.game.discount, jnp.float32)
         gradients, info = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
             state.pair, state.target, order, masks, discount, jax.random.split(improve, arena.agents)
         )
-        rates = {"critic": self.critic_rate, "sampler": self.sampler_rate}
+        decay = decayed(self.final_rate, step, phase)
+        rates = {"critic": self.critic_rate * decay, "sampler": self.sampler_rate * decay}
         pair, moments = descended(state.pair, gradients, state.moments, rates)
         target = followed(state.target, pair.critic, self.polyak)
         kept = learnt_from(step >= self.learn_from, MASQLState(pair, target, moments), state)

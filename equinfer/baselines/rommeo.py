@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed, decayed
 from equinfer.nn.actions import mixed_log_prob
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Law
@@ -58,10 +58,14 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     prior_weight: float = 1e-3
     """On the squares of the laws' means; the public code takes 1 for the prior, by mistake."""
     uniform_steps: int = 0
+    eager: bool = False
+    """Policies and models learn in uniform play too."""
     learn_from: int = 10
     hidden: int = 100
     batch: int = 512
     rate: float = 1e-2
+    final_rate: float = 1.0
+    """By what it has fallen at the end, evenly after uniform play."""
     polyak: float = 0.01
 
     def phases(self, steps: int) -> Phases:
@@ -165,14 +169,15 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             terms = jax.vmap(lambda seen, key: self._terms(arena, mind, critic, seen, mask, temperature, key)[:2])
             model, actor = terms(seen, jax.random.split(think, self.batch))
             improves = prior + model.mean() + actor.mean()
-            total = 0.5 * (error**2).mean() + jnp.where(phase.is_uniform, 0, improves)
+            total = 0.5 * (error**2).mean() + jnp.where(phase.is_uniform & (not self.eager), 0, improves)
             return total, {"critic_error": (error**2).mean(), "actor": actor.mean(), "model": model.mean()}
 
         discount = jnp.asarray(arena.game.discount, jnp.float32)
         gradients, info = jax.vmap(eqx.filter_grad(loss, has_aux=True))(
             state.mind, state.target, order, masks, discount, jax.random.split(improve, arena.agents)
         )
-        rates: dict[str, ScalarLike] = dict.fromkeys(("critic", "actor", "model", "prior"), self.rate)
+        rate = self.rate * decayed(self.final_rate, step, phase)
+        rates: dict[str, ScalarLike] = dict.fromkeys(("critic", "actor", "model", "prior"), rate)
         mind, moments = descended(state.mind, gradients, state.moments, rates)
         target = followed(state.target, mind.critic, self.polyak)
         kept = learnt_from(step >= self.learn_from, ROMMEOState(mind, target, moments), state)

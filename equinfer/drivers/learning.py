@@ -10,7 +10,17 @@ from jaxtyping import Array, Bool, Float, Int
 from equinfer.nn.actions import Cloud
 from equinfer.types import PRNGKey, ScalarLike
 
-__all__ = ["EVERY", "FULL_LENGTH", "AbstractLearner", "Phase", "Phases", "Prediction", "annealed", "fewest_steps"]
+__all__ = [
+    "EVERY",
+    "FULL_LENGTH",
+    "AbstractLearner",
+    "Phase",
+    "Phases",
+    "Prediction",
+    "annealed",
+    "decayed",
+    "fewest_steps",
+]
 
 FULL_LENGTH = 5_500
 """Steps from which on phases have their full length; of a shorter run they are the same fractions."""
@@ -75,6 +85,13 @@ def annealed(
     """What falls from `start` to `end` by a share of `rate` per step, from step `since` on."""
     gone = jnp.maximum(step - since, 0).astype(jnp.float32)
     return jnp.asarray(end + (start - end) * jnp.exp(-rate * gone), jnp.float32)
+
+
+def decayed(end: ScalarLike, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
+    """What falls evenly from 1 to `end` in full play, and is 1 before."""
+    length = jnp.maximum(jnp.asarray(phase.steps - phase.play_from, jnp.float32), 1)
+    gone = jnp.clip((step - phase.play_from).astype(jnp.float32) / length, 0, 1)
+    return jnp.asarray(1 - (1 - end) * gone, jnp.float32)
 
 
 class Prediction(NamedTuple):

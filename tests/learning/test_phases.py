@@ -1,8 +1,10 @@
 """Phases of a run are fixed before it begins."""
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
-from equinfer.drivers.learning import Phases
+from equinfer.drivers.learning import Phases, decayed
 from equinfer.solvers.neural.mai import MAI
 
 
@@ -29,3 +31,11 @@ def test_every_step_is_in_its_phase(phases, kinds):
 
 def test_phases_without_a_step_are_left_out():
     assert Phases.of(1000, 0, 0).ends() == (1000,)
+
+
+def test_rates_fall_evenly_in_full_play():
+    phases = Phases.of(5500, 3000, 500)
+    steps = np.array([0, 3499, 3500, 4000, 4500, 5500])
+    found = [decayed(0.1, jnp.int32(step), phases.at(step)) for step in steps.tolist()]
+    assert np.allclose(found, np.interp(steps, [3500, 5500], [1, 0.1]))
+    assert float(decayed(1.0, jnp.int32(5000), phases.at(5000))) == 1

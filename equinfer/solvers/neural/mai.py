@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed
+from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed, decayed
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.networks import Critic
@@ -206,7 +206,7 @@ class MAI(AbstractLearner[MAIState]):
         )
         info |= thought
         gradients = jax.tree.map(jnp.add, of_critic, of_thought)  # no part has both
-        rates = self._rates(self._decay(step, phase))
+        rates = self._rates(decayed(self.final_rate, step, phase))
         mind, moments = descended(state.mind, gradients, state.moments, rates)
         mind = eqx.tree_at(lambda tree: tree.trust, mind, jnp.clip(mind.trust, *trust_bounds))
         target = followed(state.target, mind.critic, self.polyak)
@@ -441,11 +441,6 @@ class MAI(AbstractLearner[MAIState]):
 
     def _holds_particles(self, arena: Arena) -> bool:
         return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
-
-    def _decay(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
-        length = jnp.maximum(phase.steps - phase.play_from, 1).astype(jnp.float32)
-        gone = jnp.clip((step - phase.play_from).astype(jnp.float32) / length, 0, 1)
-        return 1 - (1 - self.final_rate) * gone
 
     def _rates(self, decay: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
         """By parts of a mind."""
