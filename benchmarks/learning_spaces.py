@@ -12,8 +12,8 @@ from equinfer.drivers.learning import AbstractLearner
 from equinfer.solvers.neural.mai import MAI
 
 BEGAN: dict[str, AbstractLearner] = {
-    "maddpg": DDPG(),
-    "iddpg": DDPG(centralised=False),
+    "maddpg": DDPG(eager=True),
+    "iddpg": DDPG(centralised=False, eager=True),
     "masql": MASQL(sampler="exact", temperature=1.0),
     "rommeo": ROMMEO(hidden=32, batch=64, uniform_steps=1000, temperature=2.0, annealing=0.002),
     "mai": MAI(),

@@ -55,9 +55,9 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
             final_rate=1.0,
         ),
     },
-    "maddpg": {"default": DDPG(), "published": _PUBLISHED_DDPG},
+    "maddpg": {"default": DDPG(eager=True), "published": _PUBLISHED_DDPG},
     "iddpg": {
-        "default": DDPG(centralised=False),
+        "default": DDPG(centralised=False, eager=True),
         "published": dataclasses.replace(_PUBLISHED_DDPG, centralised=False),
     },
     "masql": {
