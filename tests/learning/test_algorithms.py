@@ -52,3 +52,11 @@ def test_the_dilemma_is_confessed_to():
     run = eq.train("mai", "catalog:prisoners_dilemma", steps=1000, seeds=4)
     assert (run.actions == 1).all()
     assert max(certificate.gap for certificate in run.certificate) < 0.2
+
+
+@pytest.mark.slow
+def test_actors_that_answer_uniform_play_leave_the_trap():
+    """The answer to uniform play is the high peak; actors that begin at zero climb the low one."""
+    for eager, reached in ((True, 1.0), (False, 0.0)):
+        run = eq.train("maddpg", "catalog:differential", steps=4000, seeds=4, eager=eager)
+        assert (run.deterministic_returns[:, -1, 0] > 9).mean() == reached
