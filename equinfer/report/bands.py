@@ -82,8 +82,8 @@ def add_band(
     picture.add_trace(line, **where)
 
 
-def shade_phases(picture: go.Figure, training: Training, *, panels: int, rows: int = 1) -> None:
-    """Shade uniform play and the burn-in in all panels, and call them by name above."""
+def shade_phases(picture: go.Figure, training: Training, *, panels: int, above: bool = True) -> None:
+    """Shade uniform play and the burn-in in all panels, side by side, and call them by name, above or below."""
     phases = training.config["phases"]
     ends = (("uniform", 0, phases["uniform"], 0.10), ("burn-in", phases["uniform"], phases["burn_in"], 0.18))
     last = float(training.steps[-1])
@@ -91,23 +91,22 @@ def shade_phases(picture: go.Figure, training: Training, *, panels: int, rows: i
         end = min(float(end), last)
         if end <= first:
             continue
-        for panel in range(panels * rows):
-            where: Any = {"row": 1 + panel // panels, "col": 1 + panel % panels}
+        for col in range(1, panels + 1):
+            where: Any = {"row": 1, "col": col}
             picture.add_vrect(
                 x0=first, x1=end, fillcolor=translucent(MUTED, depth), line_width=0, layer="below", **where
             )
-            if panel < panels:
-                picture.add_annotation(
-                    x=(first + end) / 2,
-                    y=1,
-                    yref="y domain",
-                    yanchor="top",
-                    text=name,
-                    showarrow=False,
-                    textangle=0 if name == "uniform" else -90,
-                    font={"size": 11, "color": MUTED},
-                    **where,
-                )
+            picture.add_annotation(
+                x=(first + end) / 2,
+                y=float(above),
+                yref="y domain",
+                yanchor="top" if above else "bottom",
+                text=name,
+                showarrow=False,
+                textangle=0 if name == "uniform" else -90,
+                font={"size": 11, "color": MUTED},
+                **where,
+            )
 
 
 def translucent(colour: str, share: float) -> str:

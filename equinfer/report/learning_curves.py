@@ -77,7 +77,7 @@ def watched_curves(training: Training) -> go.Figure | None:
         if title.startswith("temperature"):
             result.update_yaxes(rangemode="tozero", col=col)
     dress(result, height=380)
-    shade_phases(result, training, panels=len(panels))
+    shade_phases(result, training, panels=len(panels), above=False)
     result.update_xaxes(title="step", range=[0, float(training.steps[-1])])
     return result
 

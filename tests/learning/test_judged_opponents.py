@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.baselines.ddpg import DDPG
+from equinfer.baselines.rommeo import ROMMEO
 from equinfer.data.arena import Arena
 from equinfer.nn.actions import Cloud
 from equinfer.opponent_judgements import _losses, _Told, judged_opponents
@@ -195,9 +197,34 @@ def test_the_regret_of_an_action_in_a_box():
     assert np.allclose(found.regret, want, atol=0.01)
 
 
-def test_what_cannot_be_judged_is_said():
-    from equinfer.baselines.ddpg import DDPG
+@pytest.mark.slow
+@pytest.mark.parametrize("policy", ["marginal", "conditional"])
+@pytest.mark.parametrize("target", ["catalog:cournot_demand", "catalog:iterated_prisoners_dilemma"])
+def test_empty_heads_along_episodes(target, policy):
+    """They predict evenly spread actions; of moves they play so too, and believing it costs nothing."""
+    game = eq.load(target)
+    game = game if isinstance(game, eq.ContinuousGame) else eq.ContinuousGame.from_table(game, horizon=5)
+    learner = MAI(policy=policy, **FIXED)
+    found = judged_opponents(run_of(game, learner, *begun(game, learner)), draws=20)
+    others = ~np.eye(2, dtype=bool)
+    assert np.allclose(found.log_loss[0][others], np.log(2), atol=1e-3)
+    if target.endswith("dilemma"):
+        assert np.allclose(found.excess[0][others], 0, atol=1e-6)
+        assert np.allclose(found.regret, 0, atol=1e-9)
+    else:
+        assert (found.excess[0][others] > 1).all()  # a deviation of exp(-2) leaves little of the box
+        assert np.isnan(found.regret).all()
 
+
+@pytest.mark.slow
+def test_wishes_that_come_true():
+    """Empty heads of ROMMEO wish for what they do themselves."""
+    game, learner = eq.load("catalog:cournot"), ROMMEO(hidden=8)
+    found = judged_opponents(run_of(game, learner, *begun(game, learner), "rommeo"), draws=50)
+    assert np.allclose(found.excess[0][~np.eye(2, dtype=bool)], 0, atol=1e-5)
+
+
+def test_what_cannot_be_judged_is_said():
     game = eq.load("catalog:cournot")
     learner = DDPG(hidden=8)
     arena, state = begun(game, learner)

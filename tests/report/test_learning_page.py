@@ -183,7 +183,7 @@ def test_the_page_says_what_is_proven(tmp_path, differential):
     assert "The gap is an estimate" in text
     assert "known equilibrium" not in text
     text = written(tmp_path, run_of(differential, [HIGH]), certificates=(), uncertified="it is <somebody> else's.")
-    assert "No gap is known: it is &lt;somebody&gt; else" in text
+    assert "Nothing is certified: it is &lt;somebody&gt; else" in text
     text = written(tmp_path, run_of(differential, [HIGH], status=Status.interrupted))
     assert "Not all steps are done" in text
 
