@@ -189,7 +189,7 @@ def test_a_large_crowd_at_rest_reaches_machine_precision():
 
 @pytest.mark.slow
 def test_a_large_crowd_that_pushes_about_reaches_machine_precision():
-    solution = eq.solve(pushed_about(12, horizon=6))
+    solution = eq.solve(pushed_about(14, horizon=6))
     assert solution.certified
     assert solution.solver == "interior-point"
     assert solution.gap < 1e-10

@@ -56,7 +56,7 @@ _STALLED = 6
 """Steps in which the gap is not halved once, after which there is nothing more to gain."""
 _SETTLING, _SWEEPS = 20, 300
 """Steps towards a law at rest, and of value iteration, before the first step."""
-_LITTLE, _STUCK = 0.95, 12
+_LITTLE, _STUCK = 0.95, 8
 """A path that turns back gets nowhere: steps in which the gap does not fall to this part once, after which it ends."""
 _PATIENCE = 0.2
 """Seconds without a sign of life."""
