@@ -127,7 +127,7 @@ class DDPG(AbstractLearner[DDPGState]):
             who = mine if self.centralised else mine[:1]
             seen = lambda rows: rows[:, who].reshape(self.batch, -1)  # noqa: E731
             goal = batch.reward[:, mine[0]]
-            if not arena.is_still:
+            if arena.bootstraps:
                 after = target.critic(seen(batch.after), following[:, who])
                 goal = goal + gamma * jnp.where(batch.terminated, 0, after)
             error = pair.critic(seen(batch.observation), batch.action[:, who]) - jax.lax.stop_gradient(goal)

@@ -126,7 +126,7 @@ class MASQL(AbstractLearner[MASQLState]):
             ahead, move = jax.random.split(key)
             reward = batch.reward[:, mine[0]]
             goal = reward
-            if not arena.is_still:
+            if arena.bootstraps:
                 value = jax.vmap(lambda seen, key: self._value(arena, target, seen, mask, temperature, key))
                 after = value(batch.after[:, mine[0]], jax.random.split(ahead, self.batch))
                 goal = reward + gamma * jnp.where(batch.terminated, 0, after)

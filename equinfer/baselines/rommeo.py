@@ -156,7 +156,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             ahead, think = jax.random.split(key)
             seen = batch.observation[:, mine[0]]
             goal = batch.reward[:, mine[0]]
-            if not arena.is_still:
+            if arena.bootstraps:
                 value = jax.vmap(lambda seen, key: self._terms(arena, mind, target, seen, mask, temperature, key)[2])
                 after = value(batch.after[:, mine[0]], jax.random.split(ahead, self.batch))
                 goal = goal + gamma * jnp.where(batch.terminated, 0, after)

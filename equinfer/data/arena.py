@@ -62,7 +62,12 @@ class Arena(eqx.Module):
     @property
     def bootstraps(self) -> bool:
         """What comes after a step depends on what was done in it."""
-        return not (self.game.is_one_shot or self.game.exogenous or not any(self.game.discount))
+        return not (self.is_still or self.game.exogenous) and any(self.game.discount)
+
+    @property
+    def drifts(self) -> bool:
+        """Something follows a step that nobody's actions move: states have values in which no action has a share."""
+        return self.game.exogenous and not self.is_still and any(self.game.discount)
 
     def reset(self, key: PRNGKey) -> Place:
         state = self.game.reset(key)

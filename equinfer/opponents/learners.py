@@ -32,6 +32,8 @@ class Reasoning(NamedTuple):
     learns_trust: bool = True
     learns_rewards: bool = True
     """Whether there is a $\\delta$."""
+    expects_answers: bool = False
+    """Of an agent with a conditional policy: they know that it will answer, and choose as if they moved first."""
     by_trajectory: bool = False
     """Rewards by (6)-(7), with what the others lately did as the prior in (5) and the proposal."""
 
@@ -41,7 +43,7 @@ LEARNERS: dict[str, Reasoning] = {
     for model in (
         Reasoning("inferred"),
         Reasoning("inferred-flat", trust=0.0, learns_trust=False),
-        Reasoning("own", learns_trust=False, learns_rewards=False),
+        Reasoning("own", learns_trust=False, learns_rewards=False, expects_answers=True),
         Reasoning("empirical", infers=False, learns_trust=False, learns_rewards=False),
         Reasoning("trajectory", by_trajectory=True),
     )

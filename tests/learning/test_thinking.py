@@ -18,10 +18,10 @@ from equinfer.solvers.neural.thinking import Sizes, Thinker
 SEEN = jnp.zeros(1, jnp.float32)
 
 
-def head(model="inferred", actor="forward_kl", agents=2, moves=3):
+def head(model="inferred", actor="forward_kl", agents=2, moves=3, looks=False):
     spaces = action_units((eq.Discrete(moves),) * agents)
-    thinker = Thinker(spaces, LEARNERS[model], actor, False, Sizes(), jnp.ones((agents, moves), bool))
-    mind = Mind.new(agents, 1, moves, moves, 16, LEARNERS[model].trust, False, jax.random.key(3))
+    thinker = Thinker(spaces, LEARNERS[model], actor, looks, Sizes(), jnp.ones((agents, moves), bool))
+    mind = Mind.new(agents, 1, moves, moves, 16, LEARNERS[model].trust, looks, jax.random.key(3))
     return thinker, mind
 
 
@@ -80,6 +80,24 @@ def test_the_posterior_is_equation_5(model, trust):
         delta = np.array([float(network(jnp.concatenate([SEEN, jnp.eye(3)[b]]))[0]) for b in range(3)])
     want = jax.nn.softmax(jnp.asarray((trust * mine @ q_table(mind) + delta) / 0.5))
     assert np.allclose(jax.nn.softmax(beliefs.log_weights[0]), want, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_who_wants_what_i_want_knows_that_i_answer():
+    r"""In conditional form $\rho(b)\propto\exp(\sum_a\pi(a\mid b)Q(a,b)/\tau)$, on average over a third agent."""
+    thinker, mind = head("own", agents=3, moves=2, looks=True)
+    mind = eqx.tree_at(lambda m: m.actor, mind, jax.tree.map(lambda leaf: 20 * leaf, mind.actor))
+    eye = jnp.eye(2)
+    done = eye[jnp.array([[0, 1], [1, 1]])]
+    *_, beliefs = jax.jit(thinker.infer)(mind, SEEN, done, 0.5, jax.random.key(0))
+    third = np.exp(np.asarray(thinker.priors(mind, SEEN).logits[1]))
+    want = np.zeros(2)
+    for b in range(2):
+        for c in range(2):
+            answer = np.exp(np.asarray(thinker.law(mind, SEEN, jnp.stack([eye[b], eye[c]])).logits))
+            worth = [float(mind.critic(SEEN, jnp.stack([eye[a], eye[b], eye[c]]))) for a in range(2)]
+            want[b] += third[c] * answer @ np.array(worth)
+    assert np.allclose(jax.nn.softmax(beliefs.log_weights[0]), jax.nn.softmax(jnp.asarray(want / 0.5)), atol=1e-5)
 
 
 def test_inferred_rewards_explain_what_was_done():

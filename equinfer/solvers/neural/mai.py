@@ -6,11 +6,11 @@ from typing import Any, ClassVar, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
-from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed, decayed
+from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases, Prediction, annealed, decayed
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.networks import Critic
@@ -20,6 +20,7 @@ from equinfer.solvers.neural.optimism import moved
 from equinfer.solvers.neural.predictions import believed_law, executed_law
 from equinfer.solvers.neural.reward_scale import RewardScale
 from equinfer.solvers.neural.thinking import Sizes, Thinker
+from equinfer.solvers.neural.views import Lived, View, value_loss
 from equinfer.types import PRNGKey, ScalarLike
 
 __all__ = ["MAI", "MAIState"]
@@ -37,20 +38,8 @@ class MAIState(NamedTuple):
     joint: Float[Array, "N P N D"]
     """Particles of each agent's joint Gibbs law, its own actions first."""
     scale: RewardScale
-
-
-class View(NamedTuple):
-    """What one agent has of the past: its own rewards and observations, everybody's actions, own things first."""
-
-    observation: Float[Array, "B O"]
-    action: Float[Array, "B N D"]
-    reward: Float[Array, " B"]
-    terminated: Bool[Array, " B"]
-    after: Float[Array, "B O"]
-    lately: Float[Array, "M O"]
-    """Observations of the window that opponent models are fitted to."""
-    done: Float[Array, "M R J D"]
-    """What the others did there."""
+    played: Float[Array, "N D"] | None
+    """In one-shot games of moves: the sum of the laws that moves were drawn from since the last evaluation."""
 
 
 class MAI(AbstractLearner[MAIState]):
@@ -83,12 +72,17 @@ class MAI(AbstractLearner[MAIState]):
     batch: int = 64
     window: int = 500
     """Steps to which opponent models are fitted, all after the uniform ones."""
+    moves_window: int = 50
+    """The same in games of moves, of which a few steps tell the frequencies."""
     learn_from: int = 64
     critic_rate: float = 1e-2
     actor_rate: float = 3e-3
     prior_rate: float = 1e-2
     trust_rate: float = 3e-2
     reward_rate: float = 3e-3
+    moves_actor_rate: float = 1e-2
+    """In games of moves, whose sums are exact. Where equilibria are mixed, who answers late goes in circles."""
+    moves_reward_rate: float = 3e-2
     final_rate: float = 0.1
     """By what all rates have fallen at the end, in full play."""
     polyak: float = 0.01
@@ -114,6 +108,7 @@ class MAI(AbstractLearner[MAIState]):
                 model.trust,
                 self.policy == "conditional",
                 key,
+                arena.drifts,
             )
         )(jax.random.split(minds, agents))
         masks = jnp.asarray(actions.mask[own_first(agents)])
@@ -122,7 +117,8 @@ class MAI(AbstractLearner[MAIState]):
         particles = jnp.where(masks[:, None], particles, 0)
         zeros = jnp.zeros(agents, jnp.float32)
         scale = RewardScale(jnp.zeros((), jnp.float32), zeros, zeros)
-        return MAIState(mind, mind.critic, begun(mind), particles, scale)
+        played = jnp.zeros((agents, actions.size), jnp.float32) if self._counts(arena) else None
+        return MAIState(mind, mind.critic, begun(mind), particles, scale, played)
 
     def act(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
@@ -195,7 +191,8 @@ class MAI(AbstractLearner[MAIState]):
         temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
         valuing, thinking = jax.random.split(think)
-        gradients = jax.vmap(eqx.filter_grad(functools.partial(self._critic_loss, arena, temperature), has_aux=True))
+        critic_loss = functools.partial(self._critic_loss, arena, phase, temperature)
+        gradients = jax.vmap(eqx.filter_grad(critic_loss, has_aux=True))
         discount = jnp.asarray(arena.game.discount, jnp.float32)
         keys = jax.random.split(valuing, arena.agents)
         of_critic, info = gradients(state.mind, state.target, self._thinkers(arena), views, discount, keys)
@@ -206,13 +203,50 @@ class MAI(AbstractLearner[MAIState]):
         )
         info |= thought
         gradients = jax.tree.map(jnp.add, of_critic, of_thought)  # no part has both
-        rates = self._rates(decayed(self.final_rate, step, phase))
+        rates = self._rates(arena, decayed(self.final_rate, step, phase))
         mind, moments = descended(state.mind, gradients, state.moments, rates)
         mind = eqx.tree_at(lambda tree: tree.trust, mind, jnp.clip(mind.trust, *trust_bounds))
         target = followed(state.target, mind.critic, self.polyak)
-        new = MAIState(mind, target, moments, joint, scale)
+        new = MAIState(mind, target, moments, joint, scale, state.played)
         kept = learnt_from(step >= self.learn_from, new, state)._replace(scale=scale)
-        return kept, {**info, "trust": kept.mind.trust, "temperature": temperature * scale.unit()}
+        unit = self._unit(scale)
+        info |= {"trust": kept.mind.trust, "temperature": temperature * unit}
+        if arena.drifts:
+            info["value"] = info["value"] * unit
+        if state.played is not None:
+            since = step % EVERY
+            chances = self._chances(arena, kept, newest.observation[0], phase, think)
+            played = jnp.where(since == 0, 0, state.played) + chances
+            info["chances"] = played / (since + 1).astype(jnp.float32)
+            kept = kept._replace(played=played)
+        return kept, info
+
+    def values(self, state: MAIState, observation: Float[Array, "N O"]) -> Float[Array, " N"]:
+        """v(s), in the game's own units, of a game that declares its states exogenous."""
+        assert state.mind.value is not None
+        worth = jax.vmap(lambda network, seen: network(seen)[0])(state.mind.value, observation)
+        return worth * self._unit(state.scale)
+
+    def _unit(self, scale: RewardScale) -> Float[Array, " N"]:
+        """What is one to the critics, in the game's own units."""
+        unit = scale.unit()
+        return unit if self.standardised else jnp.ones_like(unit)
+
+    def _chances(
+        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        """In games of moves: the law that each agent's next move is drawn from."""
+        anything = jnp.asarray(arena.actions.mask, jnp.float32)
+        eye = jnp.eye(arena.actions.size, dtype=jnp.float32)
+
+        def one(thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
+            anew = lambda key: self._beliefs(arena, thinker, mind, seen, key)  # noqa: E731
+            told = executed_law(thinker, mind, seen, eye, self.final_temperature, anew, key)
+            return jnp.where(thinker.mask[0], jnp.exp(told), 0)
+
+        keys = jax.random.split(key, arena.agents)
+        own = jax.vmap(one)(self._thinkers(arena), state.mind, observation, keys)
+        return jnp.where(phase.is_uniform, anything / anything.sum(axis=1, keepdims=True), own)
 
     def _thought(
         self, arena: Arena, phase: Phase, temperature: ScalarLike, state: MAIState, views: View, key: PRNGKey
@@ -244,6 +278,7 @@ class MAI(AbstractLearner[MAIState]):
     def _critic_loss(
         self,
         arena: Arena,
+        phase: Phase,
         temperature: ScalarLike,
         mind: Mind,
         target: Critic,
@@ -252,7 +287,7 @@ class MAI(AbstractLearner[MAIState]):
         discount: Float[Array, ""],
         key: PRNGKey,
     ) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """Of one agent: (9)."""
+        """Of one agent: (9); and of what states are worth, as soon as play is its own."""
         goal = view.reward
         if arena.bootstraps:
             keys = jax.random.split(key, len(goal))
@@ -261,7 +296,10 @@ class MAI(AbstractLearner[MAIState]):
             )
             goal = goal + discount * jnp.where(view.terminated, 0, jax.lax.stop_gradient(value))
         error = jnp.mean((mind.critic(view.observation, view.action) - goal) ** 2)
-        return 0.5 * error, {"critic_error": error}
+        if mind.value is None or view.lived is None:
+            return 0.5 * error, {"critic_error": error}
+        of_value, value = value_loss(mind.value, view.lived, discount)
+        return 0.5 * error + jnp.where(phase.is_uniform, 0, of_value), {"critic_error": error, "value": value}
 
     def _belief_loss(
         self, arena: Arena, temperature: ScalarLike, mind: Mind, thinker: Thinker, view: View, key: PRNGKey
@@ -415,13 +453,14 @@ class MAI(AbstractLearner[MAIState]):
         order = own_first(arena.agents)
         batch = replay.draw(draw, self.batch)
         reward = scale.standardised(batch.reward, not arena.bootstraps) if self.standardised else batch.reward
-        window = jnp.clip(step + 1 - phase.since_uniform, 1, self.window)
-        late = replay.draw(recent, self.batch if arena.is_still else self.observations, window)
+        longest = self.window if arena.actions.is_continuous else self.moves_window
+        window = jnp.clip(step + 1 - phase.since_uniform, 1, longest)
+        late = replay.draw(recent, self.batch if arena.is_still or arena.drifts else self.observations, window)
         others = late.action[:, order[:, 1:]]  # (B, N, J, D)
         if arena.is_still:
             seen, done = late.observation[:1], others[None]
         else:
-            seen, done = late.observation, others[:, None]
+            seen, done = late.observation[: self.observations], others[: self.observations, None]
         return View(
             batch.observation.swapaxes(0, 1),
             batch.action[:, order].swapaxes(0, 1),
@@ -430,6 +469,7 @@ class MAI(AbstractLearner[MAIState]):
             batch.after.swapaxes(0, 1),
             seen.swapaxes(0, 1),
             jnp.moveaxis(done, 2, 0),
+            Lived.of(late, scale if self.standardised else None) if arena.drifts else None,
         )
 
     def _thinkers(self, arena: Arena) -> Thinker:
@@ -442,12 +482,17 @@ class MAI(AbstractLearner[MAIState]):
     def _holds_particles(self, arena: Arena) -> bool:
         return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
 
-    def _rates(self, decay: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
+    def _counts(self, arena: Arena) -> bool:
+        return arena.is_still and not arena.actions.is_continuous
+
+    def _rates(self, arena: Arena, decay: Float[Array, ""]) -> dict[str, Float[Array, ""]]:
         """By parts of a mind."""
-        return {
+        boxes = arena.actions.is_continuous
+        rates = {
             "critic": self.critic_rate * decay,
-            "actor": self.actor_rate * decay,
+            "actor": (self.actor_rate if boxes else self.moves_actor_rate) * decay,
             "priors": self.prior_rate * decay,
-            "rewards": self.reward_rate * decay,
+            "rewards": (self.reward_rate if boxes else self.moves_reward_rate) * decay,
             "trust": self.trust_rate * decay,
         }
+        return {**rates, "value": self.critic_rate * decay} if arena.drifts else rates

@@ -24,6 +24,8 @@ class Mind(eqx.Module):
     r"""(J, ...) $\\delta(o,a^j)$, what it infers of each of the others' rewards."""
     trust: Float[Array, " J"]
     """The share of its own reward that it believes each of the others to have."""
+    value: Network | None
+    """What a state is worth under late play, where states follow each other whatever anybody does; else nothing."""
 
     @classmethod
     def new(
@@ -36,8 +38,9 @@ class Mind(eqx.Module):
         trust: float,
         looks: bool,
         key: PRNGKey,
+        valued: bool = False,
     ) -> "Mind":
-        """`looks`: whether the actor sees the others' predicted actions."""
+        """`looks`: whether the actor sees the others' predicted actions; `valued`: whether states are given values."""
         others = agents - 1
         critic, actor, priors, rewards = jax.random.split(key, 4)
         seen = observation + others * actions * looks
@@ -51,4 +54,5 @@ class Mind(eqx.Module):
                 jax.random.split(rewards, others)
             ),
             jnp.full(others, trust, jnp.float32),
+            Network(observation, 1, hidden, key=jax.random.fold_in(key, 4)) if valued else None,
         )

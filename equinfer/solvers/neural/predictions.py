@@ -22,7 +22,7 @@ __all__ = ["believed_law", "executed_law"]
 
 _FINE = Sizes(spread=1024, others_near=128, expectation=64)
 _THOUGHTS = 64
-"""Where a law depends on what is drawn while an agent thinks, it is averaged over so many thoughts."""
+"""Where a law depends on what is drawn while an agent thinks, as in boxes, it is averaged over so many thoughts."""
 
 
 def believed_law(
@@ -96,8 +96,9 @@ def executed_law(
         levels, at = level[: len(cloud.points)], level[len(cloud.points) :]
         return _normalised(thinker, mask, at, levels, cloud.log_weights)
 
-    told = jax.lax.map(thought, jax.random.split(key, _THOUGHTS))
-    return jax.nn.logsumexp(told, axis=0) - jnp.log(float(_THOUGHTS))
+    thoughts = _THOUGHTS if thinker.actions.is_continuous else 1
+    told = jax.lax.map(thought, jax.random.split(key, thoughts))
+    return jax.nn.logsumexp(told, axis=0) - jnp.log(float(thoughts))
 
 
 def _normalised(

@@ -103,7 +103,10 @@ class Thinker(eqx.Module):
         r"""What the other agent j is thought to be paid for each of its actions, and the part of it that is its own,
         $\delta$.
         """
-        shared = _averaged(mind.critic, seen, j, points, slot, expects)
+        if self.looks and self.reasoning.expects_answers:
+            shared = self._answered(mind, seen, j, points, slot, expects)
+        else:
+            shared = _averaged(mind.critic, seen, j, points, slot, expects)
         own = delta(jnp.concatenate([jnp.broadcast_to(seen[None], (len(points), len(seen))), points], axis=1))[:, 0]
         if not self.reasoning.learns_rewards:
             own = jnp.zeros_like(own)
@@ -214,6 +217,34 @@ class Thinker(eqx.Module):
         others = self.actions.contexts(first, self.prior_clouds(mind, seen, count, first), count)
         own = self.law(mind, seen).sample(second, count)
         return jnp.concatenate([own[:, None], others.points], axis=1)
+
+    def _answered(
+        self,
+        mind: Mind,
+        seen: Float[Array, " O"],
+        j: int | Int[Array, ""],
+        points: Float[Array, "K D"],
+        slot: Int[Array, " J"],
+        expects: Contexts,
+    ) -> Float[Array, " K"]:
+        """What agent j's `points` are worth to me when I answer them, in boxes by the median of my policy, the rest
+        doing as j expects.
+        """
+        mind = jax.lax.stop_gradient(mind)
+
+        def one(point: Float[Array, " D"], rest: Float[Array, "J D"]) -> Float[Array, ""]:
+            others = jnp.zeros((self.others, len(point)), point.dtype).at[j - 1].set(point)
+            others = others.at[slot[1:] - 1].set(rest[1:])  # the first is me
+            law = self.law(mind, seen, others)
+            if self.actions.is_continuous:
+                answers, chances = law.mode()[None], jnp.ones(1, point.dtype)
+            else:
+                answers = jnp.eye(len(point), dtype=point.dtype)
+                chances = jnp.where(self.mask[0], jnp.exp(law.log_prob(answers)), 0)
+            return chances @ self.scores(mind, seen, answers, Contexts(others[None], jnp.ones(1, point.dtype)))
+
+        each = jax.vmap(jax.vmap(one, in_axes=(None, 0)), in_axes=(0, None))
+        return each(points, expects.points) @ expects.weights
 
     def _distance(
         self, mind: Mind, seen: Array, law: Law, contexts: Contexts, temperature: ScalarLike, key: PRNGKey

@@ -1,0 +1,115 @@
+"""What MAI learns is what tabular solvers compute: logit equilibria of matrix games, values of Markov chains."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinfer as eq
+from equinfer.data.arena import Arena
+from equinfer.games.catalog import equilibria
+from equinfer.nn.descent import begun, descended
+from equinfer.nn.networks import Network
+from equinfer.solvers.neural.mai import MAI
+from equinfer.solvers.neural.views import Lived, value_loss
+
+STEPS, SEEDS = 5500, 8
+LATE = STEPS // 5
+"""Steps over which play is averaged."""
+
+UNEQUAL = [[[2.0, 0.0], [0.0, 1.0]], [[0.0, 1.0], [1.5, 0.0]]]
+"""Matching pennies in which heads and tails are worth different things."""
+LOPSIDED = [[[2.0, 0.0, 1.0], [0.0, 2.0, 1.5]], [[0.0, 2.0, 1.0], [2.0, 0.0, 0.5]]]
+"""Two rows, three columns; the third column is worse than either of the others where it matters."""
+
+
+def fixed_point(game, temperature):
+    """The logit equilibrium by the tabular solver, and that it is one."""
+    found = eq.solve(game, solver="vpg", temperature=temperature, step_size=0.2, steps=20_000)
+    x, y = (policy[0] for policy in found.profile)
+    payoff = np.asarray(game.reward)[:, 0]
+    with jax.enable_x64(True):
+        assert np.allclose(x, jax.nn.softmax(payoff[0] @ y / temperature), atol=1e-6)
+        assert np.allclose(y, jax.nn.softmax(x @ payoff[1] / temperature), atol=1e-6)
+    return x, y
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opponent", ["empirical", "inferred"])
+@pytest.mark.parametrize("payoffs", [UNEQUAL, LOPSIDED])
+def test_play_settles_at_the_logit_equilibrium_of_the_tables(payoffs, opponent):
+    r"""At the same constant temperature, in the rewards' own units.
+
+    What is left is the noise of what agents see of each other: a frequency over the T last steps has a standard
+    deviation of at most $1/(2\sqrt T)$, and a soft response at temperature $\tau$ moves by at most
+    $\max|\Delta\Delta Q|/(4\tau)$ times as much. Means over seeds must lie within four of their standard deviations.
+    """
+    game, temperature = eq.TabularGame.from_payoffs(payoffs), 1.0
+    want = fixed_point(game, temperature)
+    run = eq.train(
+        "mai",
+        game,
+        STEPS,
+        SEEDS,
+        opponent=opponent,
+        standardised=False,
+        temperature=temperature,
+        final_temperature=temperature,
+    )
+    late = run.trace["chances"][:, -LATE // 25 :].mean(axis=(0, 1))
+    payoff = np.asarray(payoffs)
+    for i, policy in enumerate(want):
+        table = payoff[0] if i == 0 else payoff[1].T
+        slope = np.ptp(table[:, None] - table[None], axis=2).max() / (4 * temperature)
+        deviation = slope / (2 * np.sqrt(LATE * SEEDS))
+        assert np.abs(late[i, : len(policy)] - policy).max() < 4 * deviation
+
+
+class Head(eqx.Module):
+    value: Network
+
+
+def test_values_are_those_of_the_chain():
+    r"""$v=r+\gamma Pv$ where states follow each other by P, by descent on steps that were seen as often as P says."""
+    law = np.array([[0.6, 0.3, 0.1], [0.2, 0.5, 0.3], [0.3, 0.3, 0.4]])
+    paid, discount = np.array([1.0, -2.0, 3.0]), 0.8
+    often = np.round(10 * law).astype(int).ravel()
+    here, there = (np.repeat(which.ravel(), often) for which in np.indices((3, 3)))
+    eye = np.eye(3, dtype=np.float32)
+    lived = Lived(
+        jnp.asarray(eye[here]), jnp.asarray(paid[here], jnp.float32), jnp.zeros(30, bool), jnp.asarray(eye[there])
+    )
+
+    @jax.jit
+    def learnt(head):
+        def step(carry, rate):
+            head, moments = carry
+            slope = eqx.filter_grad(lambda head: value_loss(head.value, lived, discount)[0])(head)
+            return descended(head, slope, moments, {"value": rate}), None
+
+        rates = jnp.geomspace(1e-2, 1e-5, 4000).astype(jnp.float32)
+        return jax.lax.scan(step, (head, begun(head)), rates)[0][0]
+
+    head = learnt(Head(Network(3, 1, 16, key=jax.random.key(0))))
+    want = np.linalg.solve(np.eye(3) - discount * law, paid)
+    assert np.allclose(head.value(jnp.asarray(eye))[:, 0], want, atol=1e-2)
+
+
+def test_nothing_is_paid_for_values_where_nothing_follows():
+    for target, valued in [("cournot", False), ("cournot_capacity", False), ("cournot_demand", True)]:
+        arena = Arena.of(eq.load(f"catalog:{target}"))
+        state = jax.eval_shape(lambda key, arena=arena: MAI(hidden=4).init(arena, key=key), jax.random.key(0))
+        assert (state.mind.value is not None) == valued
+
+
+@pytest.mark.slow
+def test_values_of_regimes_are_near_those_of_the_equilibrium():
+    """Under demand that changes by itself, where the critic learns rewards alone."""
+    game = eq.load("catalog:cournot_demand")
+    run = eq.train("mai", game, 5500, 4)
+    (known,) = equilibria("cournot_demand")
+    everybody = jnp.broadcast_to(jnp.eye(2, dtype=jnp.float32)[:, None], (2, 2, 2))  # each state, as both see it
+    found = jax.vmap(lambda state: jax.vmap(lambda seen: run.learner.values(state, seen))(everybody))(run.state)
+    assert np.allclose(found.mean(axis=0).T, known.values, rtol=0.1)
+    assert run.trace["value"].shape == (4, 220, 2)
