@@ -8,7 +8,6 @@ import pytest
 
 import equinfer as eq
 from equinfer.data.arena import Arena
-from equinfer.games.catalog import equilibria
 from equinfer.nn.descent import begun, descended
 from equinfer.nn.networks import Network
 from equinfer.solvers.neural.mai import MAI
@@ -101,15 +100,3 @@ def test_nothing_is_paid_for_values_where_nothing_follows():
         arena = Arena.of(eq.load(f"catalog:{target}"))
         state = jax.eval_shape(lambda key, arena=arena: MAI(hidden=4).init(arena, key=key), jax.random.key(0))
         assert (state.mind.value is not None) == valued
-
-
-@pytest.mark.slow
-def test_values_of_regimes_are_near_those_of_the_equilibrium():
-    """Under demand that changes by itself, where the critic learns rewards alone."""
-    game = eq.load("catalog:cournot_demand")
-    run = eq.train("mai", game, 5500, 4)
-    (known,) = equilibria("cournot_demand")
-    everybody = jnp.broadcast_to(jnp.eye(2, dtype=jnp.float32)[:, None], (2, 2, 2))  # each state, as both see it
-    found = jax.vmap(lambda state: jax.vmap(lambda seen: run.learner.values(state, seen))(everybody))(run.state)
-    assert np.allclose(found.mean(axis=0).T, known.values, rtol=0.1)
-    assert run.trace["value"].shape == (4, 220, 2)
