@@ -27,6 +27,7 @@ from equinfer.recording import recorded
 from equinfer.records import Certificate, GameLabels, Solution
 from equinfer.tables import Tables
 from equinfer.targets import Game, SolvableGame, Target, game_of, game_to_solve, load, save
+from equinfer.types import AnyArray
 
 __all__ = ["certify", "default_eps", "load", "load_solution", "payoff_scale", "save", "solve"]
 
@@ -39,7 +40,7 @@ def solve(
     eps: float | int | None = None,
     time: float | int | None = None,
     seed: int = 0,
-    magnet: Sequence[ArrayLike] | None = None,
+    magnet: Sequence[ArrayLike] | AnyArray | None = None,
     watch: Watch | None = None,
     **options: Any,
 ) -> Solution:

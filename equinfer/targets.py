@@ -44,7 +44,11 @@ def load(target: Target, /, **parameters: Any) -> Any:
 
 
 def save(game: TabularGame, path: Target) -> None:
-    """Write `game` to a file whose suffix says the format (`.nfg`, `.csv`, `.npz`); never half of one."""
+    """Write `game` to a file whose suffix says the format (`.nfg`, `.csv`, `.npz`); never half of one.
+
+    **Raises:** `BadInput` for games that are no tables, which are functions and have no file.
+    """
+    game = tabular_game_of(game, "a file")
     from equinfer.games.files import write_game
 
     write_game(game, Path(path))

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from equinfer.answer import Joint
 from equinfer.arguments import ROW_SUM_TOLERANCE, refuse_masked
 from equinfer.errors import BadInput, cause
-from equinfer.mean_field_tables import AnyTables
+from equinfer.mean_field_tables import AnyTables, MeanFieldTables
 from equinfer.memory import refuse_beyond_half
 from equinfer.records import Solution
 
@@ -24,8 +24,8 @@ def checked_profile(tables: AnyTables, answer: Any) -> tuple[Float[np.ndarray, "
     """One float64 policy per player, ([H,] S, A_i): a copy of `answer`, if it is a profile of this game.
 
     **Arguments:** `answer` is a `Solution`, or a sequence of one array-like per player (nested lists, NumPy or JAX
-    arrays of any real type). In a game of one state (A_i,) stands for (1, A_i); in a finite-horizon game (S, A_i) is
-    played in every epoch. Nothing else is broadcast.
+    arrays of any real type), where there is one population also its array alone. In a game of one state (A_i,) stands
+    for (1, A_i); in a finite-horizon game (S, A_i) is played in every epoch. Nothing else is broadcast.
 
     Rows that sum to one within `ROW_SUM_TOLERANCE` (`SINGLE_TOLERANCE` in single precision) are renormalised; nothing
     is ever clipped, filled or replaced.
@@ -41,6 +41,9 @@ def checked_profile(tables: AnyTables, answer: Any) -> tuple[Float[np.ndarray, "
         or getattr(policies, "ndim", 1) == 0
     ):
         raise BadInput(f"a profile is a sequence of one array per player; got {type(answer).__name__}.")
+    most = 2 if tables.horizon is None else 3
+    if isinstance(tables, MeanFieldTables) and tables.num_players == 1 and 2 <= getattr(policies, "ndim", 0) <= most:
+        policies = (policies,)
     if len(policies) != tables.num_players:
         raise BadInput(f"the profile has {len(policies)} policies; the game has {tables.num_players} players.")
     return tuple(_checked_policy(tables, player, policy) for player, policy in enumerate(policies))

@@ -11,6 +11,7 @@ from equinfer.certificates.mean_field import certify_mean_field, exact_flow
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.drivers.protocol import Judge
 from equinfer.equations.mean_field_structure import structure_of
+from equinfer.errors import BadInput
 from equinfer.mean_field_tables import MeanFieldTables
 from equinfer.opponents import AbstractOpponentModel, Oracle
 from equinfer.policies import AbstractPolicyFamily, Marginal
@@ -41,6 +42,14 @@ class MeanField(AbstractConcept):
     games: ClassVar[str] = "mean-field"
     opponent: AbstractOpponentModel = eqx.field(default_factory=Oracle)
     policy: AbstractPolicyFamily = eqx.field(default_factory=Marginal)
+
+    def __check_init__(self):
+        for column, kind in (("opponent", Oracle), ("policy", Marginal)):
+            if type(getattr(self, column)) is not kind:
+                raise BadInput(
+                    f"{self.name} knows no other {column} than {kind.name!r}: the others are their law, which an "
+                    f"agent cannot move; got {getattr(self, column).name!r}."
+                )
 
     def lift(self, game: Any) -> Any:
         return game

@@ -16,6 +16,7 @@ from equinfer.games.kernels import SparseKernel
 from equinfer.games.mean_field_checks import (
     MeanFieldLabels,
     checked_discount,
+    checked_grid,
     checked_initial,
     checked_legal,
     number_of_actions,
@@ -88,6 +89,8 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
         if several and not isinstance(reward, (list, tuple)):
             kind = type(reward).__name__
             raise BadInput(f"reward must be a function of (t, law), or a list of one for each population; got {kind}.")
+        if several and not reward:
+            raise BadInput("reward is an empty list: a game has at least one population.")
         self.reward = tuple(reward) if not callable(reward) else (reward,)
         number = len(self.reward)
         self.initial = checked_initial(one_each("initial", initial, number, several))
@@ -95,9 +98,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
         self.discount = checked_discount(discount, self.horizon)
         self.transitions = tuple(map(_transition, one_each("kernel", kernel, number, several)))
         stencils = (each.shape for each in self.transitions if isinstance(each, Stencil))
-        self.grid = next(stencils, None) if grid is None else tuple(int(size) for size in grid)
-        if self.grid is not None and int(np.prod(self.grid)) != self.num_states:
-            raise BadInput(f"a grid of shape {self.grid} has not {self.num_states} cells, one for each state.")
+        self.grid = checked_grid(next(stencils, None) if grid is None else grid, self.num_states)
         masks = None if legal is None else one_each("legal", legal, number, several)
         names = None if action_labels is None else one_each("action_labels", action_labels, number, several)
         with jax.enable_x64(True):
@@ -217,9 +218,16 @@ def _transition(kernel: KernelLike) -> AbstractTransition:
     if callable(kernel):
         return ByFunction(kernel)
     try:
-        return Fixed(np.asarray(kernel, np.float64))
+        if np.iscomplexobj(kernel):
+            raise ValueError("its numbers are complex")
+        table = np.asarray(kernel, np.float64)
     except (TypeError, ValueError) as error:
         raise BadInput(f"kernel is neither a function of (t, law) nor a table of numbers: {cause(error)}.") from None
+    if table.ndim != 3:
+        raise BadInput(
+            f"kernel has shape {table.shape}; expected (S, A, S), or a function of (t, law) if it changes with time."
+        )
+    return Fixed(table)
 
 
 def _refuse_other_states(transitions: tuple[AbstractTransition, ...], num_states: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 from numpy.typing import ArrayLike
 
-from equinfer.arguments import ROW_SUM_TOLERANCE, shown
+from equinfer.arguments import ROW_SUM_TOLERANCE, shown, whole
 from equinfer.errors import BadInput, cause
 from equinfer.games.validation import checked_labels
 from equinfer.mean_field_tables import Staged
@@ -21,6 +21,7 @@ from equinfer.types import AnyArray
 __all__ = [
     "MeanFieldLabels",
     "checked_discount",
+    "checked_grid",
     "checked_initial",
     "checked_legal",
     "number_of_actions",
@@ -118,6 +119,18 @@ def checked_discount(discount: Any, horizon: int | None) -> float:
     return rate
 
 
+def checked_grid(grid: Any, num_states: int) -> tuple[int, ...] | None:
+    """The shape of which the states are the cells, if there is one."""
+    if grid is None:
+        return None
+    if not hasattr(grid, "__iter__") or isinstance(grid, str):
+        raise BadInput(f"grid must be a list of whole numbers, the cells along each axis; got {shown(grid)}.")
+    shape = tuple(whole("a side of grid", size, 1) for size in grid)
+    if int(np.prod(shape)) != num_states:
+        raise BadInput(f"a grid of shape {shape} has not {num_states} cells, one for each state.")
+    return shape
+
+
 def checked_legal(
     masks: tuple[ArrayLike, ...] | None, num_states: int, sizes: tuple[int, ...]
 ) -> tuple[Bool[np.ndarray, "S _"], ...]:
@@ -127,7 +140,8 @@ def checked_legal(
     for p, (given, size) in enumerate(zip(masks, sizes, strict=True)):
         mask = np.asarray(given)
         if mask.dtype != bool or mask.shape != (num_states, size):
-            raise BadInput(f"legal of population {p} must be booleans of shape {(num_states, size)}; got {mask.shape}.")
+            got = f"{mask.shape} of {mask.dtype}"
+            raise BadInput(f"legal of population {p} must be booleans of shape {(num_states, size)}; got {got}.")
         if not mask.any(axis=1).all():
             raise BadInput(f"population {p} has no legal action in state {int(np.argmin(mask.any(axis=1)))}.")
         checked.append(mask)
@@ -150,6 +164,8 @@ def number_of_actions(
     sizes = list(known)
     for p in range(len(sizes)):
         if names is not None:
+            if not hasattr(names[p], "__len__"):
+                raise BadInput(f"action_labels of population {p} must be a list of labels; got {shown(names[p])}.")
             sizes[p] = len(names[p])
         if masks is not None and np.ndim(masks[p]) == 2:
             sizes[p] = np.shape(masks[p])[1]
@@ -204,7 +220,9 @@ def traced(function: Any, laws: tuple[Any, ...], what: str) -> Any:
         raise BadInput(f"the {what} must be a function of (t, law); got {shown(function)}.")
     time = jax.ShapeDtypeStruct((), jnp.int64)
     try:
-        return jax.eval_shape(function, time, laws[0] if len(laws) == 1 else laws)
+        return _one_table(jax.eval_shape(function, time, laws[0] if len(laws) == 1 else laws), what)
+    except BadInput:
+        raise
     except (jax.errors.TracerArrayConversionError, jax.errors.TracerBoolConversionError) as error:
         kind = "NumPy" if isinstance(error, jax.errors.TracerArrayConversionError) else "an `if`"
         raise BadInput(
@@ -217,6 +235,15 @@ def traced(function: Any, laws: tuple[Any, ...], what: str) -> Any:
     except Exception as error:
         shapes = ", ".join(str(law.shape) for law in laws)
         raise BadInput(f"the {what} fails on laws of shape {shapes}: {cause(error)}.") from None
+
+
+def _one_table(made: Any, what: str) -> Any:
+    numbers = jax.tree.leaves(getattr(made, "probabilities", made))
+    if len(numbers) != 1 or made is None:
+        raise BadInput(f"the {what} must return an array of numbers; it returns {type(made).__name__}.")
+    if jnp.issubdtype(numbers[0].dtype, jnp.complexfloating):
+        raise BadInput(f"the {what} returns complex numbers; they must be real.")
+    return made
 
 
 def refuse_what_is_wrong(game: Any) -> None:
@@ -284,12 +311,12 @@ def _refuse_kernel(game: Any, p: int, t: int, kernel: Any, where: str) -> None:
         (outside.any(axis=-1), "leads out of the states"),
         (~np.isfinite(rows).all(axis=-1), "has a probability that is not a finite number"),
         ((rows < 0).any(axis=-1), "has a negative probability"),
-        (np.abs(sums - 1) > ROW_SUM_TOLERANCE, "has probabilities that do not sum to one"),
+        (np.abs(sums - 1) > ROW_SUM_TOLERANCE, "has probabilities that sum to {:.10g}, not to one,"),
     ):
         off = np.argwhere(bad & legal)
         if len(off):
             s, a = off[0].tolist()
-            raise BadInput(f"kernel{place_in(game, p, t, s, a)} {says} {where}: they sum to {sums[s, a]:.10g}.")
+            raise BadInput(f"kernel{place_in(game, p, t, s, a)} {says.format(sums[s, a])} {where}.")
 
 
 def place_in(game: Any, p: int, t: int, s: int, a: int) -> str:

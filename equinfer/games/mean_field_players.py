@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
+from equinfer.arguments import whole
 from equinfer.errors import BadInput
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.tabular import TabularGame
@@ -28,8 +29,7 @@ def as_players(game: Any, number: int) -> TabularGame:
     """
     if game.horizon is None or game.num_players != 1:
         raise BadInput("only games of one population with a horizon can be played by a number of players.")
-    if number < 1:
-        raise BadInput(f"a game needs at least one player; got {number}.")
+    number = whole("the number of players", number, 1)
     horizon, states, actions = game.horizon, game.num_states, game.num_actions[0]
     entries = entries_of(game, number)
     if entries > _MOST_ENTRIES:

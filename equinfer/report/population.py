@@ -119,10 +119,7 @@ def _frames(solution: Solution, grid: tuple[int, ...]) -> go.Figure:
     flows, at_rest = _with_time(solution), is_at_rest(solution)
     times = np.unique(np.linspace(0, len(flows[0]) - 1, MOST_FRAMES).round().astype(int))
     titles = [
-        f"{names_of(solution)[p] + ', ' if len(flows) > 1 else ''}{'' if at_rest else f't = {t}: '}"
-        f"up to {number(flow[t].sum(-1).max(), 2)}"
-        for p, flow in enumerate(flows)
-        for t in times
+        f"{'' if at_rest else f't = {t}: '}up to {number(flow[t].sum(-1).max(), 2)}" for flow in flows for t in times
     ]
     result = make_subplots(
         rows=len(flows),
@@ -157,7 +154,7 @@ def _frames(solution: Solution, grid: tuple[int, ...]) -> go.Figure:
         result,
         height=int(len(flows) * (side * height / width + 30) + 40),
         showlegend=False,
-        margin={"l": 8, "r": 8, "t": 30, "b": 8},
+        margin={"l": 8 if len(flows) == 1 else 40, "r": 8, "t": 30, "b": 8},
     )
     plain = {"showticklabels": False, "showgrid": False, "constrain": "domain", "mirror": True}
     result.update_xaxes(**plain)
@@ -165,6 +162,9 @@ def _frames(solution: Solution, grid: tuple[int, ...]) -> go.Figure:
     for panel in range(len(flows) * len(times)):
         axis = "" if panel == 0 else str(panel + 1)
         result.layout[f"yaxis{axis}"].update(scaleanchor=f"x{axis}")
+    if len(flows) > 1:
+        for p, name in enumerate(names_of(solution)):
+            result.update_yaxes(title=name, row=p + 1, col=1)
     for note in result.layout.annotations:
         note.font.size = 11
     return result

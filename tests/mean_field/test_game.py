@@ -109,7 +109,10 @@ def test_values_and_flows_of_both_implementations_agree():
             "state 2 is -0.5, negative",
         ),
         (lambda: MeanFieldGame(crossroads, STEPS, [1, 1, 0], horizon=2), "sum to 2, not to one"),
-        (lambda: MeanFieldGame(crossroads, STEPS / 2, [1, 0, 0], horizon=2), "state 0, action 0 has prob.* sum to one"),
+        (
+            lambda: MeanFieldGame(crossroads, STEPS / 2, [1, 0, 0], horizon=2),
+            "action 0 has prob.* sum to 0.5, not",
+        ),
         (lambda: MeanFieldGame(crossroads, lambda t, law: STEPS[:2], [1, 0, 0], horizon=2), r"expected \(S, A, S\)"),
         (lambda: MeanFieldGame(lambda t, law: np.log(law), STEPS, [1, 0, 0], horizon=2), "it uses NumPy"),
         (lambda: MeanFieldGame(lambda t, law: law if law[0, 0] else -law, STEPS, [1, 0, 0], horizon=2), "an `if`"),
