@@ -73,21 +73,26 @@ class Certificate:
         return bool(proof and self.gap + self.numerical_error <= eps)
 
     def settled(self, level: float) -> bool:
-        """Every player's gap is rounding, or at most `level` of what that player has at stake.
+        """Every player's gap is rounding, or at most `level` of what that player has at stake, and nothing is in doubt.
 
         Unlike the one gap of all players this does not depend on the units in which each counts its payoffs.
         """
         stakes = np.zeros_like(self.per_player) if self.payoff_scales is None else self.payoff_scales
-        return bool(np.all(self.per_player <= np.maximum(self.per_player_error, level * stakes)))
+        return self.doubt is None and bool(np.all(self.per_player <= np.maximum(self.per_player_error, level * stakes)))
 
     def warnings(self, eps: float, players: Sequence[str] | None = None) -> tuple[str, ...]:
         """A sentence for each player whose gap is within `eps`, but not small beside what it has at stake itself.
 
-        There is none unless the certificate holds, but its own doubt. Small is `eps` beside the largest stakes, and at
-        least 1e-8.
+        There is none unless the certificate holds, but its own doubt, or that rounding alone is above `eps`. Small is
+        `eps` beside the largest stakes, and at least 1e-8.
         """
         if self.doubt is not None:
             return (self.doubt,)
+        if self.kind == "exact" and eps < self.numerical_error and self.gap <= eps + self.numerical_error:
+            return (
+                f"Rounding alone, ±{self.numerical_error:.2g}, is above eps = {eps:.3g}: the gap may be as small as "
+                "that, but float64 cannot tell it, beside payoffs of this size.",
+            )
         if self.payoff_scales is None or not self.holds(eps):
             return ()
         short = falls_short(self.per_player, self.payoff_scales, np.float64(eps))

@@ -17,8 +17,8 @@ from equinfer.certificates.mean_field import exact_flow
 from equinfer.certificates.nash import certify_nash
 from equinfer.certificates.profile import checked_profile
 from equinfer.equations.mean_field import evaluated
+from equinfer.equations.mean_field_locality import is_proven_local
 from equinfer.equations.mean_field_simulation import Crowd, Plan, Rule, planned, walks
-from equinfer.equations.mean_field_structure import structure_of
 from equinfer.errors import BadInput
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.mean_field_players import entries_of, lifted
@@ -157,7 +157,7 @@ def _simulated(
 ) -> PlayersGap:
     tables, compiled = game.tables(), jax.tree.map(jnp.asarray, game.unlabelled())
     horizon, states, actions = policy.shape
-    local = tables.fixed_dynamics and structure_of(tables).local
+    local = tables.fixed_dynamics and is_proven_local(game)
     table = states * actions * (1 if tables.fixed_dynamics else states)
     around = table if local else table * states * actions
     counted = players - 1 > states**2 * actions

@@ -1,6 +1,6 @@
 """A mean-field game for those who judge and draw it: plain arrays, and functions from NumPy to NumPy."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -75,6 +75,8 @@ class MeanFieldTables(PopulationSizes):
     origin: Origin | None = None
     fixed_dynamics: bool = False
     """Kernels are known not to depend on the population."""
+    nearby: Callable[[int, Flow], Sequence[tuple[RawTransition, ...]]] | None = None
+    """`transitions` at several laws (K, S, A_p) of one time, faster than one by one; the last digits may differ."""
 
 
 AnyTables: TypeAlias = Tables | MeanFieldTables

@@ -189,7 +189,7 @@ class Solution:
         """What one should know about an answer although it is certified, or why it may be none: a sentence each."""
         if self.certified:
             return self.certificate.warnings(self.eps, self.game.players)
-        return self.doubts if self.certificate.doubt is None else (self.certificate.doubt, *self.doubts)
+        return (*self.certificate.warnings(self.eps, self.game.players), *self.doubts)
 
     @property
     def verdict(self) -> str:

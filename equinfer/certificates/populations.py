@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int, Shaped
 
 from equinfer.arguments import ROW_SUM_TOLERANCE
 from equinfer.errors import BadInput
@@ -25,17 +25,27 @@ def averaged(kernel: RawTransition, value: Float[np.ndarray, " S"]) -> Float[np.
     return kernel @ value / kernel.sum(axis=-1)
 
 
-def sent(kernel: RawTransition, law: Float[np.ndarray, "S A"]) -> Float[np.ndarray, " S"]:
-    r"""$\sum_{s,a}L(s,a)P(\cdot\mid s,a)$."""
+def sent(kernel: RawTransition, law: Shaped[np.ndarray, "S A"]) -> Shaped[np.ndarray, " S"]:
+    r"""$\sum_{s,a}L(s,a)P(\cdot\mid s,a)$, in the precision of the law."""
     match kernel:
         case Staged():
-            cells = np.bincount(kernel.moves.ravel(), law.ravel(), minlength=len(kernel.successors))
+            cells = _gathered(kernel.moves, law, len(kernel.successors))
             mass = (cells / kernel.probabilities.sum(axis=-1))[:, None] * kernel.probabilities
-            return np.bincount(kernel.successors.ravel(), mass.ravel(), minlength=len(law))
+            return _gathered(kernel.successors, mass, len(law))
         case SuccessorLists():
-            mass = (law / kernel.probabilities.sum(axis=-1))[..., None] * kernel.probabilities
-            return np.bincount(kernel.successors.ravel(), mass.ravel(), minlength=len(law))
-    return np.einsum("sa,sax->x", law / kernel.sum(axis=-1), kernel)
+            mass = (law / kernel.probabilities.sum(axis=-1, dtype=law.dtype))[..., None] * kernel.probabilities
+            return _gathered(kernel.successors, mass, len(law))
+    return np.einsum("sa,sax->x", law / kernel.sum(axis=-1, dtype=law.dtype), kernel)
+
+
+def _gathered(
+    places: Int[np.ndarray, "..."], amounts: Shaped[np.ndarray, "..."], size: int
+) -> Shaped[np.ndarray, " S"]:
+    if amounts.dtype == np.float64:
+        return np.bincount(places.ravel(), amounts.ravel(), minlength=size)
+    total = np.zeros(size, amounts.dtype)
+    np.add.at(total, places.ravel(), amounts.ravel())
+    return total
 
 
 def reached(kernel: RawTransition, here: Bool[np.ndarray, " S"], legal: Bool[np.ndarray, "S A"]) -> np.ndarray:

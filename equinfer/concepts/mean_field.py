@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import equinox as eqx
 import numpy as np
 
-from equinfer.certificates.mean_field import certify_mean_field, exact_flow
+from equinfer.certificates.mean_field import certify_mean_field, exact_flow, spread_of_rewards
 from equinfer.concepts.protocol import AbstractConcept
 from equinfer.drivers.protocol import Judge
 from equinfer.equations.mean_field_structure import structure_of
@@ -58,7 +58,9 @@ class MeanField(AbstractConcept):
         return partial(certify_mean_field, tables, scales=np.full(tables.num_players, self.stakes(tables)))
 
     def stakes(self, tables: MeanFieldTables) -> float:
-        """The exploitability of the uniform policy, and at least 1; that as well where nobody can tell."""
+        """The exploitability of the uniform policy, and at least 1, or what rewards that are smaller differ by; 1 as
+        well where nobody can tell.
+        """
         return _stakes(self, tables)
 
     def recorded(self, tables: MeanFieldTables, answer: Any) -> Mapping[str, Any]:
@@ -97,5 +99,10 @@ def _has_small_factors(tables: MeanFieldTables, horizon: int) -> bool:
 @lru_cache(maxsize=4)
 def _stakes(row: MeanField, tables: MeanFieldTables) -> float:
     """Asked for by the verdict and by every certificate of a solve."""
-    gap = certify_mean_field(tables, row.start(tables)).gap
-    return max(1.0, gap) if np.isfinite(gap) else 1.0
+    start: Any = row.start(tables)
+    judged = certify_mean_field(tables, start)
+    if not np.isfinite(judged.gap):
+        return 1.0
+    response = tuple(deviation.policy for deviation in judged.deviations)
+    spread = max(spread_of_rewards(tables, policies) for policies in (start, response))
+    return max(min(1.0, spread), judged.gap)

@@ -54,7 +54,7 @@ def flow_of(game: Any, policies: Policies) -> Policies:
         t, now = at
         laws = tuple(mass[:, None] * policy for mass, policy in zip(masses, now, strict=True))
         following = tuple(kernel.push(t, laws, law) for kernel, law in zip(game.transitions, laws, strict=True))
-        return following, laws
+        return tuple(map(_whole, game.transitions, following)), laws
 
     dtype = policies[0].dtype
     initial = tuple(jnp.asarray(mass, dtype) for mass in game.initial)
@@ -181,6 +181,11 @@ def random_policies(game: Any, key: PRNGKey) -> Policies:
         weights = jnp.where(allowed, jax.random.exponential(jax.random.fold_in(key, p), allowed.shape), 0.0)
         drawn.append(weights / jnp.sum(weights, axis=-1, keepdims=True))
     return tuple(drawn)
+
+
+def _whole(transition: Any, mass: Float[AnyArray, " S"]) -> Float[AnyArray, " S"]:
+    """Divided by its sum, whose rounding kernels that count on a sum of one would blow up."""
+    return mass if transition.is_fixed else mass / jnp.sum(mass)
 
 
 def _weighted(weight: ScalarLike, logs: AnyArray) -> Array:

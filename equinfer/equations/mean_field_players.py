@@ -7,7 +7,7 @@ from jaxtyping import Float
 from scipy.stats import binom
 
 from equinfer.equations.mean_field import flow_of
-from equinfer.equations.mean_field_structure import structure_of
+from equinfer.equations.mean_field_locality import is_proven_local
 from equinfer.errors import BadInput
 from equinfer.games.changed import changed
 from equinfer.games.mean_field import MeanFieldGame
@@ -28,10 +28,10 @@ def one_of_many(game: MeanFieldGame, policy: Float[np.ndarray, "H S A"], number:
     tables = game.tables()
     if game.num_players != 1 or game.horizon is None:
         raise BadInput("one of many players is looked at in games of one population with a horizon.")
-    if not tables.fixed_dynamics or not structure_of(tables).local:
+    if not tables.fixed_dynamics or not is_proven_local(game):
         raise BadInput(
-            "one of many players is looked at where dynamics do not depend on the population, and rewards only on the "
-            "masses in the same place."
+            "one of many players is looked at where dynamics do not depend on the population, and rewards, as far "
+            "as can be proven, only on the masses in the same place."
         )
     if number < 1:
         raise BadInput(f"a game needs at least one player; got {number}.")

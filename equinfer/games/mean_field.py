@@ -181,6 +181,11 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             with jax.enable_x64(True):
                 return tuple(each.raw(t, tuple(map(jnp.asarray, laws))) for each in self.transitions)
 
+        def nearby(t: int, laws: Flow) -> list[tuple[RawTransition, ...]]:
+            with jax.enable_x64(True):
+                each = [kernel.raw_each(t, tuple(map(jnp.asarray, laws))) for kernel in self.transitions]
+            return list(zip(*each, strict=True))
+
         return MeanFieldTables(
             rewards=rewards,
             transitions=transitions,
@@ -196,6 +201,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             moves=_moves(self.transitions),
             origin=self.labels.origin,
             fixed_dynamics=self.has_fixed_dynamics,
+            nearby=nearby,
         )
 
 

@@ -280,7 +280,8 @@ def refuse_along(
         for p, transition in enumerate(game.transitions):
             kernel = transition.raw(t, tuple(map(jnp.asarray, laws)))
             _refuse_kernel(game, p, t, kernel, where)
-            following.append(np.asarray(transition.push(t, laws, laws[p])))
+            mass = np.asarray(transition.push(t, laws, laws[p]))
+            following.append(mass if transition.is_fixed else mass / mass.sum())
         masses = tuple(following)
 
 

@@ -20,6 +20,9 @@ __all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws"]
 Laws: TypeAlias = tuple[Float[AnyArray, "S _"], ...]
 """The state-action law (S, A_p) of every population, at one time."""
 
+_SIDE_BY_SIDE = 4e6
+"""Probabilities that kernels at several laws may have together, to be made by one call."""
+
 
 class AbstractTransition(eqx.Module):
     """The kernel $P_t(s'|s,a,L)$ of one population, known by its two contractions."""
@@ -40,6 +43,10 @@ class AbstractTransition(eqx.Module):
     @abc.abstractmethod
     def raw(self, t: int, laws: Laws) -> RawTransition:
         """The kernel at one time, in NumPy."""
+
+    def raw_each(self, t: int, laws: tuple[Float[AnyArray, "K S _"], ...]) -> list[RawTransition]:
+        """`raw` at each of K laws."""
+        return [self.raw(t, each) for each in zip(*laws, strict=True)]
 
     def draw(
         self, t: Any, laws: Laws, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
@@ -99,6 +106,14 @@ class ByFunction(AbstractTransition):
     def raw(self, t: int, laws: Laws) -> Any:
         return _raw(_evaluated(self.function, t, laws))
 
+    def raw_each(self, t: int, laws: tuple[Float[AnyArray, "K S _"], ...]) -> list[Any]:
+        count, states, actions = laws[0].shape
+        if count * states**2 * actions > _SIDE_BY_SIDE:
+            return super().raw_each(t, laws)
+        kernels = _compiled_each(self.function, jnp.asarray(t), laws[0] if len(laws) == 1 else laws)
+        kernels = jax.tree.map(np.asarray, kernels)  # sliced there, one after the other
+        return [_raw(jax.tree.map(lambda leaf, k=k: leaf[k], kernels)) for k in range(count)]
+
     def _at(self, t: Any, laws: Laws) -> Any:
         return self.function(t, laws[0] if len(laws) == 1 else laws)
 
@@ -111,6 +126,11 @@ def _evaluated(function: Callable[..., Any], t: int, laws: Laws) -> Any:
 @eqx.filter_jit
 def _compiled(function: Callable[..., Any], t: Any, law: Any) -> Any:
     return function(t, law)
+
+
+@eqx.filter_jit
+def _compiled_each(function: Callable[..., Any], t: Any, laws: Any) -> Any:
+    return jax.vmap(lambda law: function(t, law))(laws)
 
 
 def _expect(kernel: Any, value: Any) -> Any:
