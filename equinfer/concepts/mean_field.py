@@ -1,6 +1,7 @@
 """Table 1, row 2: mean-field Nash equilibrium."""
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any, ClassVar
 
@@ -104,5 +105,7 @@ def _stakes(row: MeanField, tables: MeanFieldTables) -> float:
     if not np.isfinite(judged.gap):
         return 1.0
     response = tuple(deviation.policy for deviation in judged.deviations)
-    spread = max(spread_of_rewards(tables, policies) for policies in (start, response))
+    spread = spread_of_rewards(tables, start)
+    with suppress(BadInput):  # a game need not be one where only the response leads
+        spread = max(spread, spread_of_rewards(tables, response))
     return max(min(1.0, spread), judged.gap)
