@@ -15,12 +15,12 @@ from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.networks import Critic
 from equinfer.opponents.learners import LEARNERS, trust_bounds
+from equinfer.solvers.neural.losses import answer_loss, belief_loss, burn_in_loss, critic_loss, holds_particles
 from equinfer.solvers.neural.minds import Mind
-from equinfer.solvers.neural.optimism import moved
 from equinfer.solvers.neural.predictions import believed_law, executed_law
 from equinfer.solvers.neural.reward_scale import RewardScale
 from equinfer.solvers.neural.thinking import Sizes, Thinker
-from equinfer.solvers.neural.views import Lived, View, value_loss
+from equinfer.solvers.neural.views import Lived, View
 from equinfer.types import PRNGKey, ScalarLike
 
 __all__ = ["MAI", "MAIState"]
@@ -132,7 +132,7 @@ class MAI(AbstractLearner[MAIState]):
         def wished() -> Float[Array, "N D"]:
             return jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))(keys, state.joint)
 
-        burn_in = wished if self._holds_particles(arena) else own
+        burn_in = wished if holds_particles(arena, self.optimistic, self.policy == "conditional") else own
         return jax.lax.switch(phase.kind, (lambda: arena.uniform(key), burn_in, own))
 
     def mode(
@@ -191,8 +191,8 @@ class MAI(AbstractLearner[MAIState]):
         temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
         valuing, thinking = jax.random.split(think)
-        critic_loss = functools.partial(self._critic_loss, arena, phase, temperature)
-        gradients = jax.vmap(eqx.filter_grad(critic_loss, has_aux=True))
+        valued = functools.partial(critic_loss, arena, phase, temperature)
+        gradients = jax.vmap(eqx.filter_grad(valued, has_aux=True))
         discount = jnp.asarray(arena.game.discount, jnp.float32)
         keys = jax.random.split(valuing, arena.agents)
         of_critic, info = gradients(state.mind, state.target, self._thinkers(arena), views, discount, keys)
@@ -258,14 +258,14 @@ class MAI(AbstractLearner[MAIState]):
 
         first, second = jax.random.split(key)
         thinkers = self._thinkers(arena)
-        of_beliefs, (told, beliefs) = gradients(self._belief_loss)(
+        of_beliefs, (told, beliefs) = gradients(belief_loss)(
             state.mind, thinkers, views, jax.random.split(first, arena.agents)
         )
         given = state.mind, thinkers, views, beliefs, state.joint, jax.random.split(second, arena.agents)
         of_actor, (actor, joint) = jax.lax.cond(
             phase.is_burn_in,
-            lambda: gradients(self._burn_in_loss)(*given),
-            lambda: gradients(self._answer_loss)(*given),
+            lambda: gradients(functools.partial(burn_in_loss, self.optimistic))(*given),
+            lambda: gradients(answer_loss)(*given),
         )
         return jax.tree.map(jnp.add, of_beliefs, of_actor), told | {"actor": actor}, joint
 
@@ -274,133 +274,6 @@ class MAI(AbstractLearner[MAIState]):
         nothing = jnp.zeros(arena.agents, jnp.float32)
         told = {"prior": nothing, "inference": nothing, "samples": jnp.ones_like(nothing), "actor": nothing}
         return jax.tree.map(jnp.zeros_like, state.mind), told, state.joint
-
-    def _critic_loss(
-        self,
-        arena: Arena,
-        phase: Phase,
-        temperature: ScalarLike,
-        mind: Mind,
-        target: Critic,
-        thinker: Thinker,
-        view: View,
-        discount: Float[Array, ""],
-        key: PRNGKey,
-    ) -> tuple[Float[Array, ""], dict[str, Array]]:
-        """Of one agent: (9); and of what states are worth, as soon as play is its own."""
-        goal = view.reward
-        if arena.bootstraps:
-            keys = jax.random.split(key, len(goal))
-            value = jax.vmap(lambda seen, key: self._value(thinker, mind, target, seen, temperature, key))(
-                view.after, keys
-            )
-            goal = goal + discount * jnp.where(view.terminated, 0, jax.lax.stop_gradient(value))
-        error = jnp.mean((mind.critic(view.observation, view.action) - goal) ** 2)
-        if mind.value is None or view.lived is None:
-            return 0.5 * error, {"critic_error": error}
-        of_value, value = value_loss(mind.value, view.lived, discount)
-        return 0.5 * error + jnp.where(phase.is_uniform, 0, of_value), {"critic_error": error, "value": value}
-
-    def _belief_loss(
-        self, arena: Arena, temperature: ScalarLike, mind: Mind, thinker: Thinker, view: View, key: PRNGKey
-    ) -> tuple[Float[Array, ""], tuple[dict[str, Array], Cloud]]:
-        """Of one agent: what the others do, and why; with its beliefs at each observation."""
-
-        def think(seen: Array, done: Array, key: PRNGKey) -> tuple[Array, Array, Array, Cloud]:
-            first, second = jax.random.split(key)
-            prior = -self._fit(thinker, mind, seen, done)
-            inference, share, beliefs = thinker.infer(mind, seen, done, temperature, first)
-            if not thinker.reasoning.infers:
-                inference, beliefs = jnp.zeros_like(inference), self._counted(arena, thinker, mind, seen, done, second)
-            return prior, inference, share, jax.lax.stop_gradient(beliefs)
-
-        keys = jax.random.split(key, len(view.lately))
-        prior, inference, share, beliefs = jax.vmap(think)(view.lately, view.done, keys)
-        told = {"prior": prior.mean(), "inference": inference.mean(), "samples": share.mean()}
-        return prior.mean() + inference.mean(), (told, beliefs)
-
-    def _answer_loss(
-        self,
-        arena: Arena,
-        temperature: ScalarLike,
-        mind: Mind,
-        thinker: Thinker,
-        view: View,
-        beliefs: Cloud,
-        joint: Float[Array, "P N D"],
-        key: PRNGKey,
-    ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, "P N D"]]]:
-        """Of one agent: (8) or (10)."""
-
-        def think(seen: Array, beliefs: Cloud, key: PRNGKey) -> Float[Array, ""]:
-            first, second = jax.random.split(key)
-            contexts = arena.actions.contexts(first, beliefs, self.sizes.contexts)
-            return thinker.respond(mind, seen, contexts, temperature, second)
-
-        loss = jax.vmap(think)(view.lately, beliefs, jax.random.split(key, len(view.lately))).mean()
-        return loss, (loss, joint)
-
-    def _burn_in_loss(
-        self,
-        arena: Arena,
-        temperature: ScalarLike,
-        mind: Mind,
-        thinker: Thinker,
-        view: View,
-        beliefs: Cloud,
-        joint: Float[Array, "P N D"],
-        key: PRNGKey,
-    ) -> tuple[Float[Array, ""], tuple[Float[Array, ""], Float[Array, "P N D"]]]:
-        """Of one agent, whose beliefs do not count yet."""
-        keys = jax.random.split(key, len(view.lately))
-        loss, particles = jax.vmap(
-            lambda seen, key: self._burn_in(arena, thinker, mind, seen, joint, temperature, key)
-        )(view.lately, keys)
-        return loss.mean(), (loss.mean(), particles[0] if self._holds_particles(arena) else joint)
-
-    def _burn_in(
-        self,
-        arena: Arena,
-        thinker: Thinker,
-        mind: Mind,
-        seen: Array,
-        joint: Array,
-        temperature: ScalarLike,
-        key: PRNGKey,
-    ) -> tuple[Float[Array, ""], Float[Array, "P N D"]]:
-        """The actor's loss, towards a joint Gibbs law or the response to uniform play; and the particles of the law."""
-        first, second = jax.random.split(key)
-        uniform = jax.vmap(lambda key, mask: arena.actions.candidates(key, None, mask, 64, 0))(
-            jax.random.split(first, arena.agents - 1), thinker.mask[1:]
-        )
-        if not self.optimistic or self.policy == "conditional":
-            contexts = arena.actions.contexts(second, uniform, self.sizes.contexts)
-            return thinker.respond(mind, seen, contexts, temperature, second), joint
-        critic = jax.lax.stop_gradient(mind.critic)
-        if not arena.actions.is_continuous:
-            return -thinker.together(mind, seen, uniform, temperature, second), joint
-        if not arena.is_still:
-            joint = thinker.amortised(mind, seen, self.particles, second)
-        for each in jax.random.split(first, 1 if arena.is_still else 4):
-            joint = moved(critic, seen, joint, thinker.mask, temperature, each)
-        return -thinker.law(mind, seen).log_prob(joint[:, 0]).mean(), joint
-
-    def _fit(self, thinker: Thinker, mind: Mind, seen: Array, done: Float[Array, "R J D"]) -> Float[Array, ""]:
-        """Log-likelihood of what the others did, by the priors."""
-        laws = thinker.priors(mind, seen)
-        return jax.vmap(lambda law, did: law.log_prob(did).mean())(laws, done.swapaxes(0, 1)).sum()
-
-    def _counted(
-        self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, done: Float[Array, "R J D"], key: PRNGKey
-    ) -> Cloud:
-        """What the others lately did, as it is; where observations differ, by the laws fitted to it."""
-        if not arena.is_still:
-            return thinker.prior_clouds(mind, seen, self.sizes.contexts, key)
-        did = done.swapaxes(0, 1)
-        if arena.actions.is_continuous:
-            return Cloud(did, jnp.zeros(did.shape[:2], did.dtype))
-        eye = jnp.broadcast_to(jnp.eye(did.shape[-1], dtype=did.dtype), (len(did), did.shape[-1], did.shape[-1]))
-        return Cloud(eye, jnp.log(did.mean(axis=1)))
 
     def _beliefs(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Cloud:
         """The posteriors (5), without learning from anything."""
@@ -422,22 +295,6 @@ class MAI(AbstractLearner[MAIState]):
         contexts = arena.actions.contexts(second, beliefs, self.sizes.contexts)
         answer = thinker.response(mind, seen, thinker.law(mind, seen), contexts, self.final_temperature, third)
         return answer.points[jax.random.categorical(key, answer.log_weights)]
-
-    def _value(
-        self, thinker: Thinker, mind: Mind, target: Critic, seen: Array, temperature: ScalarLike, key: PRNGKey
-    ) -> Float[Array, ""]:
-        r"""$\bar V$ of (9): my policy against the laws fitted to the others, entropies relative to the uniform law."""
-        first, second, third = jax.random.split(key, 3)
-        priors = thinker.prior_clouds(mind, seen, 8, first)
-        contexts = thinker.actions.contexts(second, priors, 8)
-        mine = thinker.mine(mind, seen, priors, 8, third)
-        chances = jax.nn.softmax(mine.log_weights)
-        reached = eqx.tree_at(lambda tree: tree.critic, mind, target)
-        worth = thinker.scores(reached, seen, mine.points, contexts)
-        if thinker.looks:
-            return chances @ worth
-        surprise = thinker.law(mind, seen).log_prob(mine.points) + thinker.log_volume(thinker.mask[0])
-        return jnp.where(chances > 0, chances * (worth - temperature * surprise), 0).sum()
 
     def _views(
         self,
@@ -478,9 +335,6 @@ class MAI(AbstractLearner[MAIState]):
         return Thinker(
             arena.actions, LEARNERS[self.opponent], self.actor, self.policy == "conditional", self.sizes, masks
         )
-
-    def _holds_particles(self, arena: Arena) -> bool:
-        return self.optimistic and arena.is_still and arena.actions.is_continuous and self.policy == "marginal"
 
     def _counts(self, arena: Arena) -> bool:
         return arena.is_still and not arena.actions.is_continuous
