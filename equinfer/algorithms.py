@@ -1,7 +1,7 @@
 """The algorithms that `train` knows by name, each with its presets. A new one is a file of its own and a line here.
 
-`default` is tuned, all algorithms with the same number of tries (docs/learning.md tells which); `published` has the
-settings of the authors' code or paper, as far as they are known.
+`default` is tuned (docs/learning.md tells how far); `published` has the settings of the authors' code or paper, as far
+as they are known.
 """
 
 import dataclasses

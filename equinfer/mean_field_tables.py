@@ -29,11 +29,16 @@ class Staged(NamedTuple):
 RawTransition: TypeAlias = Float[np.ndarray, "S A S"] | SuccessorLists | Staged
 
 
+_MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
+"""Of a Jacobian that is dense in each epoch."""
+
+
 class PopulationSizes:
     """How many populations, states and actions there are, read off the initial laws and the legal actions."""
 
     initial: Any
     legal: Any
+    horizon: Any
 
     @property
     def num_players(self) -> int:
@@ -47,6 +52,17 @@ class PopulationSizes:
     @property
     def num_actions(self) -> tuple[int, ...]:
         return tuple(mask.shape[1] for mask in self.legal)
+
+    @property
+    def num_unknowns(self) -> int:
+        """Of one epoch, as a complementarity problem: policies, values and masses."""
+        return self.num_states * sum(size + 2 for size in self.num_actions)
+
+    @property
+    def has_small_jacobian(self) -> bool:
+        """Whether a Newton step on that problem takes seconds at most, and its dense blocks fit into memory."""
+        size, epochs = float(self.num_unknowns), self.horizon or 1
+        return epochs * size**2 <= _MOST_ENTRIES and epochs * size**3 <= _MOST_OPERATIONS
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,8 +23,6 @@ _MOST_NODES = 60_000
 """Populations times epochs times states, up to which the interior point method takes a few GB on a plane grid."""
 _MOST_PAIRS = 1e8
 """Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
-_MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
-"""Of the Jacobian of the complementarity problem, which is dense in each epoch."""
 _MOST_AT_REST = 2500
 """Populations times states of a stationary game, up to which a system in all of their values takes a second or two."""
 _MOST_SIDE_BY_SIDE = 500
@@ -75,18 +73,16 @@ class MeanField(AbstractConcept):
         """
         if not set(options) <= {"steps", "magnet"}:
             return ("bayesian-q",)
-        unknowns = float(tables.num_states * sum(size + 2 for size in tables.num_actions))
         if tables.horizon is None:
-            iterated = "temperature-grid" if unknowns <= _MOST_SIDE_BY_SIDE else "bayesian-q"
-            is_small = unknowns**2 <= _MOST_ENTRIES and unknowns**3 <= _MOST_OPERATIONS
-            if is_small:
+            iterated = "temperature-grid" if tables.num_unknowns <= _MOST_SIDE_BY_SIDE else "bayesian-q"
+            if tables.has_small_jacobian:
                 return "complementarity", iterated
             states = tables.num_states * tables.num_players
             return ("interior-point", iterated) if states <= _MOST_AT_REST else (iterated,)
         has_small_factors = _has_small_factors(tables, tables.horizon)
         if tables.fixed_dynamics and has_small_factors and structure_of(tables).local:
             return "interior-point", "temperature-grid"
-        if tables.horizon * unknowns**2 <= _MOST_ENTRIES and tables.horizon * unknowns**3 <= _MOST_OPERATIONS:
+        if tables.has_small_jacobian:
             return "temperature-grid", "complementarity"
         return ("interior-point", "temperature-grid") if has_small_factors else ("temperature-grid",)
 

@@ -30,10 +30,8 @@ from equinfer.games.mean_field_checks import refuse_along
 from equinfer.solvers.mean_field.temperature_grid import value_unit
 from equinfer.types import AnyArray, Profile, ScalarLike
 
-__all__ = ["Complementarity", "Unknowns", "is_small", "newton_direction", "residual", "unknowns_of"]
+__all__ = ["Complementarity", "Unknowns", "newton_direction", "residual"]
 
-_MOST_ENTRIES, _MOST_OPERATIONS = 2e7, 1e10
-"""Of the blocks, epochs times unknowns of one squared, and cubed: some seconds a step."""
 _SMOOTHEST, _COOLING, _EXACT = 0.1, 0.04, 1e-14
 _SHORTEST = 2.0**-12
 _SUFFICIENT = 1e-4
@@ -76,9 +74,9 @@ class Complementarity(AbstractHostSolver):
         """**Raises:** `BadInput` for games that are too large, and for rewards that are not finite at a policy that a
         step leads to.
         """
-        if not is_small(game):
+        if not game.has_small_jacobian:
             raise BadInput(
-                f"complementarity solves densely in each epoch, and has {unknowns_of(game)} unknowns "
+                f"complementarity solves densely in each epoch, and has {game.num_unknowns} unknowns "
                 + ("here; " if game.horizon is None else f"in each of {game.horizon} epochs here; ")
                 + (
                     "try interior-point or bayesian-q."
@@ -107,17 +105,6 @@ class Complementarity(AbstractHostSolver):
                 smoothing = _COOLING * smoothing if smoothing > _EXACT else 0.0
             elif taken == 0.0:
                 return
-
-
-def unknowns_of(game: Any) -> int:
-    """Of one epoch."""
-    return game.num_states * sum(size + 2 for size in game.num_actions)
-
-
-def is_small(game: Any) -> bool:
-    """Whether a step takes seconds at most, and its blocks fit into memory."""
-    size, epochs = float(unknowns_of(game)), game.horizon or 1
-    return epochs * size**2 <= _MOST_ENTRIES and epochs * size**3 <= _MOST_OPERATIONS
 
 
 def residual(
