@@ -14,7 +14,7 @@ GAMES = {
 }
 
 
-QUICK = {("maddpg", "boxes"), ("mai", "states"), ("masql", "boxes"), ("rommeo", "boxes")}
+QUICK = {("maddpg", "boxes"), ("masql", "boxes"), ("rommeo", "boxes")}
 CASES = [
     pytest.param(algorithm, game, marks=() if (algorithm, game) in QUICK else pytest.mark.slow)
     for algorithm in ALGORITHMS

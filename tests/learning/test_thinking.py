@@ -127,10 +127,8 @@ def test_likelihoods_by_hand():
     assert float(share) == pytest.approx(1 / (2 * (weights**2).sum()), rel=1e-5)
 
 
-OTHERS = [pytest.param(name, marks=pytest.mark.slow) for name in ("own", "empirical", "trajectory")]
-
-
-@pytest.mark.parametrize("opponent", ["inferred", *OTHERS])
+@pytest.mark.slow
+@pytest.mark.parametrize("opponent", ["inferred", "own", "empirical", "trajectory"])
 def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(opponent):
     """One step of learning from the same past, but for the other agent's rewards: the agent's mind is the same."""
     arena = Arena.of(eq.load("catalog:cournot", costs=(1, 2)))

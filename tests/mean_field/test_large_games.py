@@ -81,11 +81,14 @@ def distant(discount=None):
     "make",
     [
         distant,
-        lambda: distant(discount=0.8),
+        pytest.param(lambda: distant(discount=0.8), marks=pytest.mark.slow),
         lambda: pushed_about(3, horizon=3),
-        lambda: pushed_about(3, discount=0.8),
+        pytest.param(lambda: pushed_about(3, discount=0.8), marks=pytest.mark.slow),
         lambda: at_rest(3),
-        lambda: eq.load("catalog:mean_field/crowd_avoidance", horizon=3, coef_congestion=1.0),
+        pytest.param(
+            lambda: eq.load("catalog:mean_field/crowd_avoidance", horizon=3, coef_congestion=1.0),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_step_is_newtons(make):

@@ -58,7 +58,7 @@ def test_an_equilibrium_of_the_few_can_be_solved_for():
     assert solution.certified
 
 
-@pytest.mark.parametrize(("number", "message"), [(0, "at least one player"), (9, "table of")])
+@pytest.mark.parametrize(("number", "message"), [(0, "number of players must be a whole number"), (9, "table of")])
 def test_numbers_that_cannot_be(number, message):
     with pytest.raises(BadInput, match=message):
         eq.load("catalog:mean_field/left_right").with_players(number)

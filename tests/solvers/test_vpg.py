@@ -281,7 +281,8 @@ def test_a_temperature_in_another_unit_is_named(solver, unit, schedule, doubted)
     payoff = np.array([[1.0, -1.0], [-1.0, 1.0]])
     game = TabularGame.from_payoffs([payoff, -unit * payoff], player_labels=["ann", "bob"])
     options = {"schedule": schedule} if solver == "vpg" else {"worlds": 1, "seeds": 1}
-    warnings = eq.solve(game, solver=solver, steps=1, eps=0.0, **options).warnings
+    said = eq.solve(game, solver=solver, steps=1, eps=0.0, **options).warnings
+    warnings = tuple(sentence for sentence in said if not sentence.startswith("Rounding alone"))  # eps is 0
     if doubted is None:
         assert warnings == ()
     else:
