@@ -192,7 +192,7 @@ def report(known: Mapping[Any, Any], algorithms: list[str], tries: int, seeds: i
     for algorithm in algorithms:
         all_scores = [at_most(known[algorithm, number, False]) for number in range(tries)]
         chosen = best(known, algorithm, tries)
-        fresh = {number: known.get((algorithm, number, True)) for number in (0, *chosen)}
+        fresh: dict[int, Any] = {number: known.get((algorithm, number, True)) for number in (0, *chosen)}
         seen = [number for number in fresh if fresh[number]]
         winner = max(seen, key=lambda number: at_most(fresh[number]))
         left = sum(len(known[algorithm, number, False]["scores"]) < len(GAMES) for number in range(tries))
