@@ -6,7 +6,6 @@ One preset for all games, nothing chosen per game; returns are those of the last
 """
 
 import argparse
-import fnmatch
 import os
 import time
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ import numpy as np
 from scipy.stats import beta
 
 import equinfer as eq
-from benchmarks.results import table, versions, write_section
+from benchmarks.results import measured_rows, table, versions, write_section
 
 DIFFERENTIAL = "catalog:differential"
 
@@ -147,12 +146,8 @@ def main() -> None:
     arguments = parser.parse_args()
     header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust"]
     header += ["log-loss over truth", "regret", "s"]
-    found = []
-    for one in rows():
-        if not any(fnmatch.fnmatch(one.name, pattern) for pattern in arguments.only):
-            continue
-        found.append(measured(one, arguments.seeds if one.full else arguments.rivals))
-        print("  ".join(found[-1]), flush=True)
+    seeds = {True: arguments.seeds, False: arguments.rivals}
+    found = measured_rows(rows(), arguments.only, lambda one: measured(one, seeds[one.full]))
     if arguments.dry:
         return
     command = f"`python -m benchmarks.learning --seeds {arguments.seeds} --rivals {arguments.rivals}`"

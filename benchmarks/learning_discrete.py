@@ -7,7 +7,6 @@ One preset for all games; rows with another opponent model or form say so in the
 
 import argparse
 import collections
-import fnmatch
 import os
 import time
 from typing import Any, NamedTuple
@@ -15,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import equinfer as eq
-from benchmarks.results import table, versions, write_section
+from benchmarks.results import measured_rows, table, versions, write_section
 from equinfer.games.catalog import equilibria
 
 STEPS = 5500
@@ -101,11 +100,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
     header = ["run", "final moves: seeds", "reward", "gap", "from mixed", "trust", "s"]
-    found = []
-    for row in rows():
-        if any(fnmatch.fnmatch(row.name, pattern) for pattern in arguments.only):
-            found.append(measured(row, arguments.seeds))
-            print("  ".join(found[-1]), flush=True)
+    found = measured_rows(rows(), arguments.only, lambda row: measured(row, arguments.seeds))
     if arguments.dry:
         return
     command = f"`python -m benchmarks.learning_discrete --seeds {arguments.seeds}`"

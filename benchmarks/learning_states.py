@@ -7,7 +7,6 @@ response is a Markov decision process of a few states.
 """
 
 import argparse
-import fnmatch
 import os
 import time
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinfer as eq
-from benchmarks.results import table, versions, write_section
+from benchmarks.results import measured_rows, table, versions, write_section
 from equinfer.api import payoff_scale
 from equinfer.games.catalog import equilibria
 from equinfer.runs import last_phase
@@ -151,11 +150,7 @@ def main() -> None:
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
     header = ["run", "from Nash", "gap / scale", "value", "s"]
-    found = []
-    for row in rows():
-        if any(fnmatch.fnmatch(row.name, pattern) for pattern in arguments.only):
-            found.append(measured(row, arguments.steps, arguments.seeds))
-            print("  ".join(found[-1]), flush=True)
+    found = measured_rows(rows(), arguments.only, lambda row: measured(row, arguments.steps, arguments.seeds))
     if arguments.dry:
         return
     command = f"`python -m benchmarks.learning_states --seeds {arguments.seeds} --steps {arguments.steps}`"

@@ -1,10 +1,12 @@
 """Where benchmark programs write: one section each of RESULTS.md, with the command and the machine."""
 
+import fnmatch
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
@@ -27,6 +29,18 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = ["| " + " | ".join(map(str, cells)) + " |" for cells in (header, ["---"] * len(header), *rows)]
     return "\n".join(lines)
+
+
+def measured_rows(
+    rows: Iterable[Any], patterns: Sequence[str], measured: Callable[[Any], list[str]]
+) -> list[list[str]]:
+    """The cells of those rows whose names match a pattern, printed as they come."""
+    found = []
+    for row in rows:
+        if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns):
+            found.append(measured(row))
+            print("  ".join(found[-1]), flush=True)
+    return found
 
 
 def write_section(title: str, body: str) -> None:

@@ -149,7 +149,7 @@ def _policies(tables: MeanFieldTables, policy: Any) -> tuple[Float[np.ndarray, "
         policy = read_answer(path / "solution.npz" if path.is_dir() else path, tables)
     elif isinstance(policy, Solution):
         policy = matched(policy.game, tables, "the solution").of(policy.answer)
-    return checked_profile(tables, (policy,) if getattr(policy, "ndim", 0) >= 2 else policy)
+    return checked_profile(tables, policy)
 
 
 def _simulated(

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from equinfer.arguments import shown
+from equinfer.arguments import whole
 from equinfer.certificates.continuous import best_against
 from equinfer.data.arena import Arena, Place
 from equinfer.drivers.compilation import quick_to_compile
@@ -67,8 +67,7 @@ def judged_opponents(run: Training, draws: int = 1000, seed: int = 0) -> Opponen
         raise BadInput(f"{game.name} is somebody else's environment, in which nothing can be drawn anew.")
     if not run.learner.predicts:
         raise BadInput(f"agents of {run.algorithm} model nobody: there is nothing to judge.")
-    if isinstance(draws, bool) or not isinstance(draws, int) or draws < 2:
-        raise BadInput(f"draws must be a whole number of at least 2; got {shown(draws)}.")
+    draws = whole("draws", draws, 2)
     step, phase = _when(run)
     with jax.enable_x64(False):
         found = []

@@ -88,7 +88,8 @@ def train(
     if steps % EVERY:
         raise BadInput(f"steps must be a multiple of {EVERY}, after which there is an evaluation; got {steps}.")
     game = playable(game)
-    config = _config(algo, name, preset, learner, game, steps, seeds, seed)
+    named = None if isinstance(algo, AbstractLearner) else preset
+    config = _config(name, named, learner, game, steps, seeds, seed)
     folder = None if out is None else _folder(Path(out), force)
     return _Session(learner, game, config, folder, watch).run()
 
@@ -343,7 +344,7 @@ def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:
 
 
 def _config(
-    algo: Any, name: str, preset: str, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
+    name: str, preset: str | None, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
 ) -> dict[str, Any]:
     """All that a run is determined by, and where it was made."""
     origin = game.labels.origin
@@ -351,7 +352,7 @@ def _config(
     return {
         "schema_version": RUN_SCHEMA,
         "algorithm": name,
-        "preset": None if isinstance(algo, AbstractLearner) else preset,
+        "preset": preset,
         "options": _settings(learner),
         "steps": steps,
         "seeds": seeds,

@@ -1,4 +1,5 @@
 import gc
+import resource
 from pathlib import Path
 
 import jax
@@ -9,7 +10,7 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 _MEMORY = Path("/proc/self/statm")
-_MOST_PAGES = 1_500_000_000 // 4096
+_MOST_PAGES = 1_500_000_000 // resource.getpagesize()
 
 
 @pytest.fixture(autouse=True, scope="module")

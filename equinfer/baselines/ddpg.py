@@ -86,14 +86,8 @@ class DDPG(AbstractLearner[DDPGState]):
         still = jnp.zeros((agents, actions.size), jnp.float32)
         return DDPGState(pair, pair, begun(pair), still)
 
-    def act(
+    def chosen(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
-    ) -> Float[Array, "N D"]:
-        mine = self._executed(arena, state, observation, key)
-        return jnp.where(phase.is_uniform, arena.uniform(key), mine)
-
-    def _executed(
-        self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], key: PRNGKey
     ) -> Float[Array, "N D"]:
         mask = jnp.asarray(arena.actions.mask)
         keys = jax.random.split(key, arena.agents)

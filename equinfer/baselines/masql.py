@@ -87,14 +87,11 @@ class MASQL(AbstractLearner[MASQLState]):
         pair = jax.vmap(one)(jax.random.split(key, arena.agents))
         return MASQLState(pair, pair.critic, begun(pair))
 
-    def act(
+    def chosen(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        def mine() -> Float[Array, "N D"]:
-            keys = jax.random.split(key, arena.agents)
-            return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, arena.masks_seen, keys)
-
-        return jax.lax.cond(phase.is_uniform, lambda: arena.uniform(key), mine)
+        keys = jax.random.split(key, arena.agents)
+        return jax.vmap(lambda *each: self._joint(arena, *each)[0])(state.pair, observation, arena.masks_seen, keys)
 
     def mode(
         self, arena: Arena, state: MASQLState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey

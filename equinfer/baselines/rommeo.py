@@ -88,7 +88,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
         mind = jax.vmap(one)(jax.random.split(key, agents))
         return ROMMEOState(mind, mind.critic, begun(mind))
 
-    def act(
+    def chosen(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
         keys = jax.random.split(key, arena.agents)
@@ -100,7 +100,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             context = jax.vmap(lambda law, key: law.sample(key, 1)[0])(imagined, jax.random.split(first, len(mask) - 1))
             return self._policy(arena, mind, seen, context, mask).sample(second, 1)[0]
 
-        return jnp.where(phase.is_uniform, arena.uniform(key), jax.vmap(one)(state.mind, observation, masks, keys))
+        return jax.vmap(one)(state.mind, observation, masks, keys)
 
     def mode(
         self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey

@@ -89,8 +89,7 @@ def certify_mean_field(
     """
     if tables.horizon is None:
         return certify_stationary(tables, answer, scales)
-    single = tables.num_players == 1 and getattr(answer, "ndim", 0) >= 2
-    policies = checked_profile(tables, (answer,) if single else answer)
+    policies = checked_profile(tables, answer)
     march = marched(tables, policies)
     rewards = _rewards(tables, march)
     doubts, jumps = _reward_errors(tables, march, rewards)

@@ -41,9 +41,11 @@ def checked_profile(tables: AnyTables, answer: Any) -> tuple[Float[np.ndarray, "
         or getattr(policies, "ndim", 1) == 0
     ):
         raise BadInput(f"a profile is a sequence of one array per player; got {type(answer).__name__}.")
-    most = 2 if tables.horizon is None else 3
-    if isinstance(tables, MeanFieldTables) and tables.num_players == 1 and 2 <= getattr(policies, "ndim", 0) <= most:
-        policies = (policies,)
+    if isinstance(tables, MeanFieldTables) and tables.num_players == 1:
+        time, axes = tables.horizon is not None, getattr(policies, "ndim", 0)
+        listed = axes > 2 + time and len(policies) == 1  # an axis of populations, too
+        if axes >= 1 + time and not listed:
+            policies = (policies,)
     if len(policies) != tables.num_players:
         raise BadInput(f"the profile has {len(policies)} policies; the game has {tables.num_players} players.")
     return tuple(_checked_policy(tables, player, policy) for player, policy in enumerate(policies))

@@ -75,8 +75,7 @@ def certify_stationary(
 
     **Raises:** `BadInput` if `answer` is no policy of the game, or rewards or kernels at its law are none.
     """
-    single = tables.num_players == 1 and getattr(answer, "ndim", 0) >= 1
-    policies = checked_profile(tables, (answer,) if single else answer)
+    policies = checked_profile(tables, answer)
     settled = settlement(tables, policies)
     with np.errstate(all="ignore"):  # what is not finite in the end is refused
         verdicts = _verdicts(tables, policies, settled)

@@ -4,6 +4,7 @@ import abc
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
@@ -122,11 +123,18 @@ class AbstractLearner(eqx.Module, Generic[State]):
     @abc.abstractmethod
     def init(self, arena: Any, *, key: PRNGKey) -> State: ...
 
-    @abc.abstractmethod
     def act(
         self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        """What the agents do now, in the units of networks, with whatever they explore by."""
+        """What the agents do now, in the units of networks: anything in uniform play, then what they choose."""
+        chosen = lambda: self.chosen(arena, state, observation, phase, key=key)  # noqa: E731
+        return jax.lax.cond(phase.is_uniform, lambda: arena.uniform(key), chosen)
+
+    @abc.abstractmethod
+    def chosen(
+        self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        """What the agents choose to do, with whatever they explore by."""
 
     @abc.abstractmethod
     def mode(

@@ -220,9 +220,7 @@ def traced(function: Any, laws: tuple[Any, ...], what: str) -> Any:
         raise BadInput(f"the {what} must be a function of (t, law); got {shown(function)}.")
     time = jax.ShapeDtypeStruct((), jnp.int64)
     try:
-        return _one_table(jax.eval_shape(function, time, laws[0] if len(laws) == 1 else laws), what)
-    except BadInput:
-        raise
+        made = jax.eval_shape(function, time, laws[0] if len(laws) == 1 else laws)
     except (jax.errors.TracerArrayConversionError, jax.errors.TracerBoolConversionError) as error:
         kind = "NumPy" if isinstance(error, jax.errors.TracerArrayConversionError) else "an `if`"
         raise BadInput(
@@ -235,11 +233,8 @@ def traced(function: Any, laws: tuple[Any, ...], what: str) -> Any:
     except Exception as error:
         shapes = ", ".join(str(law.shape) for law in laws)
         raise BadInput(f"the {what} fails on laws of shape {shapes}: {cause(error)}.") from None
-
-
-def _one_table(made: Any, what: str) -> Any:
     numbers = jax.tree.leaves(getattr(made, "probabilities", made))
-    if len(numbers) != 1 or made is None:
+    if len(numbers) != 1:
         raise BadInput(f"the {what} must return an array of numbers; it returns {type(made).__name__}.")
     if jnp.issubdtype(numbers[0].dtype, jnp.complexfloating):
         raise BadInput(f"the {what} returns complex numbers; they must be real.")

@@ -18,7 +18,7 @@ import scipy.sparse
 from jaxtyping import Float, Int
 
 from equinfer.solvers.mean_field.nodes import Nodes
-from equinfer.solvers.mean_field.schur import Move, mates_of, responses_of
+from equinfer.solvers.mean_field.schur import Move, closed, mates_of, opened, refined, responses_of
 
 __all__ = ["RestSystem"]
 
@@ -116,23 +116,13 @@ class RestSystem:
 
         **Raises:** `FloatingPointError` where the system is singular to rounding: there is nothing more to gain.
         """
-        nodes = self.nodes
-        inside = np.where(nodes.legal, at.masses, 1.0)
-        h = np.where(nodes.legal, right / inside + off, 0.0)
-        level = (at.weights * h).sum(axis=1)
-        above = np.where(nodes.legal, h - level[:, None], 0.0)
+        level, above = opened(self.nodes, at, right, off)
         wanted = missing + at.centred.T @ (at.ratios * above).ravel() - self._sent(at, self._answered(at, level))
-        with np.errstate(invalid="ignore", over="ignore"):
-            values = scipy.linalg.lu_solve(at.factors, wanted, check_finite=False)
-            values += scipy.linalg.lu_solve(at.factors, wanted - at.matrix @ values, check_finite=False)
-        if not np.isfinite(values).all():
-            raise FloatingPointError("the Newton system is singular to rounding")
+        values = refined(lambda right: scipy.linalg.lu_solve(at.factors, right, check_finite=False), at.matrix, wanted)
         mean = self.discount * (at.chain @ values)
         total = self._answered(at, level + mean - values)
-        above += np.where(nodes.legal, self.discount * (at.centred @ values).reshape(above.shape), 0.0)
-        masses = at.ratios * above + at.weights * total[:, None]
-        slacks = np.where(nodes.legal, (right - at.slacks * masses) / inside, 0.0)
-        return Move(masses, values, slacks)
+        above += np.where(self.nodes.legal, self.discount * (at.centred @ values).reshape(above.shape), 0.0)
+        return closed(self.nodes, at, right, above, total, values)
 
     def _matrix(self) -> Any:
         """Rows (N A, N) of the chances."""

@@ -15,7 +15,7 @@ in $\mathcal K$, P x P there.
 """
 
 import copy
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +25,7 @@ from jaxtyping import Float, Int
 from equinfer.solvers.mean_field.fronts import Dissection, Factor
 from equinfer.solvers.mean_field.nodes import Nodes
 
-__all__ = ["Linearised", "Move", "ValueSystem", "mates_of", "responses_of"]
+__all__ = ["Linearised", "Move", "ValueSystem", "closed", "mates_of", "opened", "refined", "responses_of"]
 
 
 class Move(NamedTuple):
@@ -125,25 +125,15 @@ class ValueSystem:
 
         **Raises:** `FloatingPointError` where the system is singular to rounding: there is nothing more to gain.
         """
-        nodes = self.nodes
-        inside = np.where(nodes.legal, at.masses, 1.0)
-        h = np.where(nodes.legal, right / inside + off, 0.0)
-        level = (at.weights * h).sum(axis=1)
-        above = np.where(nodes.legal, h - level[:, None], 0.0)
+        level, above = opened(self.nodes, at, right, off)
         going = self._answered(at, level)
         spread = np.matmul((at.ratios * above)[:, None], at.centred)[:, 0]
         wanted = going - self._gathered(at.mean * going[:, None] + spread) - missing
-        with np.errstate(invalid="ignore", over="ignore"):
-            values = self.dissection.solved(at.factors, wanted)
-            values += self.dissection.solved(at.factors, wanted - at.matrix @ values)
-        if not np.isfinite(values).all():
-            raise FloatingPointError("the Newton system is singular to rounding")
+        values = refined(lambda right: self.dissection.solved(at.factors, right), at.matrix, wanted)
         ahead = self._ahead(values)
         total = self._answered(at, level + (at.mean * ahead).sum(axis=1) - values)
         above += np.matmul(at.centred, ahead[..., None])[..., 0]
-        masses = at.ratios * above + at.weights * total[:, None]
-        slacks = np.where(nodes.legal, (right - at.slacks * masses) / inside, 0.0)
-        return Move(masses, values, slacks)
+        return closed(self.nodes, at, right, above, total, values)
 
     def _ahead(self, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, "N K"]:
         return np.append(values, 0.0)[self.nodes.successors]
@@ -154,6 +144,43 @@ class ValueSystem:
 
     def _answered(self, at: Linearised, values: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         return (at.responses * np.append(values, 0.0)[self.mates]).sum(axis=1)
+
+
+def opened(
+    nodes: Nodes, at: Any, right: Float[np.ndarray, "N A"], off: Float[np.ndarray, "N A"]
+) -> tuple[Float[np.ndarray, " N"], Float[np.ndarray, "N A"]]:
+    """What a step asks of each node's value, and of each action above that."""
+    h = np.where(nodes.legal, right / np.where(nodes.legal, at.masses, 1.0) + off, 0.0)
+    level = (at.weights * h).sum(axis=1)
+    return level, np.where(nodes.legal, h - level[:, None], 0.0)
+
+
+def closed(
+    nodes: Nodes,
+    at: Any,
+    right: Float[np.ndarray, "N A"],
+    above: Float[np.ndarray, "N A"],
+    total: Float[np.ndarray, " N"],
+    values: Float[np.ndarray, " N"],
+) -> Move:
+    """The step of masses and slacks, once that of values is known: `total` is by what each node's mass changes."""
+    masses = at.ratios * above + at.weights * total[:, None]
+    inside = np.where(nodes.legal, at.masses, 1.0)
+    return Move(masses, values, np.where(nodes.legal, (right - at.slacks * masses) / inside, 0.0))
+
+
+def refined(
+    solved: Callable[[Float[np.ndarray, " N"]], Float[np.ndarray, " N"]], matrix: Any, right: Float[np.ndarray, " N"]
+) -> Float[np.ndarray, " N"]:
+    """What a factorised system has for an answer, refined once. **Raises:** `FloatingPointError` if it is singular to
+    rounding.
+    """
+    with np.errstate(invalid="ignore", over="ignore"):
+        values = solved(right)
+        values += solved(right - matrix @ values)
+    if not np.isfinite(values).all():
+        raise FloatingPointError("the Newton system is singular to rounding")
+    return values
 
 
 def responses_of(

@@ -120,7 +120,7 @@ class MAI(AbstractLearner[MAIState]):
         played = jnp.zeros((agents, actions.size), jnp.float32) if self._counts(arena) else None
         return MAIState(mind, mind.critic, begun(mind), particles, scale, played)
 
-    def act(
+    def chosen(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
         keys = jax.random.split(key, arena.agents)
@@ -132,8 +132,9 @@ class MAI(AbstractLearner[MAIState]):
         def wished() -> Float[Array, "N D"]:
             return jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))(keys, state.joint)
 
-        burn_in = wished if holds_particles(arena, self.optimistic, self.policy == "conditional") else own
-        return jax.lax.switch(phase.kind, (lambda: arena.uniform(key), burn_in, own))
+        if not holds_particles(arena, self.optimistic, self.policy == "conditional"):
+            return own()
+        return jax.lax.cond(phase.is_burn_in, wished, own)
 
     def mode(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
