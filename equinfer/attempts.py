@@ -10,7 +10,8 @@ from equinfer.concepts import AbstractConcept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import AbstractHostSolver, AbstractSolver, Outcome, Task
 from equinfer.errors import BadInput, UnknownName
-from equinfer.records import Status
+from equinfer.mean_field_tables import is_about_a_setting
+from equinfer.records import Attempt, Status
 from equinfer.solvers import solver_class
 from equinfer.targets import Game
 
@@ -57,14 +58,19 @@ def attempts_at(
 def best_of(attempts: Sequence[Solver], game: Game, task: Task) -> tuple[Outcome, Solver]:
     """The best outcome of the attempts, with the seconds all of them took, and the solver that had it.
 
-    Each attempt but the last may use half of the time that is left.
+    Each attempt but the last may use half of the time that is left. The trace is the best one's; what another one
+    watched of each of its settings stays in it.
     """
     spent = 0.0
     best, won = None, attempts[0]
+    came_to: list[Attempt] = []
+    settings: dict[str, np.ndarray] = {}
     for left, solver in zip(reversed(range(len(attempts))), attempts, strict=True):
         share = None if task.seconds is None else (task.seconds - spent) / (2 if left else 1)
         outcome = _drive(solver, game, task._replace(seconds=share))
         spent += outcome.seconds
+        came_to.append(Attempt(solver.name, outcome.certificate.gap, outcome.seconds, outcome.ended))
+        settings |= {name: series for name, series in outcome.trace.items() if is_about_a_setting(name)}
         if best is None or _rank(outcome) < _rank(best):
             best, won = outcome, solver
         best = best._replace(ended=outcome.ended)
@@ -75,7 +81,8 @@ def best_of(attempts: Sequence[Solver], game: Game, task: Task) -> tuple[Outcome
         ):
             break
     assert best is not None
-    return best._replace(seconds=spent), won
+    trace = {**best.trace, **settings}
+    return best._replace(seconds=spent, attempts=tuple(came_to), trace=trace), won
 
 
 def bound_on(solver: Solver, outcome: Outcome) -> float | None:

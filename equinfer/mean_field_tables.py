@@ -9,13 +9,30 @@ from jaxtyping import Bool, Float, Int
 
 from equinfer.tables import Origin, SuccessorLists, Tables
 
-__all__ = ["TRIED", "AnyTables", "Flow", "MeanFieldTables", "PopulationSizes", "RawTransition", "Staged"]
+__all__ = [
+    "TRIED",
+    "TRIED_STEP",
+    "AnyTables",
+    "Flow",
+    "MeanFieldTables",
+    "PopulationSizes",
+    "RawTransition",
+    "Staged",
+    "is_about_a_setting",
+]
 
-TRIED = "least exploitability at "
-"""How the names of a trace begin that are about one setting of a solver each; the rest of the name is the setting."""
+TRIED, TRIED_STEP = "least exploitability at ", "step of every setting"
+"""How the names of a trace begin that are about one setting of a solver each (the rest of the name is the setting); and
+the name of the steps that they are at.
+"""
 
 Flow: TypeAlias = tuple[Float[np.ndarray, "..."], ...]
 """The state-action law of every population, (H, S, A_p); without the H where the game is stationary."""
+
+
+def is_about_a_setting(name: str) -> bool:
+    """Of an entry of a trace: it belongs to the map of what each setting of a solver came to."""
+    return name == TRIED_STEP or name.startswith(TRIED)
 
 
 class Staged(NamedTuple):

@@ -51,6 +51,7 @@ def recorded(
         tables=tables if isinstance(tables, Tables) else None,
         behaviour=_behaviour(game, outcome.answer),
         beliefs=_beliefs(tables, outcome),
+        attempts=outcome.attempts,
         **fields,
     )
     if choice is not None:

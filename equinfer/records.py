@@ -15,7 +15,7 @@ from equinfer.mean_field_tables import AnyTables
 from equinfer.tables import Origin, Tables, kernel_arrays
 from equinfer.writing import json_text, plain, written_atomically
 
-__all__ = ["SCHEMA_VERSION", "Certificate", "Deviation", "GameLabels", "Solution", "Status", "register_view"]
+__all__ = ["SCHEMA_VERSION", "Attempt", "Certificate", "Deviation", "GameLabels", "Solution", "Status", "register_view"]
 
 SCHEMA_VERSION = 1
 TABLES_LIMIT = 64 * 2**20
@@ -76,6 +76,21 @@ class GameLabels(NamedTuple):
         return plain(record)
 
 
+class Attempt(NamedTuple):
+    """What one solver came to, of those that were tried on a game."""
+
+    solver: str
+    gap: float
+    """Of its best certified answer."""
+    seconds: float
+    ended: Status
+    """`above_eps` stands for a solver that had nothing more to try."""
+
+    def __str__(self) -> str:
+        how = "done" if self.ended is Status.above_eps else self.ended.value.replace("_", " ")
+        return f"{self.solver}: gap {self.gap:.3g} after {self.seconds:.3g} s, {how}"
+
+
 @dataclass(frozen=True, eq=False)
 class Solution:
     """An answer, its certificate, and how it was found."""
@@ -117,6 +132,8 @@ class Solution:
     """The objective is proven to be the best of all answers of the concept, by a bound from its dual problem."""
     route: str | None = None
     """Which of several attempts the answer came from."""
+    attempts: tuple[Attempt, ...] = ()
+    """What every solver that was tried came to, in order; the answer is the best one's."""
     beliefs: tuple[Profile, ...] | None = None
     """Where opponent models learn, by player the profile as it saw it when the answer was played: its own policy, and
     its model of each of the others."""
@@ -226,6 +243,7 @@ class Solution:
             "warnings": self.warnings,
             "bound": self.bound,
             "seconds": self.seconds,
+            "attempts": [{**attempt._asdict(), "ended": attempt.ended.value} for attempt in self.attempts],
             "profile": self.profile,
             "values": self.values,
         }

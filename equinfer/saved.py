@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from equinfer.errors import BadInput
-from equinfer.records import SCHEMA_VERSION, Certificate, Deviation, GameLabels, Solution, Status
+from equinfer.records import SCHEMA_VERSION, Attempt, Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Origin, SuccessorLists, Tables
 
 __all__ = ["load_solution"]
@@ -102,6 +102,7 @@ def _assembled(arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> Sol
         behaviour=meta.get("behaviour"),
         bound=meta["bound"],
         recorded=True,
+        attempts=tuple(map(_attempt, meta.get("attempts", ()))),
         doubts=tuple(meta["warnings"]) if not meta["certified"] else (),
         joint=arrays.get("joint"),
         signal=arrays.get("signal"),
@@ -116,6 +117,10 @@ def _beliefs(arrays: Mapping[str, np.ndarray], num_players: int) -> tuple[tuple[
         return None
     everybody = range(num_players)
     return tuple(tuple(arrays[f"profile_{i}" if i == j else f"belief_{i}_{j}"] for j in everybody) for i in everybody)
+
+
+def _attempt(record: Mapping[str, Any]) -> Attempt:
+    return Attempt(str(record["solver"]), _number(record["gap"]), float(record["seconds"]), Status(record["ended"]))
 
 
 def _origin(record: Mapping[str, Any] | None) -> Origin | None:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer import attempts
+from equinfer import api, attempts
 from equinfer.certificates import certify_nash
 from equinfer.concepts import CoarseCorrelated, Correlated, Nash
 from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.errors import BadInput, UnknownName
+from equinfer.mean_field_tables import TRIED, TRIED_STEP
 from equinfer.solvers.correlated.lp import LinearProgramme
 from equinfer.writing import json_text
 
@@ -52,6 +53,31 @@ def dilemma() -> eq.TabularGame:
     return eq.TabularGame.from_payoffs(
         [[[3, 0], [5, 1]], [[3, 5], [0, 1]]], action_labels=[["cooperate", "defect"]] * 2, name="dilemma"
     )
+
+
+class Mapped(Hopeless):
+    """Watches two settings."""
+
+    name = "mapped"
+
+    def iterates(self, game, *, seed) -> Iterator[Iterate]:
+        for iterate in super().iterates(game, seed=seed):
+            yield iterate._replace(info={TRIED_STEP: 1.0, f"{TRIED}cold": 2.0, f"{TRIED}hot": 3.0})
+
+
+def test_all_that_were_tried_are_told_and_the_settings_of_the_losers_stay(dilemma, monkeypatch, tmp_path):
+    monkeypatch.setattr(api, "attempts_at", lambda *_: [Mapped(), Pure()])
+    solution = eq.solve(dilemma)
+    assert solution.solver == "pure"
+    assert [(each.solver, each.gap, each.ended) for each in solution.attempts] == [
+        ("mapped", 2.0, eq.Status.above_eps),
+        ("pure", 0.0, eq.Status.above_eps),
+    ]
+    assert str(solution.attempts[0]).startswith("mapped: gap 2 after ")
+    assert {TRIED_STEP, f"{TRIED}cold", f"{TRIED}hot", "sweep"} <= solution.trace.keys()
+    solution.save(tmp_path / "s.npz")
+    assert eq.load_solution(tmp_path / "s.npz").attempts == solution.attempts
+    assert solution.to_json()["attempts"][1]["ended"] == "above_eps"
 
 
 def test_an_equilibrium_is_certified(dilemma):

@@ -95,7 +95,7 @@ def test_units_and_levels_of_payoffs_change_no_answer():
         np.testing.assert_allclose(policy, same, atol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([(3, 3), (2, 4), (2, 2, 2), (2, 3, 2)]).flatmap(
         lambda shape: arrays.arrays(np.int64, (4, len(shape), *shape), elements=st.integers(-2, 2))
@@ -107,7 +107,7 @@ def test_ties_are_solved_and_never_falsely_certified(payoffs):
     assert many.certified.all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from([(3, 3), (2, 2, 2)]).flatmap(
         lambda shape: st.tuples(

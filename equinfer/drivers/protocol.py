@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
 import equinox as eqx
 import numpy as np
 
-from equinfer.records import Certificate, Status
+from equinfer.records import Attempt, Certificate, Status
 from equinfer.types import PRNGKey, Profile
 
 __all__ = ["AbstractHostSolver", "AbstractSolver", "Iterate", "Judge", "Outcome", "Task", "Watch"]
@@ -55,6 +55,8 @@ class Outcome(NamedTuple):
     """Of the answer, where the solver chooses among equilibria."""
     beliefs: tuple[Any, ...] = ()
     """What each player believed of the others when the answer was played, where opponent models learn."""
+    attempts: tuple[Attempt, ...] = ()
+    """Where several solvers were tried: what each came to."""
 
 
 class Choice(NamedTuple):

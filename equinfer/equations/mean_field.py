@@ -194,13 +194,16 @@ def _weighted(weight: ScalarLike, logs: AnyArray) -> Array:
 
 def _backward(game: Any, population: int, flow: Policies, given: AnyArray, decide: Any) -> tuple:
     """Backward induction: `decide` makes values (S,), and what is kept (S, A), of action values and `given` there."""
+    times = jnp.arange(game.horizon)
+    kernels = game.transitions[population].at_each(times, flow)
 
     def step(value: Float[AnyArray, " S"], at: tuple) -> tuple:
-        t, laws, reward, here = at
-        q = reward + game.discount * game.transitions[population].expect(t, laws, value)
+        t, laws, reward, here, known = at
+        kernel = game.transitions[population] if known is None else known
+        q = reward + game.discount * kernel.expect(t, laws, value)
         value, kept = decide(q, here)
         return value, (value, kept)
 
     rewards = game.rewards(flow)[population]
     last = jnp.zeros(game.num_states, rewards.dtype)
-    return jax.lax.scan(step, last, (jnp.arange(game.horizon), flow, rewards, given), reverse=True)[1]
+    return jax.lax.scan(step, last, (times, flow, rewards, given, kernels), reverse=True)[1]

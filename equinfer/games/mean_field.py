@@ -26,7 +26,7 @@ from equinfer.games.mean_field_checks import (
 from equinfer.games.mean_field_players import as_players
 from equinfer.games.stencil import Stencil
 from equinfer.games.tabular import TabularGame
-from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed
+from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed, seen_through
 from equinfer.games.validation import checked_horizon
 from equinfer.mean_field_tables import Flow, MeanFieldTables, PopulationSizes, RawTransition
 from equinfer.tables import Origin
@@ -111,6 +111,11 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
                 name, number, self.num_states, sizes, self.grid, state_labels, names, population_labels
             )
             refuse_what_is_wrong(self)
+            laws = tuple(
+                jnp.asarray(law[:, None] * mask / mask.sum(axis=1, keepdims=True))
+                for law, mask in zip(self.initial, self.legal, strict=True)
+            )
+            self.transitions = tuple(seen_through(each, laws) for each in self.transitions)
 
     @property
     def name(self) -> str:
@@ -136,7 +141,9 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
 
     @property
     def has_fixed_dynamics(self) -> bool:
-        """True if no kernel depends on the population, which is known of tables, lists and stencils."""
+        """True if no kernel depends on the population, which is known of tables, lists and stencils, and of functions
+        that look at neither of their arguments.
+        """
         return all(each.is_fixed for each in self.transitions)
 
     def rewards(self, flow: tuple[Float[AnyArray, "..."], ...]) -> tuple[Float[Array, "..."], ...]:

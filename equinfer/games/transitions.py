@@ -15,13 +15,17 @@ from equinfer.mean_field_tables import RawTransition
 from equinfer.tables import SuccessorLists
 from equinfer.types import AnyArray, PRNGKey
 
-__all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws"]
+__all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws", "seen_through"]
 
 Laws: TypeAlias = tuple[Float[AnyArray, "S _"], ...]
 """The state-action law (S, A_p) of every population, at one time."""
 
 _SIDE_BY_SIDE = 4e6
 """Probabilities that kernels at several laws may have together, to be made by one call."""
+
+
+_AT_ONCE = 1e5
+"""Probabilities that the kernels of all epochs may have together, to be made by one call within a step."""
 
 
 class AbstractTransition(eqx.Module):
@@ -47,6 +51,10 @@ class AbstractTransition(eqx.Module):
     def raw_each(self, t: int, laws: tuple[Float[AnyArray, "K S _"], ...]) -> list[RawTransition]:
         """`raw` at each of K laws."""
         return [self.raw(t, each) for each in zip(*laws, strict=True)]
+
+    def at_each(self, times: Int[AnyArray, " H"], flow: tuple[Float[AnyArray, "H S _"], ...]) -> "Fixed | None":
+        """The kernels of all epochs at once, with a leading axis of them; None where that is of no use, or too much."""
+        return None
 
     def draw(
         self, t: Any, laws: Laws, states: Int[AnyArray, " M"], actions: Int[AnyArray, " M"], key: PRNGKey
@@ -114,8 +122,29 @@ class ByFunction(AbstractTransition):
         kernels = jax.tree.map(np.asarray, kernels)  # sliced there, one after the other
         return [_raw(jax.tree.map(lambda leaf, k=k: leaf[k], kernels)) for k in range(count)]
 
+    def at_each(self, times: Int[AnyArray, " H"], flow: tuple[Float[AnyArray, "H S _"], ...]) -> Fixed | None:
+        epochs, states, actions = flow[0].shape
+        if epochs * states**2 * actions > _AT_ONCE:
+            return None
+        return jax.vmap(lambda t, laws: Fixed(self._at(t, laws)))(times, flow)
+
     def _at(self, t: Any, laws: Laws) -> Any:
         return self.function(t, laws[0] if len(laws) == 1 else laws)
+
+
+def seen_through(transition: AbstractTransition, laws: Laws) -> AbstractTransition:
+    """`Fixed`, in place of a function that looks at neither of its arguments; all others as they are.
+
+    **Arguments:** `laws`, any at which the function is defined.
+    """
+    if not isinstance(transition, ByFunction):
+        return transition
+    traced = jax.make_jaxpr(transition.function)(jnp.asarray(0), laws[0] if len(laws) == 1 else laws).jaxpr
+    used = {id(atom) for equation in traced.eqns for atom in equation.invars} | set(map(id, traced.outvars))
+    if used & set(map(id, traced.invars)):
+        return transition
+    kernel = _evaluated(transition.function, 0, laws)
+    return Fixed(kernel if isinstance(kernel, SparseKernel) else np.asarray(kernel, np.float64))
 
 
 def _evaluated(function: Callable[..., Any], t: int, laws: Laws) -> Any:

@@ -141,7 +141,7 @@ def test_one_shot_gains_against_linear_programmes(num_actions):
 seeds = st.integers(0, 2**32 - 1)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(seeds, st.lists(st.integers(1, 3), min_size=1, max_size=3))
 def test_of_a_product_law_the_three_gaps_of_a_one_shot_game_are_one(seed, num_actions):
     """What a player is told then says nothing about the others."""
@@ -156,7 +156,7 @@ def test_of_a_product_law_the_three_gaps_of_a_one_shot_game_are_one(seed, num_ac
         np.testing.assert_allclose(certificate.values, nash.values, atol=slack)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(seeds, st.sampled_from([0.0, 0.9, 0.999]), st.sampled_from([None, 3]))
 def test_a_fixed_deviation_is_a_swap_and_a_nash_deviation_of_a_product_is_fixed(seed, discount, horizon):
     rng = np.random.default_rng(seed)
@@ -169,7 +169,7 @@ def test_a_fixed_deviation_is_a_swap_and_a_nash_deviation_of_a_product_is_fixed(
     np.testing.assert_allclose(coarse.per_player, nash.per_player, atol=slack)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(seeds, st.sampled_from([0.0, 0.9]), st.sampled_from([1e-6, 1.0, 1e6]), st.sampled_from([0.0, 1e4]))
 def test_levels_and_units_and_orders_change_nothing(seed, discount, unit, level):
     rng = np.random.default_rng(seed)

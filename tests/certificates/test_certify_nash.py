@@ -30,7 +30,7 @@ def within(certificate, truth):
     assert certificate.gap == certificate.per_player.max()
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), sizes, st.lists(discounts, min_size=3, max_size=3))
 def test_gap_is_brute_force_over_all_pure_policies(seed, num_states, num_actions, discount):
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def test_gap_is_brute_force_over_all_pure_policies(seed, num_states, num_actions
     np.testing.assert_allclose(certificate.values, np.array(values, float), rtol=1e-11, atol=1e-11)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 2), sizes, st.integers(1, 2), st.sampled_from([0.0, 0.7, 1.0]))
 def test_finite_horizon_gap_is_brute_force_over_all_plans(seed, num_states, num_actions, horizon, discount):
     rng = np.random.default_rng(seed)
@@ -205,7 +205,7 @@ def test_no_gain_is_negative(seed):
     assert (gain[:7] <= certificate.numerical_error).all()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([None, 3]))
 def test_names_do_not_matter(seed, horizon):
     """Permuting players, states and actions permutes the certificate."""
@@ -229,7 +229,7 @@ def test_names_do_not_matter(seed, horizon):
         np.testing.assert_allclose(after.deviation(new).gain, moved, rtol=0, atol=tolerance)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(-40, 40), st.sampled_from([None, 2]))
 def test_units_and_levels_do_not_matter(seed, power, horizon):
     rng = np.random.default_rng(seed)

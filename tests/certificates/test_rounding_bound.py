@@ -19,7 +19,7 @@ def actual_error(tables, profile, certificate):
     return abs(Fraction(certificate.gap) - exact)
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150)
 @given(
     st.integers(0, 2**32 - 1),
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
@@ -37,7 +37,7 @@ def test_bound_holds_for_every_scale_level_and_discount(seed, num_actions, disco
     assert actual_error(tables, profile, certificate) <= certificate.numerical_error
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.5, 0.99, 0.9999]), st.integers(8, 17))
 def test_bound_holds_at_near_ties(seed, discount, digits):
     """Two copies of every action, told apart in the last digits only, and mixed: nothing but near-ties."""

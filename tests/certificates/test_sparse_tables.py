@@ -35,7 +35,7 @@ def as_table(tables):
     return dataclasses.replace(tables, kernel=table)
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=80)
 @given(
     st.integers(0, 2**32 - 1),
     st.lists(st.integers(1, 3), min_size=1, max_size=3),
@@ -57,7 +57,7 @@ def test_lists_and_table_have_one_gap(seed, num_actions, duration, power):
     assert sparse.numerical_error <= 10 * dense.numerical_error  # lists of 9 entries for rows of 4
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 @given(
     st.integers(0, 2**32 - 1),
     st.lists(st.integers(1, 3), min_size=1, max_size=3),

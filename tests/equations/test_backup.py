@@ -19,7 +19,7 @@ from equinfer.equations.backup import (
 from equinfer.equations.information import entropy
 from equinfer.equations.response import soft_best_response
 
-fixed = settings(derandomize=True, deadline=None, max_examples=40)
+fixed = settings(max_examples=40)
 seeds = st.integers(0, 2**32 - 1)
 DISCOUNT = np.array([0.9, 0.5])
 

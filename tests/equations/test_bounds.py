@@ -26,7 +26,7 @@ from equinfer.equations.elbo import elbo_discounted
 from equinfer.equations.information import entropy, kl_divergence, total_variation
 from equinfer.equations.response import magnet_step, soft_best_response
 
-fixed = settings(derandomize=True, deadline=None, max_examples=40)
+fixed = settings(max_examples=40)
 seeds = st.integers(0, 2**32 - 1)
 values_to_go, discounted_bound = jax.jit(evaluate_soft_finite_horizon), jax.jit(elbo_discounted)
 temperatures = st.floats(0.02, 5.0)
@@ -220,7 +220,7 @@ def test_a_posteriori_bound_holds_at_any_profile(seed, temperature, has_magnet):
     assert (game.gaps() <= game.bound(temperature, game.magnet if has_magnet else None) + 1e-10).all()
 
 
-@settings(derandomize=True, deadline=None, max_examples=6)
+@settings(max_examples=6)
 @given(seeds, st.booleans())
 def test_theorem_a_at_converged_profiles_of_discounted_games(seed, has_magnet):
     game, temperature = RandomGame(seed), 3.0
@@ -301,7 +301,7 @@ class Model:
         return policy
 
 
-@settings(derandomize=True, deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(seeds, st.floats(0.05, 2.0))
 def test_proposition_5_5(seed, temperature):
     world = Model(seed, 0.7)

@@ -21,7 +21,7 @@ from equinfer.equations.elbo import log_evidence
 from equinfer.equations.information import entropy, mutual_information
 from equinfer.equations.response import soft_best_response
 
-fixed = settings(derandomize=True, deadline=None, max_examples=60)
+fixed = settings(max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
 LOG3, HALF = np.log(3), np.full(2, 0.5)
 M = (1.0, 3.0, 10.0, 100.0)
@@ -156,7 +156,7 @@ def test_theorem_b_what_does_hold_for_the_conditional_form(seed, temperature):
     np.testing.assert_allclose(conditional_excess(additive, respond(additive), belief), 0.0, atol=1e-12)
 
 
-@settings(derandomize=True, deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(seeds, st.floats(0.02, 2.0), st.sampled_from([1, 2, 3, 5]))
 def test_theorem_b_prime_for_k_predicted_actions(seed, temperature, samples):
     rng = np.random.default_rng(seed)

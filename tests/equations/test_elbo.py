@@ -19,7 +19,7 @@ from equinfer.equations.elbo import (
     optimality_likelihood,
 )
 
-fixed = settings(derandomize=True, deadline=None, max_examples=15)
+fixed = settings(max_examples=15)
 seeds = st.integers(0, 2**32 - 1)
 STATES, CONTEXTS, ACTIONS, EPOCHS, TEMPERATURE = 2, 2, 3, 3, 0.7
 compiled_bound, compiled_evidence = jax.jit(elbo_finite_horizon), jax.jit(log_evidence)

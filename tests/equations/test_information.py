@@ -17,7 +17,7 @@ from equinfer.equations.information import (
     total_variation,
 )
 
-fixed = settings(derandomize=True, deadline=None, max_examples=60)
+fixed = settings(max_examples=60)
 seeds = st.integers(0, 2**32 - 1)
 
 

@@ -20,7 +20,7 @@ from equinfer.equations.posterior import (
     truncated_log_weights,
 )
 
-fixed = settings(derandomize=True, deadline=None, max_examples=40)
+fixed = settings(max_examples=40)
 seeds = st.integers(0, 2**32 - 1)
 log_weights = st.lists(st.floats(-300, 300), min_size=2, max_size=8).map(np.array)
 

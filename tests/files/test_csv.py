@@ -105,7 +105,7 @@ def names_and_seed(draw):
     return unique(len(sizes)), unique(states), [unique(k) for k in sizes], draw(st.integers(0, 2**32 - 1))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(names_and_seed())
 def test_round_trip_keeps_every_bit_and_label(tmp_path_factory, drawn):
     game = random_game(*drawn)

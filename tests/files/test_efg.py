@@ -91,7 +91,7 @@ def trees(draw):
     return Tree(draw, draw(st.integers(1, 3)))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(trees(), st.integers(0, 2**32 - 1), st.booleans())
 def test_kuhns_theorem(tmp_path_factory, tree, seed, sparse):
     """A mixed profile is worth in the normal form what its behaviour strategies are worth in the tree."""

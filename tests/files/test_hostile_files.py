@@ -73,7 +73,7 @@ def damages(draw):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.lists(damages(), min_size=1, max_size=3))
 def test_damaged_games(tmp_path, seeds, suffix, data, harm):
     raw = data.draw(st.sampled_from(seeds[suffix]))
@@ -85,7 +85,7 @@ def test_damaged_games(tmp_path, seeds, suffix, data, harm):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json", ".csv"])
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data(), st.lists(damages(), max_size=2))
 def test_damaged_answers(tmp_path, seeds, suffix, data, harm):
     good = {
@@ -102,7 +102,7 @@ def test_damaged_answers(tmp_path, seeds, suffix, data, harm):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(min_size=1, max_size=200), st.text(min_size=1, max_size=200).map(str.encode)))
 def test_random_bytes(tmp_path, suffix, raw):
     path = tmp_path / f"random{suffix}"

@@ -43,6 +43,8 @@ def test_empty_and_repeated_strategies_are_numbered(tmp_path):
     assert game.action_labels == (("u_1", "u_2", "3"), ("u",))
 
 
+payoffs = st.floats(-8e307, 8e307)
+"""Any; differences of larger ones are beyond float64, and such games are refused."""
 labels = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), min_size=1, max_size=6)
 
 
@@ -51,7 +53,7 @@ def one_shot_games(draw):
     """Arguments of `TabularGame.from_payoffs`."""
     sizes = draw(st.lists(st.integers(1, 3), min_size=1, max_size=3))
     count = len(sizes) * int(np.prod(sizes))
-    numbers = draw(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=count, max_size=count))
+    numbers = draw(st.lists(payoffs, min_size=count, max_size=count))
     return {
         "payoffs": np.reshape(numbers, (len(sizes), *sizes)),
         "player_labels": draw(st.lists(labels, min_size=len(sizes), max_size=len(sizes), unique=True)),
@@ -60,7 +62,7 @@ def one_shot_games(draw):
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(one_shot_games())
 def test_round_trip_keeps_every_bit_and_label(tmp_path_factory, arguments):
     game = TabularGame.from_payoffs(**arguments)

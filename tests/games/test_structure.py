@@ -49,7 +49,7 @@ def test_turns_and_moves():
     assert [grid.state_labels[s] for s in np.flatnonzero(structure.absorbing_states(grid))] == ["end"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1), controller=st.integers(0, 2))
 def test_a_single_controller_is_found_whoever_it_is(seed, controller):
     rng = np.random.default_rng(seed)
@@ -70,7 +70,7 @@ def test_an_illegal_action_controls_nothing():
     assert structure.controllers(eq.TabularGame(reward, kernel, 0.9, legal=legal).tables()) == ()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_game_made_symmetric_is_symmetric_until_it_is_touched(seed):
     rng = np.random.default_rng(seed)

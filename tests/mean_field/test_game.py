@@ -53,6 +53,30 @@ def test_the_error_bound_holds_where_payoffs_are_written_in_thirds():
     assert abs(Fraction(certificate.gap) - exact) <= Fraction(certificate.numerical_error)
 
 
+@pytest.mark.parametrize(
+    "table", [STEPS, eq.SparseKernel(STEPS.argmax(-1)[..., None], np.ones((3, 2, 1)))], ids=["dense", "lists"]
+)
+def test_a_function_that_makes_no_use_of_time_and_law_is_its_table(table):
+    game = MeanFieldGame(crossroads, lambda t, law: table, [1, 0, 0], horizon=2)
+    assert game.has_fixed_dynamics
+    certificate, expected = (eq.certify(each, going_left(0.3)) for each in (game, left_right()))
+    assert certificate.gap == expected.gap
+    assert certificate.numerical_error <= expected.numerical_error
+
+
+@pytest.mark.parametrize(
+    "kernel",
+    [
+        lambda t, law: jnp.where(t == 0, STEPS, STEPS[:, ::-1]),
+        lambda t, law: jnp.where(law.sum() > 2, STEPS[:, ::-1], STEPS),
+        lambda t, law: jnp.broadcast_to(law.sum(axis=1), (3, 2, 3)),
+    ],
+    ids=["time", "law", "whole law"],
+)
+def test_a_function_of_time_or_law_is_no_table(kernel):
+    assert not MeanFieldGame(crossroads, kernel, [1, 0, 0], horizon=2).has_fixed_dynamics
+
+
 def test_two_populations_add_up():
     """Each minds only the other's crowding: left pays minus what the others do there."""
 

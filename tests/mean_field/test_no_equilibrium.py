@@ -60,8 +60,12 @@ def test_the_best_that_was_certified_is_saved_and_said(jams, capsys):
     assert 1 / 3 - 1e-12 <= record["gap"] <= 0.5
     assert f"{record['gap']:.3g}"[:4] in said
     assert "not" in said.lower()
+    assert [each["solver"] for each in record["attempts"]] == ["temperature-grid", "complementarity"]
+    assert min(each["gap"] for each in record["attempts"]) == record["gap"]
+    assert "complementarity: gap" in said
     solution = eq.load_solution(out / "solution.npz", game="mine:jams")
     assert not solution.certified
+    assert [each.gap for each in solution.attempts] == [each["gap"] for each in record["attempts"]]
     assert solution.gap == pytest.approx(record["gap"], abs=1e-12)
     assert solution.policy[0, 0, 0] == pytest.approx(record["gap"], abs=1e-12)
     assert run(["certify", "mine:jams", str(out / "solution.npz")]) == 3

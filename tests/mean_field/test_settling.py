@@ -18,7 +18,7 @@ def nothing(t, law):
 
 def moving(chain):
     """The same chain, as a function of the law that happens not to depend on it."""
-    return lambda t, law: jnp.asarray(chain)[:, None]
+    return lambda t, law: jnp.asarray(chain)[:, None] + 0 * law.sum()
 
 
 def masses(game, policy=ALONE):

@@ -30,7 +30,7 @@ def described(draw):
 
 
 @given(described(), st.integers(0, 2**31))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_shifts_and_index_arithmetic_agree(description, seed):
     stencil = Stencil(*description[0], **description[1])
     random = np.random.default_rng(seed)

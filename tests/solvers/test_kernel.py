@@ -248,7 +248,7 @@ def test_it_converges_nearby_below_the_threshold_and_not_above(name):
         assert threshold == pytest.approx(2 / (1 + 3 / (4 * temperature)), rel=1e-9)
 
 
-@settings(derandomize=True, deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 4), st.floats(0.05, 2.0))
 def test_in_potential_games_two_over_the_players_is_always_below_it(seed, players, temperature):
     """Hoffman's bound: real eigenvalues below 1 of a matrix without diagonal blocks are above 1 - N."""
@@ -333,7 +333,7 @@ def last_profile_of(game, solver, steps, seed):
     return [np.asarray(p) for p in scan.advance(solver, game, state, keys, jnp.asarray(0), jnp.asarray(steps))[2]]
 
 
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(st.integers(0, 2**32 - 1))
 def test_the_bound_holds_for_whatever_is_there(seed):
     game = stochastic_game(seed)

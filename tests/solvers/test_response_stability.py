@@ -46,7 +46,7 @@ def known(name):
 NAMES = ["shapley", "jordan", "matching_pennies", "three players", "discounted", "three players, discounted", "horizon"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(max_examples=8)
 @given(
     st.lists(st.floats(-9, 9), min_size=3, max_size=3),
     st.lists(st.floats(-10, 10), min_size=3, max_size=3),
@@ -68,7 +68,7 @@ def test_units_and_zeros_of_payoffs_say_nothing_about_stability(name, powers, ze
         assert other.step_size == pytest.approx(one.step_size, rel=1e-5)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(-8.5, 0), st.lists(st.floats(-6, 6), min_size=3, max_size=3))
 def test_strict_equilibria_are_always_stable(seed, margin, powers):
     rng = np.random.default_rng(seed)

@@ -103,7 +103,7 @@ def test_illegal_actions_are_never_played():
     assert profile[0][0, 2] == 0
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 3), st.integers(1, 4))
 def test_degenerate_games_against_exact_arithmetic(seed, rows, columns):
     payoffs = np.random.default_rng(seed).integers(0, 3, (2, rows, columns))
@@ -113,7 +113,7 @@ def test_degenerate_games_against_exact_arithmetic(seed, rows, columns):
     assert len(found) == len(expected)
 
 
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5), st.integers(2, 5), st.floats(-6, 6))
 def test_nondegenerate_games_have_an_odd_number_of_equilibria(seed, rows, columns, exponent):
     # Wilson's theorem; each of them certified.

@@ -44,7 +44,7 @@ def test_the_certified_gap_is_the_swap_regret_and_below_its_bound(name, start):
     assert (trace["gap"] <= trace["bound"]).all()
 
 
-@settings(derandomize=True, deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(2, 2), (3, 4), (2, 2, 2), (5, 2)]))
 def test_so_it_is_in_any_game_and_unit(seed, sizes):
     rng = np.random.default_rng(seed)
@@ -92,7 +92,7 @@ def test_nothing_that_swaps_is_left_of_dominated_actions():
     assert joint[1, 1] > 0.98
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 6))
 def test_the_law_is_stationary(seed, size):
     rows = np.random.default_rng(seed).dirichlet(np.ones(size), size)

@@ -263,7 +263,7 @@ def test_soccer():
     np.testing.assert_allclose(solution.value[states], values, rtol=0, atol=1e-9)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 2**32 - 1),
     factor=st.sampled_from([1e-6, 0.3, 7.0, 1e6]),
@@ -279,7 +279,7 @@ def test_positive_affine_payoffs_move_the_value_with_them(seed, factor, shift, d
     np.testing.assert_allclose(moved.value, expected, rtol=0, atol=tolerance)
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1), horizon=st.sampled_from([None, 2]), constant=st.sampled_from([0.0, 3.0]))
 def test_swapping_the_players_turns_the_value_round(seed, horizon, constant):
     reward, kernel = random_parts(seed, 3, (2, 4))

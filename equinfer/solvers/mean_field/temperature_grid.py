@@ -20,7 +20,7 @@ from equinfer.drivers.protocol import AbstractHostSolver, Iterate
 from equinfer.equations.information import logarithm
 from equinfer.equations.mean_field import evaluated, exploitability, flow_of
 from equinfer.games.mean_field_checks import refuse_along
-from equinfer.mean_field_tables import TRIED
+from equinfer.mean_field_tables import TRIED, TRIED_STEP
 from equinfer.solvers.mean_field.bayesian_q import BayesianQState, bayesian_q_step
 from equinfer.solvers.tabular.settings import check_ranges
 from equinfer.types import AnyArray, Profile
@@ -96,6 +96,7 @@ class TemperatureGrid(AbstractHostSolver):
                 "temperature": float(temperatures[leader]),
                 "step_size": float(dampings[leader]),
                 "magnet_every": float(every[leader]),
+                TRIED_STEP: float(done),
                 **{name: float(least) for name, least in zip(names, gaps, strict=True)},
             }
             better = gap < 0.9 * offered
