@@ -15,6 +15,7 @@ import numpy as np
 
 import equinfer as eq
 from benchmarks.results import measured_rows, table, versions, write_section
+from equinfer.drivers.learning import EVERY
 from equinfer.games.catalog import equilibria
 
 STEPS = 5500
@@ -68,7 +69,8 @@ def measured(row: Row, seeds: int) -> list[str]:
     ends = collections.Counter("".join(map(str, row)) for row in np.asarray(run.actions))
     ended = ", ".join(f"{cell} {count}" for cell, count in sorted(ends.items(), key=lambda each: -each[1])[:4])
     if "chances" in run.trace:
-        average = run.trace["chances"][:, last].mean(axis=1).astype(np.float64)
+        played = run.trace["chances"][:, run.learner.phases(STEPS).burn_in // EVERY :]
+        average = played.mean(axis=1).astype(np.float64)
         gaps, away = _gaps(game, average), _away(row, average)
     else:
         gaps, away = [certificate.gap for certificate in run.certificate], "-"
@@ -108,7 +110,7 @@ def main() -> None:
         "Learning, discrete games",
         f"{command} ({os.cpu_count()} cores), {STEPS} steps. Final moves: what agents do without chance in the end, in "
         "the first state, and in how many seeds. Reward: of an agent a step, over the last fifth of the run; median of "
-        "seeds. Gap: of the average policy of that fifth, exact, median (largest); in the iterated game of the final "
+        "seeds. Gap: of the average policy of full play, exact, median (largest); in the iterated game of the final "
         "policies. From mixed: mean over seeds (largest) of the furthest chance of the average policy from the only "
         f"equilibrium. Trust: mean weight at the end. {versions('equinfer', 'jax')}.\n\n{table(header, found)}",
     )

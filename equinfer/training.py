@@ -142,7 +142,9 @@ def _learner_of(config: Mapping[str, Any], algo: Any, folder: Any) -> AbstractLe
 
 def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
     """`game` as learners play it: a game, a target of `load`, or `package.module:function` that makes a PettingZoo
-    `ParallelEnv`, of which `discount` says how it is discounted. **Raises:** `BadInput` for what they cannot play.
+    `ParallelEnv`, of which `discount` says how it is discounted, and the other parameters are its own.
+
+    **Raises:** `BadInput` for what they cannot play.
     """
     if isinstance(game, str) and is_environment(game):
         return ExternalGame.of(environment_named(game), game, **parameters)

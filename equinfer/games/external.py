@@ -1,5 +1,6 @@
 """Somebody else's environment, as learners meet it: a PettingZoo `ParallelEnv` with boxes or discrete moves."""
 
+import functools
 import importlib
 import importlib.util
 from collections.abc import Callable
@@ -36,8 +37,12 @@ class ExternalGame(eqx.Module):
     is_one_shot: bool = eqx.field(static=True, default=False)
 
     @classmethod
-    def of(cls, make: Callable[[], Any], name: str, discount: float = 0.95) -> "ExternalGame":
-        """**Raises:** `BadInput` for what is no parallel environment, and for spaces that learners cannot handle."""
+    def of(cls, make: Callable[..., Any], name: str, discount: float = 0.95, **parameters: Any) -> "ExternalGame":
+        """**Arguments:** `make`, which makes the environment, given the `parameters`; `discount`, of learners.
+
+        **Raises:** `BadInput` for what is no parallel environment, and for spaces that learners cannot handle.
+        """
+        make = functools.partial(make, **parameters)
         env = _made(make, name)
         try:
             agents = list(env.possible_agents)
@@ -47,7 +52,8 @@ class ExternalGame(eqx.Module):
             sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
         finally:
             env.close()
-        origin = Origin(name, (("discount", discount),)) if is_environment(name) else None
+        settings = (("discount", discount), *parameters.items())
+        origin = Origin(name, settings) if is_environment(name) else None
         labels = GameNames(name, tuple(map(str, agents)), origin)
         return cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
 

@@ -19,9 +19,10 @@ class Dict:
 
 
 class Meeting:
-    """Two agents on a line want to meet; the second one leaves after three steps, the first after five."""
+    """Two agents on a line want to meet; the second one leaves after three steps, the first after `last`."""
 
-    def __init__(self):
+    def __init__(self, last=5):
+        self.last = last
         self.possible_agents, self.agents = ["red", "blue"], []
 
     def observation_space(self, agent):
@@ -40,7 +41,7 @@ class Meeting:
         assert set(actions) == set(self.agents)
         self.at = self.at + np.array([actions["red"][0], actions.get("blue", np.zeros(2)).sum() / 2])
         self.steps += 1
-        over = {agent: self.steps >= (5 if agent == "red" else 3) for agent in self.agents}
+        over = {agent: self.steps >= (self.last if agent == "red" else 3) for agent in self.agents}
         rewards = {agent: -float(abs(self.at[0] - self.at[1])) for agent in self.agents}
         seen = self._seen()
         self.agents = [agent for agent in self.agents if not over[agent]]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.training import playable
 
 HERE = "foreign_environments"
 SMALL = {"hidden": 8, "batch": 16}
@@ -42,6 +43,19 @@ def test_runs_repeat_and_go_on(tmp_path):
     assert np.array_equal(one.rewards, two.rewards)
     eq.train("maddpg", f"{HERE}:Meeting", steps=500, seeds=2, out=tmp_path / "run", watch=stop, **SMALL)
     assert eq.resume(tmp_path / "run").is_finished
+
+
+def test_parameters_are_the_environments_own_and_kept(tmp_path):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    game = playable(f"{HERE}:Meeting", last=4, discount=0.5)
+    assert game.discount == (0.5, 0.5)
+    run = eq.train("maddpg", game, steps=500, seeds=1, out=tmp_path / "run", watch=stop, **SMALL)
+    assert not run.is_finished
+    assert eq.load_run(tmp_path / "run").game.make().last == 4
+    with pytest.raises(eq.BadInput, match=f"{HERE}:Meeting could not be made.*'first'"):
+        playable(f"{HERE}:Meeting", first=1)
 
 
 @pytest.mark.slow

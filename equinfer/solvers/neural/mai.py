@@ -72,7 +72,7 @@ class MAI(AbstractLearner[MAIState]):
     batch: int = 64
     window: int = 500
     """Steps to which opponent models are fitted, all after the uniform ones."""
-    moves_window: int = 50
+    moves_window: int = 25
     """The same in games of moves, of which a few steps tell the frequencies."""
     learn_from: int = 64
     critic_rate: float = 1e-2
