@@ -7,7 +7,8 @@ while, Newton's method then ends on a rest point, and that is accepted only if
 
 * it attracts: every eigenvalue $\lambda$ of the derivative D of $x\mapsto xP_{\pi,L(x)}$, among the states that the
   population ever was in, has $|\frac12(1+\lambda)|<1$; and
-* it is where the population was going: the distance from it has been shrinking.
+* it is where the population was going: the distance from it has been shrinking, and between the two the population
+  moves as the derivative at the rest point says, so that no other one is on the way.
 
 The derivative is measured by differences, so that the error bound $|\rho\,(I-D)^{-1}|$ is one to first order.
 """
@@ -46,6 +47,8 @@ _SMOOTH = 1e-3
 _ATTRACTS = 1 - 1e-5
 _CLOSE, _SHRUNK = 0.01, 0.9
 _AT_ONCE = 1e-12
+_PLACES, _AS_SAID = (*np.geomspace(1e-3, 0.03, 8), *np.linspace(0.04, 1, 49)), 0.3
+"""Where on the way to a rest point it is seen how the population moves, and what part that may be off."""
 _UNDERFLOWN = 1e-290
 _SAFETY = 2.0
 """Of the bound to first order."""
@@ -223,7 +226,7 @@ def _of_moving(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "S 
         if rest is not None:
             point, error = rest
             now, then = (float(np.abs(each - point).sum()) for each in (x, before))
-            if now <= _AT_ONCE or (now <= _CLOSE and now <= _SHRUNK * then):
+            if now <= _AT_ONCE or (now <= _CLOSE and now <= _SHRUNK * then and _leads_to(motion, x, point, seen)):
                 return Settlement(motion.masses(point), motion.masses(error), motion.chains(point), None)
     return _unsettled(
         motion, x, "it has not come to rest from the initial law, or only where a small disturbance would drive it on"
@@ -270,6 +273,21 @@ def _rest_near(
     residual = (np.abs(missed) + _rounding(motion, point))[seen]
     error[seen] = _SAFETY * residual_bound(residual, np.eye(len(here)) - here, slack)
     return (point, error) if np.isfinite(error).all() else None
+
+
+def _leads_to(
+    motion: _Motion, x: Float[np.ndarray, " n"], point: Float[np.ndarray, " n"], seen: Bool[np.ndarray, " n"]
+) -> bool:
+    """On the straight way from x to a rest point the population moves as the derivative there says, to a part."""
+    derivative = np.where(seen[:, None] & seen, motion.derivative(point), 0.0)
+    whole = (x - point) @ derivative - (x - point)
+    for part in _PLACES:
+        y = point + part * (x - point)
+        drift = motion(y) - y
+        off = np.abs(drift - part * whole).sum()
+        if not off <= _AS_SAID * part * np.abs(whole).sum() + 1e3 * _rounding(motion, y).sum():
+            return False
+    return True
 
 
 def _a_law(motion: _Motion, x: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

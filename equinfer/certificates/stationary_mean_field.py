@@ -7,11 +7,12 @@ discounted; of several populations, the sum. The law is found here, from the pol
 with the policy is not asked. Best responses are found by policy iteration with exact solves, with a bound from the
 residual of Bellman's equation.
 
-What the law may be wrong by goes into the bound: to first order, by what each mass moves rewards and kernels by,
-carried along by the worst policy. States that nobody can be in do not count.
+What the law may be wrong by goes into the bound: to first order, by what it moves rewards and kernels by (measured
+around it: `neighbourhood`), carried along by the worst policy. Where they jump there, nothing is bounded. States that
+nobody can be in do not count.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,8 @@ from jaxtyping import Bool, Float
 
 from equinfer.certificates.chains import reached_from
 from equinfer.certificates.decision import Backup, DecisionProcess, MarkovChain, best_response, midrange, one_hot
+from equinfer.certificates.marching import JUMPS
+from equinfer.certificates.neighbourhood import Neighbourhood, around, kernels_near, largest_changes
 from equinfer.certificates.populations import averaged, refuse_no_laws
 from equinfer.certificates.profile import checked_profile
 from equinfer.certificates.rounding import outward
@@ -29,11 +32,6 @@ from equinfer.records import Certificate, Deviation
 
 __all__ = ["certify_stationary", "settled_law"]
 
-_PROBE = 1e-6
-"""Of a mass, by which it is moved to see how rewards and kernels depend on it."""
-_MOST_PROBES, _FEW_PROBES, _MARGIN = 256, 16, 4.0
-"""Masses that are moved one at a time; of more, so many random combinations are, and what is seen counts so much."""
-
 
 class _Verdict(NamedTuple):
     values: Float[np.ndarray, " S"]
@@ -41,6 +39,8 @@ class _Verdict(NamedTuple):
     gain: Float[np.ndarray, " S"]
     gap: float
     error: float
+    jumps: bool
+    """Rewards or kernels jump within the errors of the law."""
 
 
 class _Faced(NamedTuple):
@@ -87,6 +87,8 @@ def certify_stationary(
     if doubt is not None:
         doubt = f"In which law the population settles is not certain: {doubt}."
         gaps, errors = np.full_like(gaps, np.inf), np.zeros_like(errors)
+    elif any(verdict.jumps for verdict in verdicts):
+        doubt = f"What the gap is in truth is not certain: {JUMPS}."
     return Certificate(
         concept="mean-field",
         kind="exact" if doubt is None else "estimate",
@@ -150,14 +152,14 @@ def _judged(tables: MeanFieldTables, settled: Settlement, laws: Flow, p: int, fa
     actions, best, best_error = best_response(DecisionProcess(moved, faced.rows, legal, backup), values)
     gain = np.where(faced.here, np.maximum(best - values, 0.0), 0.0)
     error = backup.error(values, chain.backup(played, values)) + best_error + backup.rounding(gain, gain)
-    doubts = _doubts(tables, settled, laws, p, faced, (values, best))
+    doubts, jumps = _doubts(tables, settled, laws, p, faced, (values, best))
     if doubts.any():
         carried = DecisionProcess(doubts, faced.rows, legal, faced.backup._replace(size=float(doubts.max())))
         _, drift, drift_error = best_response(carried, chain.values((faced.policy * doubts).sum(axis=1)))
         error += 2 * (float(mass @ np.maximum(drift, 0.0)) + drift_error)
     error += float(settled.errors[p] @ gain) if settled.doubt is None else 0.0
     response = one_hot(actions, legal.shape[1])
-    return _Verdict(values + constant / (1 - discount), response, gain, float(mass @ gain), error)
+    return _Verdict(values + constant / (1 - discount), response, gain, float(mass @ gain), error, jumps)
 
 
 def _doubts(
@@ -167,45 +169,30 @@ def _doubts(
     p: int,
     faced: _Faced,
     values: Sequence[Float[np.ndarray, " S"]],
-) -> Float[np.ndarray, "S A"]:
-    """To first order, by how much the errors of the law can have moved each look one step ahead, at any of `values`."""
+) -> tuple[Float[np.ndarray, "S A"], bool]:
+    """To first order, by how much the errors of the law can have moved each look one step ahead, at any of `values`;
+    and whether one of these jumps within those errors.
+    """
     ratios = [
         np.divide(error, mass, out=np.zeros_like(mass), where=mass > 0)
         for error, mass in zip(settled.errors, settled.masses, strict=True)
     ]
-    places = [(q, s) for q, each in enumerate(ratios) for s in np.flatnonzero(each > 0).tolist()]
-    total = np.zeros_like(faced.reward)
-    if settled.doubt is not None or not places:
-        return total
+    if settled.doubt is not None or not any(each.any() for each in ratios):
+        return np.zeros_like(faced.reward), False
     counts = faced.here[:, None] & tables.legal[p]
+    looks = 1 if tables.fixed_dynamics else len(values)
 
-    def looks(there: Flow, reward: Float[np.ndarray, "S A"]) -> list[Float[np.ndarray, "S A"]]:
-        reward = np.where(np.isfinite(reward), reward, faced.reward)
-        if tables.fixed_dynamics:
-            return [reward]
-        kernel = tables.transitions(0, there)[p]
-        return [reward + tables.discount * averaged(kernel, each) for each in values]
+    def at(near: Neighbourhood) -> Callable[[int], Sequence[Float[np.ndarray, "S A"]]]:
+        kernels = None if tables.fixed_dynamics else kernels_near(tables, 0, laws, near)
 
-    known = looks(laws, faced.reward)
+        def ahead(k: int) -> list[Float[np.ndarray, "S A"]]:
+            reward = tables.rewards(near.law(laws, k))[p]
+            if kernels is None:
+                return [reward]
+            return [reward + tables.discount * averaged(kernels[k][p], each) for each in values]
 
-    def change(weights: Sequence[Float[np.ndarray, " S"]]) -> Float[np.ndarray, "S A"]:
-        """Per unit of these relative changes of masses."""
-        there = tuple(law * (1 + _PROBE * weight[:, None]) for law, weight in zip(laws, weights, strict=True))
-        seen = looks(there, tables.rewards(there)[p])
-        most = np.max([np.abs(new - old) for new, old in zip(seen, known, strict=True)], axis=0)
-        return np.where(counts, most / _PROBE, 0.0)
+        return ahead
 
-    nothing = [np.zeros_like(each) for each in ratios]
-    if len(places) <= _MOST_PROBES:
-        for q, s in places:
-            weights = [each.copy() for each in nothing]
-            weights[q][s] = 1.0
-            total += ratios[q][s] * change(weights)
-        return total
-    random = np.random.default_rng(0)
-    largest = max(float(each.max()) for each in ratios)
-    for probe in range(_FEW_PROBES):
-        signs = [np.ones_like(each) if probe == 0 else random.choice((-1.0, 1.0), each.shape) for each in ratios]
-        weights = [sign * each / largest for sign, each in zip(signs, ratios, strict=True)]
-        total = np.maximum(total, _MARGIN * largest * change(weights))
-    return total
+    cost = sum(law.size for law in laws) + (0 if tables.fixed_dynamics else faced.rows.nnz)
+    changes, jumps = largest_changes(around(tables, laws, ratios, cost), laws, at, [counts] * looks)
+    return np.max(changes, axis=0), jumps

@@ -25,6 +25,8 @@ _MOST_PAIRS = 1e8
 """Pairs of states within an epoch, over all epochs, up to which it does on any graph."""
 _MOST_AT_REST = 2500
 """Populations times states of a stationary game, up to which a system in all of their values takes a second or two."""
+_FLAT = 1e-12
+"""Of the largest value: rewards that differ by less are one and the same."""
 _MOST_SIDE_BY_SIDE = 500
 """Unknowns of a stationary game up to which Algorithm 4, whose every step then solves systems, is run at all
 temperatures."""
@@ -104,4 +106,6 @@ def _stakes(row: MeanField, tables: MeanFieldTables) -> float:
     spread = spread_of_rewards(tables, start)
     with suppress(BadInput):  # a game need not be one where only the response leads
         spread = max(spread, spread_of_rewards(tables, response))
-    return max(min(1.0, spread), judged.gap)
+    # Where all rewards are the same, to rounding, there is no unit to go by.
+    is_flat = spread <= _FLAT * max((float(np.abs(v).max()) for v in judged.values), default=0.0)
+    return max(1.0 if is_flat else min(1.0, spread), judged.gap)

@@ -21,12 +21,13 @@ from equinfer.games.mean_field_checks import (
     checked_legal,
     number_of_actions,
     one_each,
+    refuse_walls_that_do_not_fit,
     refuse_what_is_wrong,
 )
 from equinfer.games.mean_field_players import as_players
 from equinfer.games.stencil import Stencil
 from equinfer.games.tabular import TabularGame
-from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed, seen_through
+from equinfer.games.transitions import AbstractTransition, ByFunction, Fixed, seen_through, staying_where_illegal
 from equinfer.games.validation import checked_horizon
 from equinfer.mean_field_tables import Flow, MeanFieldTables, PopulationSizes, RawTransition
 from equinfer.tables import Origin
@@ -107,6 +108,9 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             moving = tuple(each.function if isinstance(each, ByFunction) else None for each in self.transitions)
             sizes = number_of_actions(self.reward, moving, known, self.initial, masks, names)
             self.legal = checked_legal(masks, self.num_states, sizes)
+            pairs = zip(self.transitions, self.legal, strict=True)
+            self.transitions = tuple(staying_where_illegal(each, mask) for each, mask in pairs)
+            refuse_walls_that_do_not_fit(self)
             self.labels = MeanFieldLabels.checked(
                 name, number, self.num_states, sizes, self.grid, state_labels, names, population_labels
             )

@@ -28,6 +28,7 @@ __all__ = [
     "one_each",
     "place_in",
     "refuse_along",
+    "refuse_walls_that_do_not_fit",
     "refuse_what_is_wrong",
 ]
 
@@ -254,6 +255,25 @@ def refuse_what_is_wrong(game: Any) -> None:
         if not transition.is_fixed:
             traced(transition.function, laws_like, f"kernel of population {p}")
     refuse_along(game, game.uniform_profile(), game.initial, "at the uniform policy")
+
+
+def refuse_walls_that_do_not_fit(game: Any) -> None:
+    """**Raises:** `BadInput` for doors without a horizon, fewer walls than epochs, or players who begin in a wall."""
+    for p, (transition, initial) in enumerate(zip(game.transitions, game.initial, strict=True)):
+        walls = getattr(transition, "walls", None)
+        if walls is None:
+            continue
+        which = "" if len(game.initial) == 1 else f" of population {p}"
+        if walls.ndim > len(transition.shape):
+            if game.horizon is None:
+                raise BadInput(f"the walls{which} change with time; a stationary game has walls of shape (*grid).")
+            if len(walls) < game.horizon:
+                raise BadInput(f"the walls{which} are given for {len(walls)} epochs; the horizon is {game.horizon}.")
+            walls = walls[0]
+        inside = np.flatnonzero(np.broadcast_to(walls, transition.shape).ravel() & (np.asarray(initial) > 0))
+        if len(inside):
+            cell = ",".join(str(int(x)) for x in np.unravel_index(inside[0], transition.shape))
+            raise BadInput(f"initial{which}: somebody begins at {cell}, where there is a wall.")
 
 
 def refuse_along(

@@ -8,14 +8,14 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.games.kernels import SparseKernel
 from equinfer.mean_field_tables import RawTransition
 from equinfer.tables import SuccessorLists
 from equinfer.types import AnyArray, PRNGKey
 
-__all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws", "seen_through"]
+__all__ = ["AbstractTransition", "ByFunction", "Fixed", "Laws", "seen_through", "staying_where_illegal"]
 
 Laws: TypeAlias = tuple[Float[AnyArray, "S _"], ...]
 """The state-action law (S, A_p) of every population, at one time."""
@@ -145,6 +145,31 @@ def seen_through(transition: AbstractTransition, laws: Laws) -> AbstractTransiti
         return transition
     kernel = _evaluated(transition.function, 0, laws)
     return Fixed(kernel if isinstance(kernel, SparseKernel) else np.asarray(kernel, np.float64))
+
+
+def staying_where_illegal(transition: AbstractTransition, legal: Bool[np.ndarray, "S A"]) -> AbstractTransition:
+    """The same, with a law for actions that nobody can take, of whose rows nothing is asked: they lead nowhere."""
+    if legal.all() or not isinstance(transition, (Fixed, ByFunction)):
+        return transition
+    if isinstance(transition, Fixed):
+        return Fixed(_staying(transition.kernel, legal, np))
+    function = transition.function
+    return ByFunction(lambda t, law: _staying(function(t, law), legal, jnp))
+
+
+def _staying(kernel: Any, legal: Bool[np.ndarray, "S A"], xp: Any) -> Any:
+    rows = kernel.probabilities if isinstance(kernel, SparseKernel) else kernel
+    if rows.ndim != 3 or rows.shape[:2] != legal.shape:
+        return kernel  # which the checks of shapes will say
+    here = np.arange(len(legal))
+    if not isinstance(kernel, SparseKernel):
+        stays = np.eye(rows.shape[2])[: len(legal), None, :]
+        return kernel if rows.shape[2] != len(legal) else xp.where(legal[..., None], rows, stays).astype(rows.dtype)
+    first = np.eye(1, rows.shape[2])[0]
+    return SparseKernel(
+        xp.where(legal[..., None], kernel.successors, here[:, None, None]),
+        xp.where(legal[..., None], rows, first).astype(rows.dtype),
+    )
 
 
 def _evaluated(function: Callable[..., Any], t: int, laws: Laws) -> Any:

@@ -201,3 +201,27 @@ def test_a_kernel_that_is_no_law_where_a_policy_leads_is_refused_by_its_certific
     ):
         eq.certify(game, first)
     assert eq.certify(game, game.uniform_profile()[0]).gap == 0
+
+
+@pytest.mark.parametrize("row", [0.0, np.nan], ids=["zeros", "nan"])
+@pytest.mark.parametrize("form", ["table", "function", "lists"])
+@pytest.mark.parametrize("length", [{"horizon": 3}, {"discount": 0.9}], ids=["horizon", "at rest"])
+def test_nothing_is_asked_of_the_kernel_of_illegal_actions(row, form, length):
+    legal = np.array([[True, True], [True, False], [False, True]])
+    kernel = np.random.default_rng(0).exponential(size=(3, 2, 3))
+    kernel /= kernel.sum(axis=-1, keepdims=True)
+    expected = eq.certify(
+        MeanFieldGame(crossroads, kernel, [1, 0, 0], legal=legal, **length), uniform_play(legal, length)
+    )
+    blank = np.where(legal[..., None], kernel, row)
+    lists = eq.SparseKernel(np.broadcast_to(np.arange(3), (3, 2, 3)), blank)
+    given = {"table": blank, "lists": lists, "function": lambda t, law: blank + 0 * law.sum()}[form]
+    game = MeanFieldGame(crossroads, given, [1, 0, 0], legal=legal, **length)
+    found = eq.certify(game, policy)
+    assert found.gap == pytest.approx(expected.gap, abs=1e-12)
+    assert found.kind == "exact"
+
+
+def uniform_play(legal, length):
+    flat = legal / legal.sum(axis=1, keepdims=True)
+    return np.broadcast_to(flat, (3, *flat.shape)) if "horizon" in length else flat

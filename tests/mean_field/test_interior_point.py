@@ -189,3 +189,23 @@ def test_time_is_respected():
     assert solution.status is eq.Status.out_of_time
     assert solution.seconds["solve"] < 4.0
     assert jax.tree.all(jax.tree.map(lambda policy: bool(np.isfinite(policy).all()), solution.profile))
+
+
+def test_a_crowd_gets_through_a_door_that_opens_late():
+    """It begins in a corner of what is possible: the first steps are short, and that is no end."""
+    side, epochs = 12, 10
+    walls = np.zeros((epochs, side, side), bool)
+    walls[:, side // 2] = True
+    walls[epochs // 2 :, side // 2, side // 3] = False
+    moves, noise = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)], {(0, 0): 0.8, (1, 0): 0.2}
+    goal = np.zeros(side**2)
+    goal[-4] = 4
+    game = MeanFieldGame(
+        lambda t, law: goal[:, None] - 2 * law.sum(axis=1, keepdims=True) + 0 * law,
+        Stencil((side, side), moves, noise, walls),
+        np.where(np.arange(side**2) < 2 * side, 1 / (2 * side), 0.0),
+        epochs,
+    )
+    found = eq.solve(game, solver="interior-point")
+    assert found.certified
+    assert found.gap <= 1e-12

@@ -50,3 +50,11 @@ def test_a_gap_below_the_rounding_of_large_payoffs_is_said_to_be():
     assert certificate.numerical_error > 1e-8
     assert any("Rounding alone" in sentence for sentence in certificate.warnings(1e-8))
     assert not certificate.holds(1e-8)
+
+
+@pytest.mark.parametrize("pays", [lambda t, law: 0 * law, lambda t, law: 3 - law.sum(axis=1, keepdims=True) + 0 * law])
+def test_where_all_are_paid_alike_there_is_an_eps_all_the_same(pays):
+    """Of crowds that repel and begin spread out evenly, which they stay: rewards differ elsewhere."""
+    game = eq.MeanFieldGame(pays, np.ones((4, 2, 4)) / 4, [0.25] * 4, 5)
+    assert default_eps(game.tables(), "mean-field") == 1e-8
+    assert eq.solve(game).certified

@@ -175,3 +175,24 @@ def test_games_that_are_too_large_are_refused():
     game = MeanFieldGame(nothing, ring, np.full(5001, 1 / 5001), discount=0.9)
     with pytest.raises(eq.BadInput, match="of up to 5000 states; game has 5001"):
         eq.solve(game)
+
+
+@pytest.mark.parametrize("m0", [0.49954472, 0.4996344, 0.49950763])
+def test_the_first_rest_point_on_the_way_is_the_one(m0):
+    """Rest points .001 apart, of which the population comes to the first; Newton's method may jump over it."""
+    waves = 2 * np.pi / 0.001
+
+    def kernel(t, law):
+        m = law[0].sum()
+        up = (0.1 * m - 2e-5 * jnp.sin(waves * (m - 0.5))) / (1 - m)
+        return jnp.stack([jnp.array([0.9, 0.1]), jnp.stack([up, 1 - up])])[:, None]
+
+    found = certify_mean_field(
+        MeanFieldGame(nothing, kernel, [m0, 1 - m0], discount=0.9, action_labels=["live"]).tables(), ALONE
+    )
+    here, m = found.kind == "exact", m0
+    for _ in range(20_000):
+        m -= 1e-5 * np.sin(waves * (m - 0.5))
+    assert here
+    game = MeanFieldGame(nothing, kernel, [m0, 1 - m0], discount=0.9, action_labels=["live"])
+    assert masses(game)[0] == pytest.approx(m, abs=1e-9)

@@ -284,3 +284,21 @@ def test_the_bound_holds_where_dynamics_depend_on_the_population(seed):
     assert certificate.kind == "exact"
     assert abs(Fraction(certificate.gap) - truth) <= Fraction(certificate.numerical_error)
     assert certificate.numerical_error < 1e-9
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_rewards_that_jump_where_the_law_was_rounded_are_not_certified(place):
+    """Which side of the jump the law is on, nobody knows from a float; 10 are at stake."""
+    chain = np.random.default_rng(place).exponential(size=(3, 3))
+    kernel = np.stack([chain / chain.sum(axis=1, keepdims=True)] * 2, axis=1)
+    policy = np.tile([1.0, 0.0], (3, 1))
+    still = MeanFieldGame(lambda t, law: 0 * law, kernel, [1, 0, 0], discount=0.9)
+    edge = exact_flow(still.tables(), (policy,))[0].sum(axis=1)[place]
+
+    def reward(t, law):
+        return jnp.stack([jnp.zeros(3), jnp.full(3, jnp.where(law[place].sum() >= edge, -1.0, 1.0))], 1)
+
+    found = eq.certify(MeanFieldGame(reward, kernel, [1, 0, 0], discount=0.9), policy)
+    assert found.kind == "estimate"
+    assert "jump" in found.doubt
+    assert not found.holds(1e9)

@@ -101,3 +101,16 @@ def test_doors_open_and_close():
 def test_what_is_no_stencil_is_refused(make, says):
     with pytest.raises(eq.BadInput, match=says):
         make()
+
+
+def test_walls_must_fit_the_game():
+    walls = np.zeros((3, 4), bool)
+    walls[:, 2] = True
+    moves, paid = [[-1], [1]], lambda t, law: 0 * law
+    doors = Stencil((4,), moves, walls=walls)
+    with pytest.raises(eq.BadInput, match="the walls are given for 3 epochs; the horizon is 5"):
+        eq.MeanFieldGame(paid, doors, [1, 0, 0, 0], 5)
+    with pytest.raises(eq.BadInput, match="a stationary game has walls of shape"):
+        eq.MeanFieldGame(paid, doors, [1, 0, 0, 0], discount=0.9)
+    with pytest.raises(eq.BadInput, match="initial: somebody begins at 2, where there is a wall"):
+        eq.MeanFieldGame(paid, Stencil((4,), moves, walls=walls[0]), [0.5, 0, 0.5, 0], 3)

@@ -56,8 +56,10 @@ _STALLED = 6
 """Steps in which the gap is not halved once, after which there is nothing more to gain."""
 _SETTLING, _SWEEPS = 20, 300
 """Steps towards a law at rest, and of value iteration, before the first step."""
-_LITTLE, _STUCK = 0.95, 8
-"""A path that turns back gets nowhere: steps in which the gap does not fall to this part once, after which it ends."""
+_LITTLE, _GROWING, _STUCK = 0.95, 1.5, 8
+"""A path that turns back gets nowhere: steps in which the gap does not fall to this part once, after which it ends.
+Those that are so much longer than the one before do not count: after a start in a corner the first are short.
+"""
 _PATIENCE = 0.2
 """Seconds without a sign of life."""
 
@@ -101,7 +103,7 @@ class InteriorPoint(AbstractHostSolver):
         costly = moving is not None and game.horizon is None
         system, point = _start(game, system, moving)
         first = offered = mark = float((point.masses * point.slacks).sum())
-        part, stalled, stuck, turn = 0.0, 0, 0, np.inf
+        part, before, stalled, stuck, turn = 0.0, 0.0, 0, 0, np.inf
         for _ in range(self.steps):
             gap = float((point.masses * point.slacks).sum())
             off, missing = _residuals(game, system, point)
@@ -114,8 +116,9 @@ class InteriorPoint(AbstractHostSolver):
                 mark, stalled = gap, 0
             elif gap <= _SETTLED * first:
                 stalled += 1
-            stuck = 0 if gap < _LITTLE * turn else stuck + 1
-            turn = gap if stuck == 0 else turn
+            stuck = 0 if gap < _LITTLE * turn or part > _GROWING * before else stuck + 1
+            turn = gap if gap < _LITTLE * turn else turn
+            before = part
             if stalled >= _STALLED or stuck >= _STUCK:
                 return
             crowds = crowding(game, nodes, point.masses)
