@@ -89,7 +89,7 @@ def test_who_wants_what_i_want_knows_that_i_answer():
     mind = eqx.tree_at(lambda m: m.actor, mind, jax.tree.map(lambda leaf: 20 * leaf, mind.actor))
     eye = jnp.eye(2)
     done = eye[jnp.array([[0, 1], [1, 1]])]
-    *_, beliefs = jax.jit(thinker.infer)(mind, SEEN, done, 0.5, jax.random.key(0))
+    *_, beliefs = eqx.filter_jit(thinker.infer)(mind, SEEN, done, 0.5, jax.random.key(0))
     third = np.exp(np.asarray(thinker.priors(mind, SEEN).logits[1]))
     want = np.zeros(2)
     for b in range(2):
