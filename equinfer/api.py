@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from equinfer import saved, views  # noqa: F401, what solutions make of themselves is registered there
 from equinfer.answer import PublicPlay
-from equinfer.answer_forms import understood
+from equinfer.answer_forms import policies_of_flows, understood
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.certificates.continuous import certify_actions
@@ -109,7 +109,7 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
     **Arguments:** `answer` is a `Solution`; one array ([H,] S, A_i) per player ((A_i,) will do when S = 1); one array
     ([H,] S, A_1, ..., A_N), a joint law, or nested lists of one (an array whose shape could also be that of all
     policies, as where N = S = A_i, is what its probabilities sum to one as, and if that is neither, what `concept` asks
-    for); the policy ([H,] S, A) of a game with a mean field;
+    for); the policy ([H,] S, A) of a game with a mean field, or its flow;
     the actions (N, d), or (d_i,) for each agent, of a one-shot game of continuous actions;
     `{"signal": ([H,] S, W), "profile": one array (W, [H,] S, A_i) per player}`; or the path of a file: a saved solution
     (or the folder that holds it), the object of `solve --json`, or CSV. Where it comes with labels, states and actions
@@ -132,6 +132,8 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
     if isinstance(tables, Tables):
         answer = understood(tables, answer, concept and CONCEPTS[concept].answers)
+    elif not isinstance(answer, Solution):
+        answer = policies_of_flows(tables, answer)
     return _judged(_row(game, concept, answer), tables, answer)
 
 

@@ -225,3 +225,18 @@ def test_nothing_is_asked_of_the_kernel_of_illegal_actions(row, form, length):
 def uniform_play(legal, length):
     flat = legal / legal.sum(axis=1, keepdims=True)
     return np.broadcast_to(flat, (3, *flat.shape)) if "horizon" in length else flat
+
+
+@pytest.mark.parametrize("name", ["beach_bar", "predator_prey", "endemic"])
+def test_a_flow_is_judged_as_the_policy_that_leads_to_it(name):
+    game = eq.load(f"catalog:mean_field/{name}")
+    rng = np.random.default_rng(0)
+    policies = tuple(rng.dirichlet(np.ones(each.shape[-1]), each.shape[:-1]) for each in game.uniform_profile())
+    flows = exact_flow(game.tables(), policies)
+    expected = eq.certify(game, policies)
+    found = eq.certify(game, flows[0] if len(flows) == 1 else flows)
+    assert found.gap == pytest.approx(expected.gap, rel=1e-12)
+    wrong = np.array(flows[0])
+    wrong[..., [0, 1], :] = wrong[..., [1, 0], :]
+    with pytest.raises(eq.BadInput, match=r"is that of no policy.*has mass"):
+        eq.certify(game, (wrong, *flows[1:]) if len(flows) > 1 else wrong)
