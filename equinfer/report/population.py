@@ -75,8 +75,14 @@ def actions_over_time(solution: Solution) -> go.Figure | None:
             )
     dress(result, height=rows * _height(solution) + 60)
     result.update_xaxes(title="time", row=rows)
+    result.update_xaxes(**_whole_epochs(flows))
     result.update_yaxes(autorange="reversed", showgrid=False)
     return result
+
+
+def _whole_epochs(flows: list[Float[np.ndarray, "H S _"]]) -> dict[str, Any]:
+    """A tick for each where there are few, of which some would be halves otherwise."""
+    return {"dtick": 1} if len(flows[0]) <= 6 else {}
 
 
 def _titles(solution: Solution, flows: list[Float[np.ndarray, "H S _"]], panels: int) -> list[str]:
@@ -110,6 +116,7 @@ def _over_time(solution: Solution) -> go.Figure:
             result.add_trace(arrows, row=p + 1, col=1)
     dress(result, height=len(flows) * _height(solution) + 60, showlegend=False)
     result.update_xaxes(title="time", row=len(flows))
+    result.update_xaxes(**_whole_epochs(flows))
     result.update_yaxes(autorange="reversed", showgrid=False)
     return result
 
