@@ -194,7 +194,7 @@ def report(known: Mapping[Any, Any], algorithms: list[str], tries: int, seeds: i
         chosen = best(known, algorithm, tries)
         fresh: dict[int, Any] = {number: known.get((algorithm, number, True)) for number in (0, *chosen)}
         seen = [number for number in fresh if fresh[number]]
-        winner = max(seen, key=lambda number: at_most(fresh[number]))
+        winner = max(seen, key=lambda number: at_most(fresh[number]), default=None)
         left = sum(len(known[algorithm, number, False]["scores"]) < len(GAMES) for number in range(tries))
         cells = [f"{all_scores[0]:.3f}", f"{np.median(all_scores):.3f}"]
         cells += [f"{all_scores[number]:.3f} (try {number})" for number in chosen]
@@ -203,8 +203,11 @@ def report(known: Mapping[Any, Any], algorithms: list[str], tries: int, seeds: i
         for number in seen:
             each = [f"{np.mean(fresh[number]['scores'][game]):.2f}" for game in GAMES]
             games.append([algorithm, f"try {number}", *each])
-        options = ", ".join(f"{name} {value}" for name, value in known[algorithm, winner, False]["options"].items())
         space = "; ".join(f"{name}: {space}" for name, space in SPACES[algorithm].items())
+        if winner is None:
+            winners.append(f"- `{algorithm}`: {space}. No fresh games: nothing is decided.")
+            continue
+        options = ", ".join(f"{name} {value}" for name, value in known[algorithm, winner, False]["options"].items())
         winners.append(f"- `{algorithm}`: {space}. Winner, try {winner}: {options or 'as it was'}.")
     header = ["algorithm", "tries", "left", "try 0", "median", "best", "second"]
     header += [f"{which}, fresh" for which in ("try 0", "best", "second")]

@@ -65,7 +65,17 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
         "published": MASQL(hidden=100, batch=512, learn_from=1000, critic_rate=3e-4),
     },
     "rommeo": {
-        "default": ROMMEO(hidden=32, batch=64, uniform_steps=1000, temperature=2.0, annealing=0.002),
+        "default": ROMMEO(
+            hidden=32,
+            batch=64,
+            uniform_steps=3000,
+            eager=True,
+            rate=3.4e-3,
+            final_rate=0.3,
+            temperature=0.61,
+            final_temperature=0.079,
+            annealing=2.5e-3,
+        ),
         "published": ROMMEO(),
     },
 }

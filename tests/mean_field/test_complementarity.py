@@ -56,6 +56,7 @@ def test_two_populations_one_of_which_moves_the_other():
         np.testing.assert_allclose(policy[0, 0], [3 / 4, 1 / 4], rtol=0, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_a_market_over_many_epochs():
     """Prices that clear: what `auto` finds first is no better than what Newton finds."""
     game = eq.load("catalog:mean_field/equilibrium_price", d=10.0, T=12)

@@ -49,6 +49,7 @@ def test_a_seed_repeats():
     assert np.abs(one.policy - third.policy).max() > 0
 
 
+@pytest.mark.slow
 def test_several_populations_learn_side_by_side():
     asked = {"solver": "bayesian-q-sampled", "seeds": 1, "steps": 400}
     solution = eq.solve("catalog:mean_field/predator_prey", **asked)

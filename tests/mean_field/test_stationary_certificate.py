@@ -125,7 +125,14 @@ def infection(discount=0.95, horizon=None, initial=None):
     return MeanFieldGame(lambda t, law: -cost, kernel, [0.4, 0.6] if initial is None else initial, horizon, discount)
 
 
-@pytest.mark.parametrize("policy", [[[0.5, 0.5], [0.5, 0.5]], [[0.9, 0.1], [1, 0]], [[0.3, 0.7], [1, 0]]])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        [[0.3, 0.7], [1, 0]],
+        pytest.param([[0.5, 0.5], [0.5, 0.5]], marks=pytest.mark.slow),
+        pytest.param([[0.9, 0.1], [1, 0]], marks=pytest.mark.slow),
+    ],
+)
 def test_a_long_horizon_from_the_stationary_law_is_as_exploitable(policy):
     """What comes after H epochs is worth at most gamma^H max |V|, and the horizon has code of its own."""
     policy = np.array(policy, float)

@@ -71,6 +71,7 @@ def test_a_ring_looks_the_same_from_both_sides(pull):
         np.testing.assert_allclose(solution.policy[:, 1], 1, atol=1e-10)
 
 
+@pytest.mark.slow
 def test_in_the_middle_of_a_long_horizon_play_is_at_rest():
     """From the stationary law on, what is played in the middle of a hundred epochs is the stationary policy."""
     game = eq.load("catalog:mean_field/malware_spread", levels=6)
@@ -111,6 +112,7 @@ def test_solvers_that_need_a_horizon_say_so(solver):
         eq.solve("catalog:mean_field/endemic", solver=solver)
 
 
+@pytest.mark.slow
 def test_names_of_states_and_order_do_not_matter():
     """The ring, numbered at random."""
     order = np.random.default_rng(0).permutation(8)
