@@ -210,9 +210,8 @@ def test_nothing_is_asked_of_the_kernel_of_illegal_actions(row, form, length):
     legal = np.array([[True, True], [True, False], [False, True]])
     kernel = np.random.default_rng(0).exponential(size=(3, 2, 3))
     kernel /= kernel.sum(axis=-1, keepdims=True)
-    expected = eq.certify(
-        MeanFieldGame(crossroads, kernel, [1, 0, 0], legal=legal, **length), uniform_play(legal, length)
-    )
+    policy = uniform_play(legal, length)
+    expected = eq.certify(MeanFieldGame(crossroads, kernel, [1, 0, 0], legal=legal, **length), policy)
     blank = np.where(legal[..., None], kernel, row)
     lists = eq.SparseKernel(np.broadcast_to(np.arange(3), (3, 2, 3)), blank)
     given = {"table": blank, "lists": lists, "function": lambda t, law: blank + 0 * law.sum()}[form]
