@@ -191,8 +191,14 @@ def test_time_is_respected():
     assert jax.tree.all(jax.tree.map(lambda policy: bool(np.isfinite(policy).all()), solution.profile))
 
 
-def test_a_crowd_gets_through_a_door_that_opens_late():
-    """It begins in a corner of what is possible: the first steps are short, and that is no end."""
+@pytest.mark.parametrize(
+    ("crowd", "own"), [(2.0, 0.0), pytest.param(0.0, 1.0, marks=pytest.mark.slow), (2.0, 5.0)], ids=str
+)
+def test_a_crowd_gets_through_a_door_that_opens_late(crowd, own):
+    """It begins in a corner of what is possible: the first steps are short, and that is no end.
+
+    `own`: by what one minds those in the same place who do the same.
+    """
     side, epochs = 12, 10
     walls = np.zeros((epochs, side, side), bool)
     walls[:, side // 2] = True
@@ -201,7 +207,7 @@ def test_a_crowd_gets_through_a_door_that_opens_late():
     goal = np.zeros(side**2)
     goal[-4] = 4
     game = MeanFieldGame(
-        lambda t, law: goal[:, None] - 2 * law.sum(axis=1, keepdims=True) + 0 * law,
+        lambda t, law: goal[:, None] - crowd * law.sum(axis=1, keepdims=True) - own * law,
         Stencil((side, side), moves, noise, walls),
         np.where(np.arange(side**2) < 2 * side, 1 / (2 * side), 0.0),
         epochs,

@@ -5,9 +5,9 @@ step solves
 
 $$dz-dV+P\,dV'+g'(d)\,dd=-\text{off},\qquad d\mu-P^\top dd-n'(d)\,dd=\text{missing}.$$
 
-Of that the system of `schur` or `rest` has $-\mathcal K\,d\mu$ in place of $g'$, and nothing for $n'$. What is left
-out, $E\,dd$, belongs to the right-hand sides: $y=(\text{off},\text{missing})+E\,M(y)$, M being the step that the
-system makes of y.
+Of that the system of `schur` or `rest` has $-\mathcal K\,d\mu-C\,dd$ in place of $g'$, and nothing for $n'$. What
+is left out, $E\,dd$, belongs to the right-hand sides: $y=(\text{off},\text{missing})+E\,M(y)$, M being the step that
+the system makes of y.
 Krylov's method solves that (GMRES, Saad and Schultz 1986); a product with E is one directional derivative.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.sparse.linalg import LinearOperator, gmres
 
-from equinfer.solvers.mean_field.nodes import Nodes, discounts, flat, flow_at, lists_of, rewards_in
+from equinfer.solvers.mean_field.nodes import Crowding, Nodes, discounts, flat, flow_at, lists_of, rewards_in
 from equinfer.types import Profile
 
 __all__ = ["Coupling", "MovingChances"]
@@ -80,7 +80,7 @@ class Coupling(NamedTuple):
     flow: Profile
     values: Profile
     """(H, S), discounted to the first epoch, of the epoch that follows."""
-    crowding: Float[np.ndarray, "N P"]
+    crowding: Crowding
     mates: Any
 
     @classmethod
@@ -90,7 +90,7 @@ class Coupling(NamedTuple):
         nodes: Nodes,
         masses: Float[np.ndarray, "N A"],
         values: Float[np.ndarray, " N"],
-        crowding: Float[np.ndarray, "N P"],
+        crowding: Crowding,
         mates: Any,
     ) -> "Coupling":
         by_epoch = np.zeros((game.num_players, (game.horizon or 1) + 1, game.num_states))
@@ -106,7 +106,8 @@ class Coupling(NamedTuple):
         slacks = flat(game, nodes, tuple(map(np.asarray, rewards))) * discounts(game, nodes)
         slacks += flat(game, nodes, tuple(map(np.asarray, expected)))
         total = np.append(change.sum(axis=1), 0.0)
-        slacks += np.where(nodes.legal, (self.crowding * total[self.mates]).sum(axis=1)[:, None], 0.0)
+        shared = (self.crowding.shared * total[self.mates]).sum(axis=1)[:, None]
+        slacks += np.where(nodes.legal, shared + self.crowding.own * change, 0.0)
         arriving = np.zeros(nodes.size)
         shift = 0 if game.horizon is None else 1
         for p, moved in enumerate(map(np.asarray, sent)):

@@ -7,10 +7,11 @@ z_t(s,a)=V_t(s)-r_t(s,a;d)-(P_tV_{t+1})(s,a)\ge0,\qquad d\,z=0.$$
 
 Newton's method follows $d\,z=\kappa\to0$, predictor and corrector (Mehrotra 1992), from the flow of the uniform policy
 and values above all actions. Where dynamics do not depend on the population, and rewards on the masses of the same
-place alone, the same for all its actions, all that is left of a step is a sparse system in the values (`schur`), which
-`fronts` solves. Where more depends on the population, that system is the preconditioner of Krylov's method
-(`coupling`). In a stationary game the masses leave themselves as they are, values are discounted, and the system is
-dense (`rest`). Places and times that nobody can come to are left out: there is no interior there.
+place alone, the same for all its actions but for what each minds of its own mass, all that is left of a step is a
+sparse system in the values (`schur`), which `fronts` solves. Where more depends on the population, that system is the
+preconditioner of Krylov's method (`coupling`). In a stationary game the masses leave themselves as they are, values are
+discounted, and the system is dense (`rest`). Places and times that nobody can come to are left out: there is no
+interior there.
 """
 
 from collections.abc import Iterator

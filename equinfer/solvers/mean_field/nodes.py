@@ -19,6 +19,7 @@ from equinfer.tables import SuccessorLists
 from equinfer.types import Profile
 
 __all__ = [
+    "Crowding",
     "Nodes",
     "crowding",
     "discounts",
@@ -32,6 +33,10 @@ __all__ = [
     "profile_of",
     "rewards_in",
 ]
+
+
+_ROUNDING = 1e-12
+"""Of derivatives, whose differences are none if they are no more."""
 
 
 class Nodes(NamedTuple):
@@ -185,16 +190,40 @@ def flat_rewards(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> F
     return flat(game, nodes, tuple(map(np.asarray, found))) * discounts(game, nodes)
 
 
-def crowding(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Float[np.ndarray, "N P"]:
-    r"""$-\partial r_p(s)/\partial\mu_q(s)$ of every node, by population q; discounted to the first epoch.
+class Crowding(NamedTuple):
+    r"""How rewards fall with masses: $-\partial r_p(s,a)/\partial d_q(s,b)=\mathcal K_{pq}(s)+C(s,a)[p=q,a=b]$."""
 
-    One directional derivative per population tells all of them, where rewards depend on the masses of the same place
-    alone.
+    shared: Float[np.ndarray, "N P"]
+    r"""$\mathcal K$ of every node, by the population whose mass it is."""
+    own: Float[np.ndarray, "N A"]
+    """C, of those who do the same in the same place; not negative."""
+
+
+def crowding(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Crowding:
+    """Discounted to the first epoch. Of other rewards than these it is a part.
+
+    Two directional derivatives per population tell all: along more mass of everybody, and of those who take the first
+    legal action.
     """
     flow = flow_at(game, nodes, masses)
-    columns = [flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q)))) for q in range(game.num_players)]
+    rows, discounted = np.arange(nodes.size), discounts(game, nodes)
     first = np.argmax(nodes.legal, axis=1)
-    return -np.stack([column[np.arange(nodes.size), first] for column in columns], axis=-1) * discounts(game, nodes)
+    others = nodes.legal.copy()
+    others[rows, first] = False
+    second = np.where(others.any(axis=1), np.argmax(others, axis=1), first)
+    count = nodes.legal.sum(axis=1)
+    shared, own = np.zeros((nodes.size, game.num_players)), np.zeros(nodes.legal.shape)
+    for q in range(game.num_players):
+        of_q = nodes.population == q
+        some = flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q, True))))
+        shared[:, q] = -some[rows, np.where(of_q, second, first)]
+        if (of_q & (count > 1)).any():
+            whole = flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q, False))))
+            rest = -whole - (count * shared[:, q])[:, None]
+            noise = _ROUNDING * (np.abs(whole) + count[:, None] * np.abs(shared[:, q, None]))
+            counts = nodes.legal & (of_q & (count > 1))[:, None] & (rest > noise)
+            own += np.where(counts, rest, 0.0)
+    return Crowding(shared * discounted, own * discounted)
 
 
 def rewards_in(game: Any, flow: Profile) -> Profile:
@@ -210,11 +239,11 @@ def _rewards(game: Any, flow: Profile) -> Profile:
 
 
 @eqx.filter_jit
-def _derivative(game: Any, flow: Profile, q: int) -> Profile:
-    """Along more mass of population q, everywhere at once."""
-    more = tuple(
-        (jnp.ones(law.shape) if p == q else jnp.zeros(law.shape)) / law.shape[-1] for p, law in enumerate(flow)
-    )
+def _derivative(game: Any, flow: Profile, q: int, first: bool) -> Profile:
+    """Along more mass of population q, of all legal actions or the first one, everywhere at once."""
+    mask = jnp.asarray(game.legal[q])
+    along = jax.nn.one_hot(jnp.argmax(mask, axis=-1), mask.shape[-1], dtype=float) if first else mask.astype(float)
+    more = tuple(jnp.broadcast_to(along, law.shape) if p == q else jnp.zeros(law.shape) for p, law in enumerate(flow))
     return jax.jvp(lambda each: rewards_in(game, each), (flow,), (more,))[1]
 
 

@@ -17,7 +17,7 @@ import scipy.linalg
 import scipy.sparse
 from jaxtyping import Float, Int
 
-from equinfer.solvers.mean_field.nodes import Nodes
+from equinfer.solvers.mean_field.nodes import Crowding, Nodes
 from equinfer.solvers.mean_field.schur import Move, closed, mates_of, opened, refined, responses_of
 
 __all__ = ["RestSystem"]
@@ -79,14 +79,14 @@ class RestSystem:
         return np.linalg.solve(self._flow(chain), self.nodes.initial)
 
     def linearised(
-        self, masses: Float[np.ndarray, "N A"], slacks: Float[np.ndarray, "N A"], crowding: Float[np.ndarray, "N P"]
+        self, masses: Float[np.ndarray, "N A"], slacks: Float[np.ndarray, "N A"], crowding: Crowding
     ) -> Generator[None, None, _AtRest]:
         """Yields now and then, and returns the factorised system."""
         nodes, size = self.nodes, self.nodes.size
-        ratios = np.where(nodes.legal, masses / slacks, 0.0)
+        ratios = np.where(nodes.legal, masses / (slacks + masses * crowding.own), 0.0)
         weights = ratios / ratios.sum(axis=1, keepdims=True)
         chain = self._chain(weights)
-        responses = responses_of(self.mates, nodes.population, 1 / ratios.sum(axis=1), crowding)
+        responses = responses_of(self.mates, nodes.population, 1 / ratios.sum(axis=1), crowding.shared)
         ahead = self.discount * chain - np.eye(size)
         answered = np.zeros((size, size))
         for q in range(self.mates.shape[1]):

@@ -1,6 +1,6 @@
 r"""What a Newton step of the interior point method comes to: one sparse system in the values.
 
-Notation of `interior_point`. A step solves, with $\Theta=d/z$, $h=\text{right}/d+\text{off}$ and $g=h+P\,dV'$,
+Notation of `interior_point`. A step solves, with $\Theta=(z/d+C)^{-1}$, $h=\text{right}/d+\text{off}$ and $g=h+P\,dV'$,
 
 $$dd=\Theta(g-dV-\mathcal K\,d\mu),\qquad d\mu=\sum_add,\qquad d\mu-P^\top dd=\text{missing}.$$
 
@@ -11,7 +11,7 @@ $$\Bigl[\sum_{t,s}\sum_a\Theta_a(p_a-\bar p)(p_a-\bar p)^\top
 +(e-\bar p)(\theta^{-1}+\mathcal K)^{-1}(e-\bar p)^\top\Bigr]dV=\dots$$
 
 in which nothing cancels as actions become pure and $\theta$ grows without bound. Populations that are in one place meet
-in $\mathcal K$, P x P there.
+in $\mathcal K$, P x P there. C is by what rewards fall with the mass of those who do the same.
 """
 
 import copy
@@ -23,7 +23,7 @@ import scipy.sparse
 from jaxtyping import Float, Int
 
 from equinfer.solvers.mean_field.fronts import Dissection, Factor
-from equinfer.solvers.mean_field.nodes import Nodes
+from equinfer.solvers.mean_field.nodes import Crowding, Nodes
 
 __all__ = ["Linearised", "Move", "ValueSystem", "closed", "mates_of", "opened", "refined", "responses_of"]
 
@@ -93,15 +93,15 @@ class ValueSystem:
         return self._gathered(np.matmul(masses[:, None], self.nodes.chances)[:, 0])
 
     def linearised(
-        self, masses: Float[np.ndarray, "N A"], slacks: Float[np.ndarray, "N A"], crowding: Float[np.ndarray, "N P"]
+        self, masses: Float[np.ndarray, "N A"], slacks: Float[np.ndarray, "N A"], crowding: Crowding
     ) -> Generator[None, None, Linearised]:
         """Yields now and then, and returns the factorised system."""
         nodes, here = self.nodes, np.arange(self.nodes.size)
-        ratios = np.where(nodes.legal, masses / slacks, 0.0)
+        ratios = np.where(nodes.legal, masses / (slacks + masses * crowding.own), 0.0)
         weights = ratios / ratios.sum(axis=1, keepdims=True)
         mean = np.matmul(weights[:, None], nodes.chances)[:, 0]
         centred = np.where(nodes.legal[..., None], nodes.chances - mean[:, None], 0.0)
-        responses = responses_of(self.mates, nodes.population, 1 / ratios.sum(axis=1), crowding)
+        responses = responses_of(self.mates, nodes.population, 1 / ratios.sum(axis=1), crowding.shared)
         differences = np.concatenate([np.ones((nodes.size, 1)), -mean], axis=1)
         theirs = np.concatenate([differences, np.zeros((1, differences.shape[1]))])[self.mates]
         entries = differences[:, None, :, None] * (responses[..., None] * theirs)[:, :, None, :]
