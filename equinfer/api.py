@@ -12,10 +12,11 @@ from numpy.typing import ArrayLike
 
 from equinfer import saved, views  # noqa: F401, what solutions make of themselves is registered there
 from equinfer.answer import PublicPlay
-from equinfer.answer_forms import policies_of_flows, understood
+from equinfer.answer_forms import understood
 from equinfer.arguments import checked_seed, nonnegative, shown
 from equinfer.attempts import Solver, attempts_at, best_of, bound_on
 from equinfer.certificates.continuous import certify_actions
+from equinfer.certificates.flows import policies_of_flows
 from equinfer.concepts import CONCEPTS, AbstractConcept, Nash, natural_concept
 from equinfer.concepts import concept as concept_row
 from equinfer.drivers.protocol import Task, Watch
