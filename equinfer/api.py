@@ -133,7 +133,7 @@ def certify(game: Game | Target, answer: Any, concept: str | None = None) -> Cer
         answer = matched(answer.game, tables, "the solution").of(answer.answer)
     if isinstance(tables, Tables):
         answer = understood(tables, answer, concept and CONCEPTS[concept].answers)
-    elif not isinstance(answer, Solution):
+    else:
         answer = policies_of_flows(tables, answer)
     return _judged(_row(game, concept, answer), tables, answer)
 

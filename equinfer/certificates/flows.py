@@ -25,9 +25,8 @@ def policies_of_flows(tables: MeanFieldTables, answer: Any) -> Any:
     lead = () if tables.horizon is None else (tables.horizon,)
     shapes = [(*lead, *mask.shape) for mask in tables.legal]
     try:
-        laws = [np.asarray(law, np.float64) for law in answer]
-        if tables.num_players == 1 and np.shape(answer) == shapes[0]:
-            laws = [np.asarray(answer, np.float64)]
+        is_alone = tables.num_players == 1 and np.shape(answer) == shapes[0]
+        laws = [np.asarray(law, np.float64) for law in ((answer,) if is_alone else answer)]
     except (TypeError, ValueError):
         return answer
     if [law.shape for law in laws] != shapes or not all(_is_one_law(law) for law in laws):

@@ -224,9 +224,9 @@ def _of_moving(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "S 
         seen = motion.closed(x, seen)
         rest = _rest_near(motion, x, seen)
         if rest is not None:
-            point, error = rest
+            point, error, derivative = rest
             now, then = (float(np.abs(each - point).sum()) for each in (x, before))
-            if now <= _AT_ONCE or (now <= _CLOSE and now <= _SHRUNK * then and _leads_to(motion, x, point, seen)):
+            if now <= _AT_ONCE or (now <= _CLOSE and now <= _SHRUNK * then and _leads_to(motion, x, point, derivative)):
                 return Settlement(motion.masses(point), motion.masses(error), motion.chains(point), None)
     return _unsettled(
         motion, x, "it has not come to rest from the initial law, or only where a small disturbance would drive it on"
@@ -240,8 +240,10 @@ def _unsettled(motion: _Motion, x: Float[np.ndarray, " n"], doubt: str) -> Settl
 
 def _rest_near(
     motion: _Motion, x: Float[np.ndarray, " n"], seen: Bool[np.ndarray, " n"]
-) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]] | None:
-    """A rest point near x that attracts, and what each mass of it may be wrong by; None if there is none."""
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"], Float[np.ndarray, "n n"]] | None:
+    """A rest point near x that attracts, what each mass of it may be wrong by, and the derivative there, among states
+    that are `seen`; None if there is none.
+    """
     derivative, point, missed = np.zeros((len(x), len(x))), x, motion(x) - x
     for attempt in range(_NEWTON_STEPS):
         if attempt in (0, 2, 6):
@@ -272,14 +274,15 @@ def _rest_near(
     error = np.zeros_like(x)
     residual = (np.abs(missed) + _rounding(motion, point))[seen]
     error[seen] = _SAFETY * residual_bound(residual, np.eye(len(here)) - here, slack)
-    return (point, error) if np.isfinite(error).all() else None
+    if not np.isfinite(error).all():
+        return None
+    return point, error, np.where(seen[:, None] & seen, derivative, 0.0)
 
 
 def _leads_to(
-    motion: _Motion, x: Float[np.ndarray, " n"], point: Float[np.ndarray, " n"], seen: Bool[np.ndarray, " n"]
+    motion: _Motion, x: Float[np.ndarray, " n"], point: Float[np.ndarray, " n"], derivative: Float[np.ndarray, "n n"]
 ) -> bool:
     """On the straight way from x to a rest point the population moves as the derivative there says, to a part."""
-    derivative = np.where(seen[:, None] & seen, motion.derivative(point), 0.0)
     whole = (x - point) @ derivative - (x - point)
     for part in _PLACES:
         y = point + part * (x - point)

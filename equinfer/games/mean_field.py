@@ -115,10 +115,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
                 name, number, self.num_states, sizes, self.grid, state_labels, names, population_labels
             )
             refuse_what_is_wrong(self)
-            laws = tuple(
-                jnp.asarray(law[:, None] * mask / mask.sum(axis=1, keepdims=True))
-                for law, mask in zip(self.initial, self.legal, strict=True)
-            )
+            laws = tuple(mask / mask.sum() for mask in self.legal)
             self.transitions = tuple(seen_through(each, laws) for each in self.transitions)
 
     @property

@@ -158,18 +158,16 @@ def staying_where_illegal(transition: AbstractTransition, legal: Bool[np.ndarray
 
 
 def _staying(kernel: Any, legal: Bool[np.ndarray, "S A"], xp: Any) -> Any:
-    rows = kernel.probabilities if isinstance(kernel, SparseKernel) else kernel
-    if rows.ndim != 3 or rows.shape[:2] != legal.shape:
+    is_sparse = isinstance(kernel, SparseKernel)
+    rows, states = kernel.probabilities if is_sparse else kernel, len(legal)
+    if rows.ndim != 3 or rows.shape[:2] != legal.shape or not (is_sparse or rows.shape[2] == states):
         return kernel  # which the checks of shapes will say
-    here = np.arange(len(legal))
-    if not isinstance(kernel, SparseKernel):
-        stays = np.eye(rows.shape[2])[: len(legal), None, :]
-        return kernel if rows.shape[2] != len(legal) else xp.where(legal[..., None], rows, stays).astype(rows.dtype)
-    first = np.eye(1, rows.shape[2])[0]
-    return SparseKernel(
-        xp.where(legal[..., None], kernel.successors, here[:, None, None]),
-        xp.where(legal[..., None], rows, first).astype(rows.dtype),
-    )
+    allowed = legal[..., None]
+    if not is_sparse:
+        return xp.where(allowed, rows, np.eye(states, dtype=rows.dtype)[:, None])
+    here = np.arange(states, dtype=kernel.successors.dtype)[:, None, None]
+    first = np.eye(1, rows.shape[2], dtype=rows.dtype)[0]
+    return SparseKernel(xp.where(allowed, kernel.successors, here), xp.where(allowed, rows, first))
 
 
 def _evaluated(function: Callable[..., Any], t: int, laws: Laws) -> Any:

@@ -15,7 +15,7 @@ _SHADES = [[0.0, "#173f73"], [0.5, "#7db0e2"], [1.0, "#f7f9fc"]]
 def temperature_map(solution: Solution) -> go.Figure | None:
     """The least exploitability that each setting has met, against steps; None where no settings were tried."""
     names = [name for name in solution.trace if name.startswith(TRIED)]
-    if not names or len(solution.trace[TRIED_STEP]) < 2:
+    if not names or len(solution.trace.get(TRIED_STEP, ())) < 2:
         return None
     floor = max(solution.certificate.numerical_error, 1e-17)
     gaps = np.array([np.maximum(solution.trace[name], floor) for name in names])

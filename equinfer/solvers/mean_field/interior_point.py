@@ -117,9 +117,9 @@ class InteriorPoint(AbstractHostSolver):
                 mark, stalled = gap, 0
             elif gap <= _SETTLED * first:
                 stalled += 1
-            stuck = 0 if gap < _LITTLE * turn or part > _GROWING * before else stuck + 1
-            turn = gap if gap < _LITTLE * turn else turn
-            before = part
+            fell = gap < _LITTLE * turn
+            stuck = 0 if fell or part > _GROWING * before else stuck + 1
+            turn, before = gap if fell else turn, part
             if stalled >= _STALLED or stuck >= _STUCK:
                 return
             crowds = crowding(game, nodes, point.masses)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import scipy.sparse
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 from scipy.sparse import csgraph
 
 from equinfer.mean_field_tables import MeanFieldTables, RawTransition, Staged
@@ -211,18 +211,16 @@ def crowding(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Crowd
     others = nodes.legal.copy()
     others[rows, first] = False
     second = np.where(others.any(axis=1), np.argmax(others, axis=1), first)
-    count = nodes.legal.sum(axis=1)
+    count = nodes.legal.sum(axis=1, keepdims=True)
     shared, own = np.zeros((nodes.size, game.num_players)), np.zeros(nodes.legal.shape)
     for q in range(game.num_players):
         of_q = nodes.population == q
-        some = flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q, True))))
+        some, whole = (flat(game, nodes, tuple(map(np.asarray, each))) for each in _derivatives(game, flow, q))
         shared[:, q] = -some[rows, np.where(of_q, second, first)]
-        if (of_q & (count > 1)).any():
-            whole = flat(game, nodes, tuple(map(np.asarray, _derivative(game, flow, q, False))))
-            rest = -whole - (count * shared[:, q])[:, None]
-            noise = _ROUNDING * (np.abs(whole) + count[:, None] * np.abs(shared[:, q, None]))
-            counts = nodes.legal & (of_q & (count > 1))[:, None] & (rest > noise)
-            own += np.where(counts, rest, 0.0)
+        by_all = count * shared[:, q, None]
+        rest = -whole - by_all
+        noise = _ROUNDING * (np.abs(whole) + np.abs(by_all))
+        own += np.where(nodes.legal & of_q[:, None] & (count > 1) & (rest > noise), rest, 0.0)
     return Crowding(shared * discounted, own * discounted)
 
 
@@ -239,12 +237,18 @@ def _rewards(game: Any, flow: Profile) -> Profile:
 
 
 @eqx.filter_jit
-def _derivative(game: Any, flow: Profile, q: int, first: bool) -> Profile:
-    """Along more mass of population q, of all legal actions or the first one, everywhere at once."""
+def _derivatives(game: Any, flow: Profile, q: int) -> tuple[Profile, Profile]:
+    """Along more mass of population q, of the first legal action and of all of them, everywhere at once."""
     mask = jnp.asarray(game.legal[q])
-    along = jax.nn.one_hot(jnp.argmax(mask, axis=-1), mask.shape[-1], dtype=float) if first else mask.astype(float)
-    more = tuple(jnp.broadcast_to(along, law.shape) if p == q else jnp.zeros(law.shape) for p, law in enumerate(flow))
-    return jax.jvp(lambda each: rewards_in(game, each), (flow,), (more,))[1]
+    first = jax.nn.one_hot(jnp.argmax(mask, axis=-1), mask.shape[-1], dtype=float)
+    along = jax.linearize(lambda each: rewards_in(game, each), flow)[1]
+
+    def more(weights: Float[Array, "S A"]) -> Profile:
+        return tuple(
+            jnp.broadcast_to(weights, law.shape) if p == q else jnp.zeros(law.shape) for p, law in enumerate(flow)
+        )
+
+    return along(more(first)), along(more(mask.astype(float)))
 
 
 def flow_at(game: Any, nodes: Nodes, masses: Float[np.ndarray, "N A"]) -> Profile:
