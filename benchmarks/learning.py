@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import beta
 
 import equinfer as eq
-from benchmarks.results import measured_rows, table, versions, write_section
+from benchmarks.results import measure_into, versions
 
 DIFFERENTIAL = "catalog:differential"
 
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     steps: int
     options: dict[str, Any]
     full: bool
-    """With all seeds, not with those of rivals."""
+    """With `--seeds` seeds, not with `--rivals`."""
     judged: bool = False
     """What its agents believe of each other is judged as well."""
 
@@ -61,11 +61,12 @@ def row(who: str, algorithm: str, setting: Setting, full: bool = False, judged: 
 def rows() -> list[Row]:
     games = settings()
     modelled = (games[0], games[3], games[7], games[9])
-    found = [row("mai", "mai", game, full=True, judged=game in modelled) for game in games]
+    both = (games[0], games[3])
+    found = [row("mai", "mai", game, full=game in both, judged=game in modelled) for game in games]
     for rival in ("maddpg", "iddpg", "masql", "rommeo"):
         found += [row(rival, rival, game) for game in games]
     for rival in ("mai", "maddpg", "iddpg"):
-        found += [row(f"{rival}, published", rival, game, preset="published") for game in games[:4:3]]
+        found += [row(f"{rival}, published", rival, game, preset="published") for game in both]
     for game in modelled:
         for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
             found.append(row(f"mai, {opponent}", "mai", game, judged=True, opponent=opponent))
@@ -76,7 +77,7 @@ def rows() -> list[Row]:
 
 
 def measured(run_of: Row, seeds: int) -> list[str]:
-    """The cells of a run_of."""
+    """The cells of a row."""
     game = eq.load(run_of.target, **run_of.parameters)
     began = time.perf_counter()
     run = eq.train(run_of.algorithm, game, run_of.steps, seeds, seed=1, **run_of.options)
@@ -147,19 +148,22 @@ def main() -> None:
     header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust"]
     header += ["log-loss over truth", "regret", "s"]
     seeds = {True: arguments.seeds, False: arguments.rivals}
-    found = measured_rows(rows(), arguments.only, lambda one: measured(one, seeds[one.full]))
-    if arguments.dry:
-        return
-    command = f"`python -m benchmarks.learning --seeds {arguments.seeds} --rivals {arguments.rivals}`"
-    write_section(
-        "Learning",
-        f"{command} ({os.cpu_count()} cores). Fractions of seeds whose deterministic joint action is worth more than 5 "
-        "and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and 5. Stochastic: median over seeds of "
-        "the return of executed play in the last ten evaluations. From Nash: mean (largest) distance of an agent, in "
-        "units of [-1, 1]. Gap: median, exact. Trust: mean weight at the end. Log-loss over truth: of what "
-        "agents predict of each other, on fresh draws, less that of the laws that these are from, in nats; regret: of "
-        "best responses to the predictions, in units of reward; medians, estimates. Seconds include compilation. "
-        f"{versions('equinfer', 'jax')}.\n\n{table(header, found)}",
+    caption = (
+        f"`python -m benchmarks.learning` ({os.cpu_count()} cores, shared). Fractions of seeds whose deterministic "
+        "joint action is worth more than 5 and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and "
+        "5. Stochastic: median over seeds of the return of executed play in the last ten evaluations. From Nash: "
+        "mean (largest) distance of an agent, in units of [-1, 1]. Gap: median, exact. Trust: mean weight at the "
+        "end. Log-loss over truth: of what agents predict of each other, on fresh draws, less that of the laws that "
+        "these are from, in nats; regret: of best responses to the predictions, in units of reward; medians, "
+        f"estimates. Seconds include compilation, and are no measure of speed. {versions('equinfer', 'jax')}."
+    )
+    measure_into(
+        ("Learning", caption),
+        header,
+        rows(),
+        arguments.only,
+        lambda one: measured(one, seeds[one.full]),
+        dry=arguments.dry,
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import equinfer as eq
-from benchmarks.results import measured_rows, table, versions, write_section
+from benchmarks.results import measure_into, versions
 from equinfer.drivers.learning import EVERY
 from equinfer.games.catalog import equilibria
 
@@ -75,7 +75,7 @@ def measured(row: Row, seeds: int) -> list[str]:
     else:
         gaps, away = [certificate.gap for certificate in run.certificate], "-"
     trust = run.trace["trust"][:, -1].mean() if row.options.get("opponent") not in ("own", "empirical") else np.nan
-    cells = [row.name, ended, f"{np.median(reward):.2f}", f"{np.median(gaps):.2g} ({max(gaps):.2g})", away]
+    cells = [row.name, str(seeds), ended, f"{np.median(reward):.2f}", f"{np.median(gaps):.2g} ({max(gaps):.2g})", away]
     return [*cells, "-" if np.isnan(trust) else f"{trust:.2f}", f"{seconds:.0f}"]
 
 
@@ -101,18 +101,22 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
-    header = ["run", "final moves: seeds", "reward", "gap", "from mixed", "trust", "s"]
-    found = measured_rows(rows(), arguments.only, lambda row: measured(row, arguments.seeds))
-    if arguments.dry:
-        return
-    command = f"`python -m benchmarks.learning_discrete --seeds {arguments.seeds}`"
-    write_section(
-        "Learning, discrete games",
-        f"{command} ({os.cpu_count()} cores), {STEPS} steps. Final moves: what agents do without chance in the end, in "
-        "the first state, and in how many seeds. Reward: of an agent a step, over the last fifth of the run; median of "
-        "seeds. Gap: of the average policy of full play, exact, median (largest); in the iterated game of the final "
-        "policies. From mixed: mean over seeds (largest) of the furthest chance of the average policy from the only "
-        f"equilibrium. Trust: mean weight at the end. {versions('equinfer', 'jax')}.\n\n{table(header, found)}",
+    header = ["run", "seeds", "final moves: seeds", "reward", "gap", "from mixed", "trust", "s"]
+    caption = (
+        f"`python -m benchmarks.learning_discrete` ({os.cpu_count()} cores, shared), {STEPS} steps. Final moves: what "
+        "agents do without chance in the end, in the first state, and in how many seeds. Reward: of an agent a step, "
+        "over the last fifth of the run; median of seeds. Gap: of the average policy of full play, exact, median "
+        "(largest); in the iterated game of the final policies. From mixed: mean over seeds (largest) of the "
+        "furthest chance of the average policy from the only equilibrium. Trust: mean weight at the end. "
+        f"{versions('equinfer', 'jax')}."
+    )
+    measure_into(
+        ("Learning, discrete games", caption),
+        header,
+        rows(),
+        arguments.only,
+        lambda row: measured(row, arguments.seeds),
+        dry=arguments.dry,
     )
 
 

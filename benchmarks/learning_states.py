@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinfer as eq
-from benchmarks.results import measured_rows, table, versions, write_section
+from benchmarks.results import measure_into, versions
 from equinfer.api import payoff_scale
 from equinfer.games.catalog import equilibria
 from equinfer.runs import last_phase
@@ -72,7 +72,7 @@ def measured(row: Row, steps: int, seeds: int) -> list[str]:
         away = f"{off.mean():.3f} ({off.max():.3f})"
         gaps = np.array([gap(game, each) for each in done]) / np.abs(known.values).max()
     value = f"{run.trace['value'][:, -1].mean():.1f}" if "value" in run.trace else "-"
-    cells = [row.name, away, f"{np.median(gaps):.3f} ({gaps.max():.3f})", value]
+    cells = [row.name, str(seeds), away, f"{np.median(gaps):.3f} ({gaps.max():.3f})", value]
     return [*cells, f"{seconds:.0f}"]
 
 
@@ -149,18 +149,22 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
-    header = ["run", "from Nash", "gap / scale", "value", "s"]
-    found = measured_rows(rows(), arguments.only, lambda row: measured(row, arguments.steps, arguments.seeds))
-    if arguments.dry:
-        return
-    command = f"`python -m benchmarks.learning_states --seeds {arguments.seeds} --steps {arguments.steps}`"
-    write_section(
-        "Learning, games with states",
-        f"{command} ({os.cpu_count()} cores). From Nash: mean (largest) distance of what an agent does without chance "
-        "in a state, in units of [-1, 1]. Gap: median (largest) over seeds, exact, of what is done without chance; in "
-        "tables, of the policies as they are executed, counted from 2,000 draws; over the payoff scale, or in markets "
-        "over the largest value at equilibrium. Value: mean of what agents think that states are worth, where nobody "
-        f"moves them. {versions('equinfer', 'jax')}.\n\n{table(header, found)}",
+    header = ["run", "seeds", "from Nash", "gap / scale", "value", "s"]
+    caption = (
+        f"`python -m benchmarks.learning_states --steps {arguments.steps}` ({os.cpu_count()} cores, shared). From "
+        "Nash: mean (largest) distance of what an agent does without chance in a state, in units of [-1, 1]. Gap: "
+        "median (largest) over seeds, exact, of what is done without chance; in tables, of the policies as they are "
+        "executed, counted from 2,000 draws; over the payoff scale, or in markets over the largest value at "
+        "equilibrium. Value: mean of what agents think that states are worth, where nobody moves them. "
+        f"{versions('equinfer', 'jax')}."
+    )
+    measure_into(
+        ("Learning, games with states", caption),
+        header,
+        rows(),
+        arguments.only,
+        lambda row: measured(row, arguments.steps, arguments.seeds),
+        dry=arguments.dry,
     )
 
 

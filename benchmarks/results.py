@@ -3,7 +3,7 @@
 import fnmatch
 import os
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,47 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join(lines)
 
 
-def measured_rows(
-    rows: Iterable[Any], patterns: Sequence[str], measured: Callable[[Any], list[str]]
-) -> list[list[str]]:
-    """The cells of those rows whose names match a pattern, printed as they come."""
-    found = []
+def measure_into(
+    section: tuple[str, str],
+    header: Sequence[str],
+    rows: Sequence[Any],
+    patterns: Sequence[str],
+    measured: Callable[[Any], list[str]],
+    *,
+    dry: bool,
+) -> None:
+    """Measure the rows whose names match a pattern, print each, and write it into its section (title, caption) at once,
+    so that hours of work survive a stop.
+
+    Rows that the section's table holds from before, under the same header, stay where they are not measured now.
+    """
+    title, caption = section
+    names = [row.name for row in rows]
+    known = {cells[0]: cells for cells in _table_of(title, header) if cells[0] in names}
     for row in rows:
         if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns):
-            found.append(measured(row))
-            print("  ".join(found[-1]), flush=True)
-    return found
+            known[row.name] = measured(row)
+            print("  ".join(known[row.name]), flush=True)
+            if not dry:
+                body = table(header, [known[name] for name in names if name in known])
+                write_section(title, f"{caption}\n\n{body}")
+
+
+def _table_of(title: str, header: Sequence[str]) -> list[list[str]]:
+    """The rows that the section `title` has; none where its header is another."""
+    lines = [line[2:-2].split(" | ") for line in _sections()[1].get(title, "").split("\n") if line.startswith("| ")]
+    return lines[2:] if lines[:1] == [list(header)] else []
 
 
 def write_section(title: str, body: str) -> None:
     """Replace the section called `title` in RESULTS.md, or add it at the end."""
-    text = RESULTS.read_text() if RESULTS.exists() else "# Results\n"
-    head, *sections = text.split("\n## ")
-    kept = {section.partition("\n")[0].strip(): section.partition("\n")[2].strip() for section in sections}
+    head, kept = _sections()
     kept[title] = body.strip()
-    RESULTS.write_text("\n\n## ".join([head.rstrip(), *(f"{name}\n\n{text}" for name, text in kept.items())]) + "\n")
+    RESULTS.write_text("\n\n## ".join([head, *(f"{name}\n\n{text}" for name, text in kept.items())]) + "\n")
+
+
+def _sections() -> tuple[str, dict[str, str]]:
+    """What RESULTS.md begins with, and its sections by title."""
+    head, *sections = (RESULTS.read_text() if RESULTS.exists() else "# Results\n").split("\n## ")
+    parts = [section.partition("\n") for section in sections]
+    return head.rstrip(), {name.strip(): text.strip() for name, _, text in parts}

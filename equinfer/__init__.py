@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from equinfer.batches import solve_batch
     from equinfer.best_responses import best_response
     from equinfer.continuation import sweep
-    from equinfer.errors import BadInput, EquinferError, MissingExtra, UnknownName
+    from equinfer.errors import BadInput, EquinferError, MissingExtra, NotWritten, UnknownName
     from equinfer.families import Equilibria, Sweep
     from equinfer.four_cycles import PotentialDefect
     from equinfer.games.adapters.pettingzoo import to_pettingzoo
@@ -56,6 +56,7 @@ _HOME = {
     "BadInput": "equinfer.errors",
     "EquinferError": "equinfer.errors",
     "MissingExtra": "equinfer.errors",
+    "NotWritten": "equinfer.errors",
     "UnknownName": "equinfer.errors",
     "Equilibria": "equinfer.families",
     "Sweep": "equinfer.families",
@@ -86,6 +87,7 @@ __all__ = [
     "EquinferError",
     "MeanFieldGame",
     "MissingExtra",
+    "NotWritten",
     "OpponentJudgement",
     "PlayersGap",
     "PotentialDefect",

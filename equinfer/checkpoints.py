@@ -70,4 +70,5 @@ def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def _restored(array: np.ndarray, like: Any) -> Any:
-    return jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(like) else jnp.asarray(array)
+    leaf = jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(like) else jnp.asarray(array)
+    return jax.device_put(leaf, like.sharding)  # seeds go back to the devices that they were spread over

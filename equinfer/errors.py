@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable
 
-__all__ = ["BadInput", "EquinferError", "MissingExtra", "UnknownName", "cause"]
+__all__ = ["BadInput", "EquinferError", "MissingExtra", "NotWritten", "UnknownName", "cause"]
 
 
 class EquinferError(Exception):
@@ -16,6 +16,10 @@ class BadInput(EquinferError, ValueError):
     """A game, an answer or an argument that is wrong: the message names what, and where."""
 
     exit_code = 4
+
+
+class NotWritten(EquinferError, OSError):
+    """A file of a run could not be written: the message says why, and what is kept."""
 
 
 class UnknownName(EquinferError, ValueError):

@@ -209,6 +209,13 @@ class Solution:
         return (*self.certificate.warnings(self.eps, self.game.players), *self.doubts)
 
     @property
+    def tried(self) -> tuple[Attempt, ...]:
+        """What each solver came to where several were tried and none has solved it: what one would try next follows
+        from that.
+        """
+        return self.attempts if len(self.attempts) > 1 and not self.certified else ()
+
+    @property
     def verdict(self) -> str:
         """`certified`, or how the solve ended; `as recorded` if that is what a file says."""
         verdict = "certified" if self.certified else self.status.value

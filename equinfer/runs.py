@@ -20,7 +20,7 @@ from equinfer.games.external import ExternalGame
 from equinfer.records import Certificate, Status
 from equinfer.writing import json_text, written_atomically
 
-__all__ = ["RUN_SCHEMA", "Training", "read_config", "trim_metrics", "write_config"]
+__all__ = ["RUN_SCHEMA", "Training", "empty_folder", "read_config", "trim_metrics", "write_config"]
 
 RUN_SCHEMA = 1
 CONFIG, METRICS, CHECKPOINT, RESULT = "config.json", "metrics.jsonl", "checkpoint.npz", "result.npz"
@@ -102,6 +102,22 @@ class Training:
 
 def last_phase(learner: AbstractLearner, steps: int) -> Phase:
     return learner.phases(steps).at(steps - 1)
+
+
+def empty_folder(path: Path, force: bool) -> Path:
+    """The folder of a new run; with `force` without what another run left there.
+
+    **Raises:** `BadInput` if something is in it, unless `force`.
+    """
+    if path.exists() and not path.is_dir():
+        raise BadInput(f"{path} is no folder.")
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        if not force:
+            raise BadInput(f"{path} is not empty; choose another folder, or force.")
+        for name in (CONFIG, METRICS, CHECKPOINT, RESULT, PAGE):
+            (path / name).unlink(missing_ok=True)
+    return path
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

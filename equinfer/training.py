@@ -1,10 +1,9 @@
 """Train learners, watch them, save them, go on after anything: `train`, `resume`, `load_run`."""
 
-import dataclasses
+import contextlib
 import os
 import time as clock
-from collections.abc import Mapping
-from importlib.metadata import version
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,21 +21,20 @@ from equinfer.drivers.external import OutsideDriver
 from equinfer.drivers.learning import EVERY, AbstractLearner, fewest_steps
 from equinfer.drivers.protocol import Watch
 from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, NotWritten
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame, environment_named, is_environment
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.run_pages import write_run_page
 from equinfer.run_results import judged, write_result
+from equinfer.run_settings import config_of, fingerprint, learner_of
 from equinfer.runs import (
     CHECKPOINT,
     CONFIG,
-    PAGE,
-    RESULT,
-    RUN_SCHEMA,
     Training,
     append_metrics,
+    empty_folder,
     read_config,
     trim_metrics,
     write_config,
@@ -79,7 +77,8 @@ def train(
     **Returns:** a `Training`, also after Ctrl-C: its `status` is then `interrupted`.
 
     **Raises:** `UnknownName` for an algorithm, preset or option that does not exist; `BadInput` for fewer than 500
-    steps, a game that learners cannot play, and rewards or observations that are no numbers, with the step.
+    steps, a game that learners cannot play, and rewards or observations that are no numbers, with the step;
+    `NotWritten` where the disk is full, with the step up to which the run is kept.
     """
     name, learner = learner_named(algo, preset, options)
     steps, seeds, seed = _count("steps", steps), _count("seeds", seeds), checked_seed(seed)
@@ -89,8 +88,8 @@ def train(
         raise BadInput(f"steps must be a multiple of {EVERY}, after which there is an evaluation; got {steps}.")
     game = playable(game)
     named = None if isinstance(algo, AbstractLearner) else preset
-    config = _config(name, named, learner, game, steps, seeds, seed)
-    folder = None if out is None else _folder(Path(out), force)
+    config = config_of(name, named, learner, game, steps, seeds, seed)
+    folder = None if out is None else empty_folder(Path(out), force)
     return _Session(learner, game, config, folder, watch).run()
 
 
@@ -115,7 +114,7 @@ def load_run(folder: str | os.PathLike[str], *, game: Any = None, algo: Any = No
 def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch | None) -> "_Session":
     config = read_config(folder)
     try:
-        learner = _learner_of(config, algo, folder)
+        learner = learner_of(config, algo, folder)
         origin = config["game"]["origin"]
     except (LookupError, TypeError) as error:
         raise BadInput(f"the configuration in {folder} lacks something: {error}.") from None
@@ -126,18 +125,6 @@ def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch
     session = _Session(learner, playable(game), config, Path(folder), watch)
     session.restore()
     return session
-
-
-def _learner_of(config: Mapping[str, Any], algo: Any, folder: Any) -> AbstractLearner:
-    """The learner of a run: by its name, or the object `algo` if it was one, in which case settings must agree."""
-    if config["preset"] is not None:
-        return learner_named(config["algorithm"], config["preset"], config["options"])[1]
-    if algo is None:
-        raise BadInput(f"the learner of {folder} was an object of kind {config['algorithm']}: give it as `algo`.")
-    name, learner = learner_named(algo, "default", {})
-    if name != config["algorithm"] or _settings(learner) != config["options"]:
-        raise BadInput(f"the learner given is not that of {folder}, whose settings are in {CONFIG}.")
-    return learner
 
 
 def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
@@ -172,7 +159,7 @@ class _Session:
         self._arena = Arena.of(game)
         self._steps = int(config["steps"])
         self._phases = learner.phases(self._steps)
-        self._done = 0
+        self._done = self._kept = 0
         self._seconds = 0.0
         self._history: list[Evaluation] = []
         with jax.enable_x64(False):
@@ -195,7 +182,10 @@ class _Session:
             return
         with jax.enable_x64(False):
             self._state, beside = load_tree(path, self._state)
+        if not np.array_equal(beside.pop("config", ()), fingerprint(self._config)):
+            raise BadInput(f"{path} is a checkpoint of another configuration than {CONFIG} beside it.")
         self._done, self._seconds = int(beside["done"]), float(beside["seconds"])
+        self._kept = self._done
         if self._done:
             info: Any = {name[len(_WATCHED) :]: rows for name, rows in beside.items() if name.startswith(_WATCHED)}
             seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
@@ -205,9 +195,10 @@ class _Session:
         began, saved = clock.perf_counter() - self._seconds, clock.perf_counter()
         status = Status.above_eps
         if self._folder is not None:
-            if self._done == 0:
-                write_config(self._folder, self._config)
-            trim_metrics(self._folder, self._done)
+            with self._writing():
+                if self._done == 0:
+                    write_config(self._folder, self._config)
+                trim_metrics(self._folder, self._done)
         LOGGER.info("compiling")
         try:
             with jax.enable_x64(False):
@@ -233,7 +224,8 @@ class _Session:
             self._save()
         training = self.training(status)
         if self._folder is not None and training.is_finished:
-            write_result(self._folder, training)
+            with self._writing():
+                write_result(self._folder, training)
         return training
 
     def training(self, status: Status | None = None) -> Training:
@@ -297,7 +289,8 @@ class _Session:
             for k in range(rounds)
         ]
         if self._folder is not None:
-            append_metrics(self._folder, self._done - rounds * EVERY, self._seconds, rows)
+            with self._writing():
+                append_metrics(self._folder, self._done - rounds * EVERY, self._seconds, rows)
         if self._watch is not None:
             last = rows[-1]
             self._watch(
@@ -316,8 +309,26 @@ class _Session:
         named = {} if history is None else {f"seen_{name}": getattr(history, name) for name in _SEEN}
         if history is not None:
             named |= {_WATCHED + name: rows for name, rows in history.info.items()}
-        progress = {"done": np.array(self._done), "seconds": np.array(self._seconds)}
-        save_tree(self._folder / CHECKPOINT, self._state, {**progress, **jax.tree.map(np.asarray, named)})
+        progress = {
+            "config": fingerprint(self._config),
+            "done": np.array(self._done),
+            "seconds": np.array(self._seconds),
+        }
+        with self._writing():
+            save_tree(self._folder / CHECKPOINT, self._state, {**progress, **jax.tree.map(np.asarray, named)})
+        self._kept = self._done
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        """**Raises:** `NotWritten`, where a file cannot be written."""
+        try:
+            yield
+        except OSError as error:
+            where = self._folder if error.filename is None else error.filename
+            kept = f"the run up to step {self._kept} is kept, and resume goes on from there"
+            raise NotWritten(
+                f"{where}: {error.strerror or error}; {kept if self._kept else 'nothing was kept yet'}."
+            ) from None
 
     def _joined(self) -> Evaluation | None:
         """All evaluations up to now."""
@@ -345,51 +356,7 @@ def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:
     return np.stack(parts, axis=1) if len({part.shape for part in parts}) == 1 else tuple(parts)
 
 
-def _config(
-    name: str, preset: str | None, learner: AbstractLearner, game: Any, steps: int, seeds: int, seed: int
-) -> dict[str, Any]:
-    """All that a run is determined by, and where it was made."""
-    origin = game.labels.origin
-    phases = learner.phases(steps)
-    return {
-        "schema_version": RUN_SCHEMA,
-        "algorithm": name,
-        "preset": preset,
-        "options": _settings(learner),
-        "steps": steps,
-        "seeds": seeds,
-        "seed": seed,
-        "phases": {"uniform": phases.uniform, "burn_in": phases.burn_in, "steps": phases.steps},
-        "game": {
-            "name": game.name,
-            "players": list(game.player_labels),
-            "origin": None if origin is None else {"target": origin.target, "parameters": dict(origin.parameters)},
-        },
-        "versions": {"equinfer": version("equinfer"), "jax": jax.__version__, "numpy": np.__version__},
-        "device": jax.devices()[0].device_kind,
-    }
-
-
-def _settings(learner: AbstractLearner) -> dict[str, Any]:
-    """The fields of a learner that a file can hold."""
-    fields = {field.name: getattr(learner, field.name) for field in dataclasses.fields(learner)}
-    return {name: value for name, value in fields.items() if isinstance(value, (bool, int, float, str))}
-
-
 def _count(what: str, value: Any) -> int:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
         raise BadInput(f"{what} must be a whole number of at least 1; got {shown(value)}.")
     return int(value)
-
-
-def _folder(path: Path, force: bool) -> Path:
-    """**Raises:** `BadInput` if something is in it, unless `force`."""
-    if path.exists() and not path.is_dir():
-        raise BadInput(f"{path} is no folder.")
-    path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
-        if not force:
-            raise BadInput(f"{path} is not empty; choose another folder, or force.")
-        for name in ("config.json", "metrics.jsonl", CHECKPOINT, RESULT, PAGE):
-            (path / name).unlink(missing_ok=True)
-    return path

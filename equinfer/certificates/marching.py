@@ -30,7 +30,7 @@ from equinfer.certificates.populations import reached, refuse_no_laws, roundings
 from equinfer.certificates.rounding import UNIT_ROUNDOFF, gamma
 from equinfer.mean_field_tables import Flow, MeanFieldTables, RawTransition
 
-__all__ = ["JUMPS", "March", "kernel_cost", "marched", "roundings_of_a_sum"]
+__all__ = ["JUMPS", "March", "gap_is_uncertain", "kernel_cost", "marched", "roundings_of_a_sum"]
 
 JUMPS = "rewards or moves jump, or all but do, within the rounding errors of the masses that this policy leads to"
 _GROWS = "rounding errors of the masses grow along the flow of this policy until nothing can be said of it in float64"
@@ -41,8 +41,6 @@ _KEPT = 2e6
 """Numbers of kernels near all laws, up to which they are kept."""
 _FIRST_STEPS, _RESULTS = 3, 2
 """Roundings of an entry of a law, by a function's own first steps too, and of what a kernel function makes."""
-
-
 _LONG = float(np.finfo(np.longdouble).eps)
 
 
@@ -112,6 +110,11 @@ def marched(tables: MeanFieldTables, policies: Sequence[Float[np.ndarray, "H S _
         tuple(seen),
         doubt,
     )
+
+
+def gap_is_uncertain(why: str) -> str:
+    """The certificate's doubt, where it bounds nothing."""
+    return f"What the gap is in truth is not certain: {why}."
 
 
 def roundings_of_a_sum(terms: int) -> int:

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from equinfer.certificates.decision import midrange
-from equinfer.certificates.marching import JUMPS, March, kernel_cost, marched, roundings_of_a_sum
+from equinfer.certificates.marching import JUMPS, March, gap_is_uncertain, kernel_cost, marched, roundings_of_a_sum
 from equinfer.certificates.neighbourhood import Neighbourhood, around, kernels_near, largest_changes
 from equinfer.certificates.populations import averaged, roundings
 from equinfer.certificates.profile import checked_profile
@@ -112,7 +112,7 @@ def certify_mean_field(
         values=np.stack([verdict.values for verdict in verdicts]),
         deviations=tuple(Deviation(verdict.response, verdict.gain) for verdict in verdicts),
         payoff_scales=scales,
-        doubt=None if doubt is None else f"What the gap is in truth is not certain: {doubt}.",
+        doubt=None if doubt is None else gap_is_uncertain(doubt),
     )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "Laws",
     "Neighbourhood",
     "around",
+    "can_move_entries",
     "jumps_between",
     "kernels_near",
     "largest_changes",

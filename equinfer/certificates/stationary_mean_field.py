@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float
 
 from equinfer.certificates.chains import reached_from
 from equinfer.certificates.decision import Backup, DecisionProcess, MarkovChain, best_response, midrange, one_hot
-from equinfer.certificates.marching import JUMPS
+from equinfer.certificates.marching import JUMPS, gap_is_uncertain
 from equinfer.certificates.neighbourhood import Neighbourhood, around, kernels_near, largest_changes
 from equinfer.certificates.populations import averaged, refuse_no_laws
 from equinfer.certificates.profile import checked_profile
@@ -88,7 +88,7 @@ def certify_stationary(
         doubt = f"In which law the population settles is not certain: {doubt}."
         gaps, errors = np.full_like(gaps, np.inf), np.zeros_like(errors)
     elif any(verdict.jumps for verdict in verdicts):
-        doubt = f"What the gap is in truth is not certain: {JUMPS}."
+        doubt = gap_is_uncertain(JUMPS)
     return Certificate(
         concept="mean-field",
         kind="exact" if doubt is None else "estimate",

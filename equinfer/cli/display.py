@@ -87,8 +87,7 @@ def print_solution(solution: Solution) -> None:
         facts.append(("objective", objective_in_words(solution)))
     if solution.bound is not None:
         facts.append(("theory", f"promises a gap of at most {solution.bound:.3g}"))
-    if not solution.certified:
-        facts += [("tried", str(attempt)) for attempt in solution.attempts]
+    facts += [("tried", str(attempt)) for attempt in solution.tried]
     facts.append(("seconds", f"{seconds['total']:.3g} in all, {seconds['solve']:.3g} of them solving"))
     print_facts(console, facts)
     _print_status(console, solution.status, solution.certified)

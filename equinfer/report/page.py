@@ -189,7 +189,6 @@ def _facts(solution: Solution) -> list[tuple[str, str]]:
         facts.append(("by way of", solution.route))
     facts.append(("payoff scale", number(solution.payoff_scale)))
     facts.append(("solver", solution.solver))
-    if len(solution.attempts) > 1 and not solution.certified:
-        facts += [("tried", str(attempt)) for attempt in solution.attempts]
+    facts += [("tried", str(attempt)) for attempt in solution.tried]
     facts.append(("seconds", number(float(solution.seconds["total"]), 3)))
     return facts

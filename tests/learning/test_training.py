@@ -1,6 +1,7 @@
 """Runs repeat, go on bit by bit the same, and say in one sentence what is wrong."""
 
 import json
+import resource
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer import training
 from equinfer.baselines.ddpg import DDPG
 from equinfer.runs import CHECKPOINT
 
@@ -113,14 +115,37 @@ def test_a_torn_checkpoint_is_refused(tmp_path):
         eq.resume(tmp_path / "run")
 
 
-def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+@pytest.mark.parametrize(("option", "value"), [("hidden", 9), ("actor_rate", 0.5)])
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path, option, value):
     trained(tmp_path / "run", watch=stopping_at(100))
     path = tmp_path / "run" / "config.json"
     config = json.loads(path.read_text())
-    config["options"]["hidden"] = 9
+    assert config["options"][option] != value
+    config["options"][option] = value
     path.write_text(json.dumps(config))
     with pytest.raises(eq.BadInput, match="another configuration"):
         eq.resume(tmp_path / "run")
+
+
+def test_a_full_disk_loses_nothing(whole, tmp_path, monkeypatch):
+    """Files may not grow beyond a size, from some step on: it is said, and the run goes on from what was kept."""
+    run, _ = whole
+    monkeypatch.setattr(training, "SAVE_SECONDS", 0.0)
+    usual = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def watch(row):
+        if row["step"] >= 200:
+            room = (tmp_path / "run" / "metrics.jsonl").stat().st_size + 100
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, usual[1]))
+
+    try:
+        with pytest.raises(eq.EquinferError, match=r"File too large; the run up to step \d+ is kept"):
+            trained(tmp_path / "run", watch=watch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, usual)
+    done = eq.resume(tmp_path / "run")
+    assert np.array_equal(done.returns, run.returns)
+    assert np.array_equal(done.actions, run.actions)
 
 
 def test_the_game_of_a_run_may_have_to_be_given(tmp_path):

@@ -75,14 +75,13 @@ class Complementarity(AbstractHostSolver):
         step leads to.
         """
         if not game.has_small_jacobian:
+            if game.horizon is None:
+                where, instead = "here", "bayesian-q"
+            else:
+                where, instead = f"in each of {game.horizon} epochs here", "temperature-grid"
             raise BadInput(
-                f"complementarity solves densely in each epoch, and has {game.num_unknowns} unknowns "
-                + ("here; " if game.horizon is None else f"in each of {game.horizon} epochs here; ")
-                + (
-                    "try interior-point or bayesian-q."
-                    if game.horizon is None
-                    else "try interior-point or temperature-grid."
-                )
+                f"complementarity solves densely in each epoch, and has {game.num_unknowns} unknowns {where}; "
+                f"try interior-point or {instead}."
             )
         policies = tuple(map(jnp.asarray, game.uniform_profile() if self.magnet is None else self.magnet))
         unit = value_unit(game, policies)
