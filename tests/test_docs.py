@@ -46,8 +46,14 @@ def commands(page: Path) -> list[list[str]]:
 
 
 def is_quick(words: list[str]) -> bool:
-    """Of games that are at hand, and of one of them: a sweep takes minutes."""
-    return words[0] != "sweep" and any(re.fullmatch("catalog:[a-z0-9_]+", word) for word in words)
+    """Of games that are at hand, and of one of them: a sweep takes minutes, and so does MAI."""
+    at_hand = any(re.fullmatch("catalog:[a-z0-9_]+", word) for word in words)
+    return at_hand and words[0] != "sweep" and "mai" not in words
+
+
+def is_training(words: list[str]) -> bool:
+    """Of MAI on a game that is at hand."""
+    return words[0] == "train" and "mai" in words
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda page: page.name)
@@ -60,14 +66,20 @@ def test_the_commands_of_a_page_can_be_read(page):
 
 
 @pytest.mark.parametrize(
-    "page",
-    [page for page in PAGES if any(map(is_quick, commands(page)))],
-    ids=lambda page: page.name,
+    ("page", "chosen"),
+    [
+        pytest.param(
+            page, chosen, id=f"{page.name}-{chosen.__name__}", marks=[pytest.mark.slow] * (chosen is is_training)
+        )
+        for page in PAGES
+        for chosen in (is_quick, is_training)
+        if any(map(chosen, commands(page)))
+    ],
 )
-def test_the_commands_of_a_page_run(page, tmp_path, monkeypatch):
+def test_the_commands_of_a_page_run(page, chosen, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words in commands(page):
-        if is_quick(words):
+        if chosen(words):
             assert run(words) == 0, words
 
 

@@ -47,6 +47,7 @@ def test_seeds_side_by_side_are_seeds_apart():
     assert np.allclose(one.rewards[0, :8], two.rewards[0, :8], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_dilemma_is_confessed_to():
     """A dominant move is found, with the defaults."""
     run = eq.train("mai", "catalog:prisoners_dilemma", steps=1000, seeds=4)

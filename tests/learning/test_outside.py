@@ -34,6 +34,7 @@ def test_unequal_spaces_and_deaths_are_handled(environment, algorithm):
     assert len(actions) == 2
 
 
+@pytest.mark.slow
 def test_runs_repeat_and_go_on(tmp_path):
     def stop(row):
         if row["step"] >= 200:

@@ -48,6 +48,7 @@ def test_a_plane_is_drawn_once(solution):
     np.testing.assert_allclose(np.array(heat.z), answer.flow.sum(axis=1).reshape(3, 3))
 
 
+@pytest.mark.slow
 def test_who_does_not_settle_is_not_said_to_be_at_rest(tmp_path):
     def kernel(t, law):
         up = jnp.where(law[1].sum() < 0.4, 0.9, 0.0)

@@ -138,6 +138,7 @@ def test_every_accepted_point_is_an_equilibrium(sizes, options, concept):
     assert min(better, default=np.inf) > max(nash)  # nothing else is offered
 
 
+@pytest.mark.slow
 def test_never_below_nash_and_often_above():
     above = 0
     for seed in range(6):
@@ -229,6 +230,7 @@ def test_units_and_levels_change_no_law():
     np.testing.assert_allclose(scaled.joint, plain.joint, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_large_games_get_a_nash_equilibrium(monkeypatch):
     """Beyond what is solved for values, the Nash equilibrium is all that is tried."""
     game, routes = random_game(3, 5, (3, 3)), {}

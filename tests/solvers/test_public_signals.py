@@ -33,6 +33,7 @@ def test_equally_good_equilibria_are_mixed_evenly():
     assert eq.certify(game, {"signal": solution.signal, "profile": solution.profile}).gap <= 1e-14
 
 
+@pytest.mark.slow
 def test_a_public_coin_reaches_more_than_mixtures_of_markov_equilibria():
     """Theorem F: nobody enters the battle for (3, 1) or (1, 3), both enter it for the coin's (2, 2)."""
     game = eq.load("catalog:public_signal")
