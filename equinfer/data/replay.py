@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from equinfer.nn.laws import uniform_index
 from equinfer.types import PRNGKey
 
 __all__ = ["Experience", "Replay"]
@@ -47,7 +48,7 @@ class Replay(NamedTuple):
         """`size` steps, drawn with replacement from the last `window` of those kept, or from all of them."""
         kept = jnp.minimum(self.written, self.capacity)
         reach = kept if window is None else jnp.clip(window, 1, kept)
-        back = jax.random.randint(key, (size,), 0, jnp.maximum(reach, 1), jnp.int32)
+        back = uniform_index(key, (size,), jnp.maximum(reach, 1))
         return self.at((self.written - 1 - back) % self.capacity)
 
     def at(self, places: Int[Array, " B"]) -> Experience:

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from equinfer.types import PRNGKey
 
-__all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled"]
+__all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled", "uniform_index"]
 
 _EDGE = 1 - 1e-6
 """Actions nearer to the edge of the box than this are taken to be here when they are unsquashed."""
@@ -83,11 +83,17 @@ def resampled(
     key: PRNGKey, points: Float[Array, "K D"], log_weights: Float[Array, " K"], count: int
 ) -> Float[Array, "count D"]:
     """Systematic resampling: `count` of the points in random order, each as often as its weight says, to within one."""
-    shift, order = jax.random.split(key)
-    offset = jax.random.uniform(shift, (), points.dtype)
-    levels = (jnp.arange(count, dtype=points.dtype) + offset) / count
+    drawn = jax.random.uniform(key, (count + 1,), points.dtype)
+    levels = (jnp.arange(count, dtype=points.dtype) + drawn[0]) / count
     chosen = jnp.searchsorted(jnp.cumsum(jax.nn.softmax(log_weights)), levels)
-    return jax.random.permutation(order, points[jnp.minimum(chosen, len(points) - 1)])
+    return points[jnp.minimum(chosen, len(points) - 1)[drawn[1:].argsort()]]
+
+
+def uniform_index(key: PRNGKey, shape: tuple[int, ...], bound: int | Int[Array, ""]) -> Int[Array, "*B"]:
+    """Whole numbers from 0 up to `bound`, each as likely to within bound / 2^32. `jax.random.randint`, which is exact,
+    is ten times the program, and a learner holds several.
+    """
+    return (jax.random.bits(key, shape, jnp.uint32) % jnp.asarray(bound, jnp.uint32)).astype(jnp.int32)
 
 
 def _under(rows: Array, like: Array) -> Array:

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from equinfer.nn.laws import Categorical, SquashedGaussian, lattice, resampled
+from equinfer.nn.laws import Categorical, SquashedGaussian, lattice, resampled, uniform_index
 from equinfer.nn.networks import Critic, Network
 
 
@@ -86,3 +86,18 @@ def test_systematic_resampling_keeps_counts_to_within_one():
         ]
         counts = np.array([(drawn == k).sum() for k in range(4)])
         assert np.abs(counts - 40 * weights).max() < 1 + 1e-4
+
+
+def test_resampled_points_come_in_every_order():
+    """Contexts pair the draws of several others by their place: an order of their own would tie them together."""
+    keys = jax.random.split(jax.random.key(4), 600)
+    points, weights = jnp.arange(3.0)[:, None], jnp.zeros(3)
+    orders = jax.vmap(lambda key: resampled(key, points, weights, 3))(keys)[..., 0]
+    _, counts = np.unique(np.asarray(orders), axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert counts.min() > 60
+
+
+def test_indices_are_even():
+    drawn = np.asarray(uniform_index(jax.random.key(5), (70_000,), jnp.int32(7)))
+    assert np.abs(np.bincount(drawn, minlength=8) / 70_000 - np.array([1 / 7] * 7 + [0])).max() < 0.005

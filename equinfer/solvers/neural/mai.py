@@ -13,6 +13,7 @@ from equinfer.data.replay import Replay
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases, Prediction, annealed, decayed
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
+from equinfer.nn.laws import uniform_index
 from equinfer.nn.networks import Critic
 from equinfer.opponents.learners import LEARNERS, trust_bounds
 from equinfer.solvers.neural.losses import answer_loss, belief_loss, burn_in_loss, critic_loss, holds_particles
@@ -130,7 +131,7 @@ class MAI(AbstractLearner[MAIState]):
             return drawn(self._thinkers(arena), state.mind, observation, keys)
 
         def wished() -> Float[Array, "N D"]:
-            return jax.vmap(lambda key, joint: jax.random.choice(key, joint[:, 0]))(keys, state.joint)
+            return jax.vmap(lambda key, joint: joint[uniform_index(key, (), len(joint)), 0])(keys, state.joint)
 
         if not holds_particles(arena, self.optimistic, self.policy == "conditional"):
             return own()

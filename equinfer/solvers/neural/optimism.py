@@ -27,7 +27,7 @@ def moved(
     key: PRNGKey,
 ) -> Float[Array, "P N D"]:
     """Particles of the joint Gibbs law after one step of each kernel. In boxes."""
-    fresh, chosen, wide, noise, taken = jax.random.split(key, 5)
+    fresh, chosen, noise, walk = jax.random.split(key, 4)
     count = len(particles)
 
     def level(points: Float[Array, "K N D"]) -> Float[Array, " K"]:
@@ -43,10 +43,11 @@ def moved(
     particles = jnp.where(there[:, None, None], particles, pool[at])
     own = jnp.where(there, own, others[at])
 
-    widths = jnp.asarray(_WALKS, particles.dtype)[jax.random.randint(wide, (count,), 0, len(_WALKS))]
+    wide, taken = jax.random.uniform(walk, (2, count), particles.dtype)
+    widths = jnp.where(wide < 0.5, *_WALKS).astype(particles.dtype)
     steps = widths[:, None, None] * jax.random.normal(noise, particles.shape, particles.dtype)
     proposed = jnp.where(mask[None], particles + steps, 0)
     inside = (jnp.abs(proposed) <= 1).all(axis=(1, 2))
     rises = level(proposed) - own
-    accepted = inside & (jnp.log(jax.random.uniform(taken, (count,), particles.dtype)) < rises)
+    accepted = inside & (jnp.log(taken) < rises)
     return jnp.where(accepted[:, None, None], proposed, particles)
