@@ -19,11 +19,21 @@ from equinfer.solvers.neural.mai import MAI
 
 __all__ = ["ALGORITHMS", "learner"]
 
+_PUBLISHED_UNIFORM = 1100
+"""Which is 1,000 in a run of 5,000 steps, the published length."""
 # The noise of the public code: levels .5, .1 and .01 of an Ornstein-Uhlenbeck process (theta .15, sigma .3), whose
 # deviation is .57; its later levels are overwritten by a test on the number of epochs.
 _PUBLISHED_DDPG = DDPG(
-    hidden=100, batch=512, learn_from=1000, correlation=0.85, noise=((0.0, 0.285), (0.2, 0.057), (1 / 3, 0.0057))
+    uniform_steps=_PUBLISHED_UNIFORM,
+    hidden=100,
+    batch=512,
+    learn_from=1000,
+    correlation=0.85,
+    noise=((0.0, 0.285), (0.2, 0.057), (1 / 3, 0.0057)),
 )
+_FROM_ZERO = ("uniform_steps", "burn_in", "learn_from")
+"""Whole numbers that may be 0."""
+_POSITIVE = ("temperature", "final_temperature")
 _WORDS = {
     "opponent": tuple(LEARNERS),
     "policy": ("marginal", "conditional"),
@@ -62,7 +72,7 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
     },
     "masql": {
         "default": MASQL(sampler="exact", temperature=1.0),
-        "published": MASQL(hidden=100, batch=512, learn_from=1000, critic_rate=3e-4),
+        "published": MASQL(uniform_steps=_PUBLISHED_UNIFORM, hidden=100, batch=512, learn_from=1000, critic_rate=3e-4),
     },
     "rommeo": {
         "default": ROMMEO(
@@ -110,18 +120,33 @@ def _checked(option: str, value: Any, like: Any) -> Any:
         if value not in _WORDS[option]:
             raise UnknownName.among(option, str(value), _WORDS[option])
         return value
+    least = 0 if option in _FROM_ZERO else 1
     if isinstance(like, bool):
         fits = isinstance(value, bool)
     elif isinstance(like, int):
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
     elif isinstance(like, float):
         fits = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+        fits = fits and (value > 0 or option not in _POSITIVE)
         value = float(value) if fits else value
+    elif isinstance(like, tuple):
+        fits, value = _fits_tuple(value, like)
     else:
         fits = isinstance(value, type(like))
     if not fits:
-        kind = {bool: "true or false", int: "a whole number of at least 0", float: "a finite number of at least 0"}
+        size = "above 0" if option in _POSITIVE else "of at least 0"
+        kind = {bool: "true or false", int: f"a whole number of at least {least}", float: f"a finite number {size}"}
         raise BadInput(
             f"{option} must be {kind.get(type(like), f'of type {type(like).__name__}')}; got {shown(value)}."
         )
     return value
+
+
+def _fits_tuple(value: Any, like: tuple[Any, ...]) -> tuple[bool, Any]:
+    """Whether `value` may stand for `like`, and as what: files have lists for tuples, and for tuples with names."""
+    if not isinstance(value, (tuple, list)):
+        return False, value
+    if hasattr(like, "_fields"):
+        fits = len(value) == len(like) and all(type(one) is type(two) for one, two in zip(value, like, strict=True))
+        return fits, type(like)(*value) if fits else value
+    return True, tuple(tuple(each) if isinstance(each, (tuple, list)) else each for each in value)

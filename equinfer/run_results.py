@@ -20,6 +20,9 @@ from equinfer.writing import written_atomically
 __all__ = ["judged", "write_result"]
 
 
+_BOUND = "What an agent can gain at least, best_response(run, agent) tells."
+
+
 def judged(training: Training, seed: int) -> Certificate:
     """The certificate of one seed: of the joint action of a one-shot game of boxes, of the policies in tables.
 
@@ -33,7 +36,7 @@ def judged(training: Training, seed: int) -> Certificate:
         parts = tuple(part[seed] for part in actions) if isinstance(actions, tuple) else actions[seed]
         return certify_actions(game.tables(), parts)
     if not isinstance(game.rules, TablePlay) or game.rules.game.horizon not in (None, 1):
-        raise BadInput(f"{game.name} has several steps and no tables: its gap is not known.")
+        raise BadInput(f"{game.name} has several steps and no tables: its gap is not known. {_BOUND}")
     return certify_nash(game.rules.game.tables(), played_in_table(training, seed))
 
 

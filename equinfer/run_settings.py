@@ -65,4 +65,9 @@ def learner_of(config: Mapping[str, Any], algo: Any, folder: Any) -> AbstractLea
 def _settings(learner: AbstractLearner) -> dict[str, Any]:
     """The fields of a learner that a file can hold."""
     fields = {field.name: getattr(learner, field.name) for field in dataclasses.fields(learner)}
-    return {name: value for name, value in fields.items() if isinstance(value, (bool, int, float, str))}
+    return {name: _listed(value) for name, value in fields.items() if isinstance(value, (bool, int, float, str, tuple))}
+
+
+def _listed(value: Any) -> Any:
+    """As a file has it."""
+    return [_listed(each) for each in value] if isinstance(value, tuple) else value

@@ -1,9 +1,10 @@
 """What a training hands back, and the folder that it is kept in."""
 
+import contextlib
 import functools
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,12 @@ from equinfer.games.external import ExternalGame
 from equinfer.records import Certificate, Status
 from equinfer.writing import json_text, written_atomically
 
-__all__ = ["RUN_SCHEMA", "Training", "empty_folder", "read_config", "trim_metrics", "write_config"]
+__all__ = ["RUN_SCHEMA", "Training", "empty_folder", "held", "read_config", "trim_metrics", "write_config"]
+
+try:
+    import fcntl
+except ImportError:  # not a Unix
+    fcntl = None
 
 RUN_SCHEMA = 1
 CONFIG, METRICS, CHECKPOINT, RESULT = "config.json", "metrics.jsonl", "checkpoint.npz", "result.npz"
@@ -111,13 +117,38 @@ def empty_folder(path: Path, force: bool) -> Path:
     """
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is no folder.")
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be made: {error.strerror or error}.") from None
     if any(path.iterdir()):
         if not force:
             raise BadInput(f"{path} is not empty; choose another folder, or force.")
+        with held(path):
+            pass  # nobody else trains there
         for name in (CONFIG, METRICS, CHECKPOINT, RESULT, PAGE):
             (path / name).unlink(missing_ok=True)
     return path
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """The folder of a run, for this process alone: its configuration is locked, until the block or the process ends.
+
+    **Raises:** `BadInput` if another process trains there.
+    """
+    path = folder / CONFIG
+    if fcntl is None or not path.is_file():
+        yield
+        return
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BadInput(f"another process trains in {folder}.") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def write_config(folder: Path, config: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ import os
 import time as clock
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -35,6 +35,7 @@ from equinfer.runs import (
     Training,
     append_metrics,
     empty_folder,
+    held,
     read_config,
     trim_metrics,
     write_config,
@@ -47,7 +48,7 @@ CHUNK_SECONDS = 1.0
 """Aim of one dispatch, in wall-clock seconds."""
 SAVE_SECONDS = 10.0
 """Between two checkpoints."""
-_SEEN = ("returns", "deterministic", "actions", "rewards", "broken")
+_SEEN = ("returns", "deterministic", "actions", "rewards", "broken", "diverged")
 _WATCHED = "seen_info_"
 """By these names evaluations stand in a checkpoint."""
 _LARGEST_MEMORY = 1_000_000
@@ -90,7 +91,12 @@ def train(
     named = None if isinstance(algo, AbstractLearner) else preset
     config = config_of(name, named, learner, game, steps, seeds, seed)
     folder = None if out is None else empty_folder(Path(out), force)
-    return _Session(learner, game, config, folder, watch).run()
+    session = _Session(learner, game, config, folder, watch)
+    if folder is None:
+        return session.run()
+    session.write_config()
+    with held(folder):
+        return session.run()
 
 
 def resume(
@@ -100,10 +106,11 @@ def resume(
 
     **Arguments:** `game` and `algo`, of a run whose game or learner was an object: the same one.
 
-    **Raises:** `BadInput` if there is no run, or its files are damaged or of another configuration.
+    **Raises:** `BadInput` if there is no run, if another process is at it, or if its files are damaged or of another
+    configuration.
     """
-    session = _reopened(folder, game, algo, watch)
-    return session.run()
+    with held(Path(folder)):
+        return _reopened(folder, game, algo, watch).run()
 
 
 def load_run(folder: str | os.PathLike[str], *, game: Any = None, algo: Any = None) -> Training:
@@ -191,13 +198,16 @@ class _Session:
             seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
             self._history = [Evaluation._make([*seen, info])]
 
+    def write_config(self) -> None:
+        assert self._folder is not None
+        with self._writing():
+            write_config(self._folder, self._config)
+
     def run(self) -> Training:
         began, saved = clock.perf_counter() - self._seconds, clock.perf_counter()
         status = Status.above_eps
         if self._folder is not None:
             with self._writing():
-                if self._done == 0:
-                    write_config(self._folder, self._config)
                 trim_metrics(self._folder, self._done)
         LOGGER.info("compiling")
         try:
@@ -263,19 +273,22 @@ class _Session:
     def _advance(self, rounds: int) -> None:
         """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
         state, seen = self._driver.advance(self._state, self._done, rounds)
-        broken = np.argwhere(seen.broken[..., 0] >= 0)
-        if len(broken):
-            step, agent = seen.broken[tuple(broken[0])]
-            if self._folder is not None:
-                self._save()
-            kept = "" if self._folder is None else f"; the run up to step {self._done} is kept in {self._folder}"
-            raise BadInput(
-                f"a reward or an observation of agent {self._game.player_labels[agent]} is no finite number at step "
-                f"{step} (seed {broken[0][1]}){kept}."
-            )
+        for k, seed in np.argwhere(seen.broken[..., 0] >= 0).tolist():
+            step, agent = seen.broken[k, seed].tolist()
+            name = self._game.player_labels[agent]
+            self._stop(f"a reward or an observation of agent {name} is no finite number at step {step}", seed)
+        for k, seed in np.argwhere(seen.diverged).tolist():
+            by = self._done + (k + 1) * EVERY
+            self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", seed)
         self._state = state
         self._history.append(seen)
         self._done += rounds * EVERY
+
+    def _stop(self, why: str, seed: int) -> NoReturn:
+        """**Raises:** `BadInput`, once what there is has been saved."""
+        if self._folder is not None:
+            self._save()
+        raise BadInput(f"{why} (seed {seed}){'' if self._folder is None else f'; {self._in_words()}'}.")
 
     def _tell(self, rounds: int) -> None:
         seen = self._history[-1]
@@ -325,10 +338,12 @@ class _Session:
             yield
         except OSError as error:
             where = self._folder if error.filename is None else error.filename
-            kept = f"the run up to step {self._kept} is kept, and resume goes on from there"
-            raise NotWritten(
-                f"{where}: {error.strerror or error}; {kept if self._kept else 'nothing was kept yet'}."
-            ) from None
+            raise NotWritten(f"{where}: {error.strerror or error}; {self._in_words()}.") from None
+
+    def _in_words(self) -> str:
+        if not self._kept:
+            return "nothing was kept yet"
+        return f"the run up to step {self._kept} is kept in {self._folder}, and resume goes on from there"
 
     def _joined(self) -> Evaluation | None:
         """All evaluations up to now."""

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
 from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed, decayed
+from equinfer.errors import BadInput
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import Categorical, SquashedGaussian
 from equinfer.nn.networks import Critic, Network
@@ -66,6 +67,11 @@ class DDPG(AbstractLearner[DDPGState]):
     noise_end: float = 0.05
     noise_decay: float = 1e-3
     """Per step."""
+
+    def __check_init__(self):
+        for level in self.noise:
+            if not isinstance(level, tuple) or len(level) != 2 or not all(0 <= float(number) < 1e9 for number in level):
+                raise BadInput(f"noise has pairs (share of the steps, level of noise from there on); got {level!r}.")
 
     def phases(self, steps: int) -> Phases:
         return Phases.of(steps, self.uniform_steps, 0)

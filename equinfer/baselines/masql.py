@@ -104,7 +104,7 @@ class MASQL(AbstractLearner[MASQLState]):
             points = self._candidates(arena, mask, first)
             if arena.actions.is_continuous and self.sampler != "exact":
                 points = self._sampled(arena, pair, seen, mask, 64, second)
-            return points[pair.critic.at(seen, points).argmax(), 0]
+            return points[_worth(pair.critic, seen, points, mask).argmax(), 0]
 
         return jax.vmap(best)(state.pair, observation, masks, jax.random.split(key, arena.agents))
 
@@ -156,7 +156,7 @@ class MASQL(AbstractLearner[MASQLState]):
         if arena.actions.is_continuous and self.sampler != "exact":
             return self._sampled(arena, pair, seen, mask, 1, second)[0]
         points = self._candidates(arena, mask, first)
-        worth = pair.critic.at(seen, points) / self.final_temperature
+        worth = _worth(pair.critic, seen, points, mask) / self.final_temperature
         return points[jax.random.categorical(second, worth)]
 
     def _candidates(self, arena: Arena, mask: Bool[Array, "N D"], key: PRNGKey) -> Float[Array, "K N D"]:
@@ -176,8 +176,8 @@ class MASQL(AbstractLearner[MASQLState]):
             points = jnp.where(mask[None], points, 0)
         else:
             points = self._candidates(arena, mask, key)
-        level = target.at(seen, points) / temperature
-        return temperature * (jax.nn.logsumexp(level) - jnp.log(float(len(points))))
+        level = _worth(target, seen, points, mask) / temperature
+        return temperature * (jax.nn.logsumexp(level) - jnp.log(_exist(points, mask).sum(dtype=jnp.float32)))
 
     def _sampled(
         self, arena: Arena, pair: SoftPair, seen: Array, mask: Array, count: int, key: PRNGKey
@@ -209,6 +209,18 @@ class MASQL(AbstractLearner[MASQLState]):
         half = len(points) // 2
         direction = stein_direction(jax.lax.stop_gradient(flat[:half]), jax.lax.stop_gradient(flat[half:]), level)
         return -(direction * flat[half:]).sum(axis=1).mean()
+
+
+def _exist(points: Float[Array, "K N D"], mask: Bool[Array, "N D"]) -> Bool[Array, " K"]:
+    """Whether joint actions have none but real numbers: agents with fewer moves have some that are none."""
+    return (mask[None] | (points == 0)).all(axis=(1, 2))
+
+
+def _worth(
+    critic: Critic, seen: Float[Array, " O"], points: Float[Array, "K N D"], mask: Bool[Array, "N D"]
+) -> Float[Array, " K"]:
+    """By the critic; minus infinity of what does not exist."""
+    return jnp.where(_exist(points, mask), critic.at(seen, points), -jnp.inf)
 
 
 def stein_direction(fixed: Float[Array, "J D"], moved: Float[Array, "K D"], level: Any) -> Float[Array, "K D"]:

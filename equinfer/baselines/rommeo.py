@@ -164,7 +164,8 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
             fitted = self._laws(arena, mind.prior, late.observation[:, mine[0]], mask)
             did = late.action[:, mine[1:]].swapaxes(0, 1)
             prior = -jax.vmap(lambda law, did: law.log_prob(did).mean())(fitted, did).sum()
-            prior = prior + self.prior_weight * sum((leaf**2).mean() for leaf in jax.tree.leaves(fitted[:1]))
+            outputs = [jnp.where(jnp.isfinite(leaf), leaf, 0) for leaf in jax.tree.leaves(fitted[:1])]  # of real moves
+            prior = prior + self.prior_weight * sum((leaf**2).mean() for leaf in outputs)
             critic = jax.lax.stop_gradient(mind.critic)
             terms = jax.vmap(lambda seen, key: self._terms(arena, mind, critic, seen, mask, temperature, key)[:2])
             model, actor = terms(seen, jax.random.split(think, self.batch))

@@ -1,5 +1,7 @@
 """The commands of learners: `train`, `resume` and `report`."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,8 +9,9 @@ from cyclopts import Parameter
 
 import equinfer
 from equinfer.cli.commands import Json, Options, Seed, Settings, _parameters, _whole, app
-from equinfer.cli.usage import DONE
+from equinfer.cli.usage import DONE, RESUMABLE
 from equinfer.cli.words import assignments
+from equinfer.errors import EquinferError
 
 __all__: list[str] = []
 
@@ -91,7 +94,7 @@ def train(
     chosen = {name: value for name, value in chosen.items() if value is not None}
     game = playable(target, **_parameters(settings))
     given = assignments(options, "--option", reserved=TRAIN_ITSELF)
-    with progress.shown(f"{algo} learns {game.name}") as watch:
+    with _begun(out), progress.shown(f"{algo} learns {game.name}") as watch:
         training = equinfer.train(
             algo, game, steps, seeds, preset, seed=seed, out=out, force=force, watch=watch, **chosen, **given
         )
@@ -111,7 +114,7 @@ def resume(folder: Path, /, *, as_json: Json = False) -> int:
     """
     from equinfer.cli import progress
 
-    with progress.shown(f"{folder} goes on") as watch:
+    with _begun(folder), progress.shown(f"{folder} goes on") as watch:
         training = equinfer.resume(folder, watch=watch)
     return _ended(training, folder, as_json)
 
@@ -136,6 +139,25 @@ def report(folder: Path, /, *, out: Path | None = None) -> int:
         training.report(page)
     print(page)
     return DONE
+
+
+class NotBegun(EquinferError):
+    """Interrupted before there was anything to keep."""
+
+    exit_code = RESUMABLE
+
+
+@contextlib.contextmanager
+def _begun(folder: Path | None) -> Iterator[None]:
+    """**Raises:** `NotBegun` for a Ctrl-C before the first evaluation, if there is a folder to go on from."""
+    from equinfer.runs import CONFIG
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if folder is None or not (folder / CONFIG).is_file():
+            raise
+        raise NotBegun(f"interrupted before the first evaluation; `equinfer resume {folder}` begins again.") from None
 
 
 def _ended(training: Any, folder: Path | None, as_json: bool) -> int:

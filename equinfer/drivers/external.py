@@ -11,14 +11,16 @@ from jaxtyping import Array, Float, Int, Key
 from equinfer.data.arena import Arena
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phases
-from equinfer.drivers.training import Evaluation
+from equinfer.drivers.training import Evaluation, has_diverged
 from equinfer.games.external import ExternalGame
 from equinfer.types import PRNGKey
 
 __all__ = ["OutsideDriver"]
 
-_LONGEST = 10_000
-"""Steps of an episode after which it is taken to go on for ever."""
+_LONGEST = 1_000
+"""Steps of an episode by which it is judged, at most."""
+_JUDGES = 1_000_000_007
+"""Where the seeds of the environments begin that episodes are judged in, far from those of any run."""
 _JUDGED = 20
 """Times in a run that an episode without chance is played."""
 
@@ -79,6 +81,9 @@ def _learn(
     return jax.vmap(one)(run, told)
 
 
+_diverged = jax.jit(jax.vmap(has_diverged))
+
+
 class OutsideDriver:
     """Runs in copies of an environment, one for each seed, and as many again to be judged in.
 
@@ -92,7 +97,7 @@ class OutsideDriver:
         self._steps = phases.steps
         self._phases = Phases(*map(jnp.int32, phases))
         self._tables = [game.table(first + seed) for seed in range(seeds)]
-        self._judges = [game.table(first + seeds + seed) for seed in range(seeds)]
+        self._judges = [game.table(_JUDGES + first + seed) for seed in range(seeds)]
         self._due = max(EVERY, self._steps // _JUDGED // EVERY * EVERY)
         self._earned = np.zeros((seeds, arena.agents))
         self._returns = np.full((seeds, arena.agents), np.nan)
@@ -120,6 +125,7 @@ class OutsideDriver:
             told = [table.step(tuple(part[seed] for part in moves)) for seed, table in enumerate(self._tables)]
             reward, after = np.stack([each.reward for each in told]), np.stack([each.observation for each in told])
             wrong = ~(np.isfinite(reward) & np.isfinite(after).all(axis=2))
+            wrong &= np.isfinite(actions).all(axis=(1, 2)).reshape(-1, 1)  # else it is the learner that has diverged
             fresh = wrong.any(axis=1) & (broken[:, 0] < 0)
             broken[fresh] = np.stack([np.full(fresh.sum(), number), wrong[fresh].argmax(axis=1)], axis=1)
             ends = np.array([each.terminated for each in told])
@@ -135,7 +141,8 @@ class OutsideDriver:
         best, _ = self._moves(run, at, first + EVERY, True)
         due = (first + EVERY) % self._due == 0 or first + EVERY >= self._steps
         judged = self._episode(run, first + EVERY) if due else np.full_like(total, np.nan)
-        return run, Evaluation(self._returns.copy(), judged, np.asarray(best), total / EVERY, broken, info)
+        diverged = np.asarray(_diverged(run.learner))
+        return run, Evaluation(self._returns.copy(), judged, np.asarray(best), total / EVERY, broken, diverged, info)
 
     def _episode(self, run: Outside, number: int) -> Float[np.ndarray, "seeds N"]:
         """Sums of rewards of one episode without chance."""

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
@@ -21,14 +21,14 @@ from equinfer.drivers.compilation import quick_to_compile
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases
 from equinfer.types import AnyArray, PRNGKey
 
-__all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run"]
+__all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run", "has_diverged"]
 
 ROUNDS = 32
 """Evaluations that one dispatch has room for."""
 _DRAWS = 25
 """Of a one-shot game, for one evaluation."""
-_LONGEST = 100
-"""Steps of an evaluation episode, where the game itself has no horizon."""
+_LONGEST, _ENDLESS = 1000, 100
+"""Steps of an evaluation episode, at most, and where the game has no horizon."""
 
 
 class Run(NamedTuple):
@@ -44,7 +44,9 @@ class Evaluation(NamedTuple):
     """How the agents did, every 25 steps."""
 
     returns: Float[AnyArray, "*B N"]
-    """Of an episode of what they execute: the sum of rewards. Of a one-shot game the mean over 25."""
+    """Of an episode of what they execute: the sum of rewards, of the first 1,000 steps at most, or of 100 where the
+    game has no horizon. Of a one-shot game the mean over 25.
+    """
     deterministic: Float[AnyArray, "*B N"]
     """The same of what is likeliest."""
     actions: Float[AnyArray, "*B N D"]
@@ -53,6 +55,8 @@ class Evaluation(NamedTuple):
     """Mean over the last 25 steps of the run itself."""
     broken: Int[AnyArray, "*B 2"]
     """The first step at which a reward or an observation was no number, and of which agent; -1 if none was."""
+    diverged: Bool[AnyArray, "*B"]
+    """Some number that the learner holds is none."""
     info: Mapping[str, AnyArray]
 
 
@@ -142,6 +146,7 @@ def _step(
 def _broken(told: Experience, number: Int[Array, ""]) -> Int[Array, "seeds 2"]:
     """The step and the agent, where a reward or an observation is no number; -1 elsewhere."""
     fine = jnp.isfinite(told.reward) & jnp.isfinite(told.after).all(axis=-1)
+    fine |= ~jnp.isfinite(told.action).all(axis=(1, 2))[:, None]  # then it is the learner that has diverged
     agent = (~fine).argmax(axis=1).astype(jnp.int32)
     found = jnp.stack([jnp.full_like(agent, number), agent], axis=1)
     return jnp.where(fine.all(axis=1, keepdims=True), -1, found)
@@ -165,12 +170,18 @@ def _evaluated(
 
     draws = _DRAWS if arena.is_still else 1
     returns = jax.vmap(lambda key: play(learner.act, key)[0])(jax.random.split(one, draws)).mean(axis=0)
-    return Evaluation(returns, *play(learner.mode, two), rewards, broken, info)
+    return Evaluation(returns, *play(learner.mode, two), rewards, broken, has_diverged(run.learner), info)
+
+
+def has_diverged(learner: Any) -> Bool[Array, ""]:
+    """Whether some number of a learner's state is none."""
+    numbers = [leaf for leaf in jax.tree.leaves(learner) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+    return ~jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()
 
 
 def _episode(arena: Arena, policy: Any, key: PRNGKey) -> tuple[Float[Array, " N"], Float[Array, "N D"]]:
     """The sum of rewards of one episode, and what is done at its beginning."""
-    length = 1 if arena.is_still else min(arena.game.horizon or _LONGEST, _LONGEST)
+    length = 1 if arena.is_still else min(arena.game.horizon or _ENDLESS, _LONGEST)
     begin, rest = jax.random.split(key)
 
     def body(k: Array, carry: tuple) -> tuple:

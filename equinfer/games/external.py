@@ -1,9 +1,10 @@
 """Somebody else's environment, as learners meet it: a PettingZoo `ParallelEnv` with boxes or discrete moves."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -50,12 +51,19 @@ class ExternalGame(eqx.Module):
                 raise BadInput(f"{name} names no agents in possible_agents.")
             spaces = tuple(_action_space(name, agent, env.action_space(agent)) for agent in agents)
             sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
+        except EquinferError:
+            raise
+        except Exception as error:
+            raise _failed(name, "its spaces", error) from error
         finally:
-            env.close()
+            with contextlib.suppress(Exception):
+                env.close()
         settings = (("discount", discount), *parameters.items())
         origin = Origin(name, settings) if is_environment(name) else None
         labels = GameNames(name, tuple(map(str, agents)), origin)
-        return cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
+        game = cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
+        game.table(0).close()  # what is wrong with the first observations is said before anything is trained
+        return game
 
     @property
     def name(self) -> str:
@@ -78,7 +86,7 @@ class ExternalGame(eqx.Module):
 
     def table(self, seed: int) -> "Table":
         """A fresh environment, at the beginning of an episode."""
-        return Table(self, self.make(), seed)
+        return Table(self, _made(self.make, self.name), seed)
 
 
 class Told(NamedTuple):
@@ -102,34 +110,59 @@ class Table:
 
     def reset(self, seed: int | None = None) -> Float[np.ndarray, "N O"]:
         """Begin an episode. Seeds are given to the environment once; later episodes go on from there."""
-        seen, _ = self._env.reset(seed=seed)
-        self.observation = self._rows(seen)
+        with self._blamed("reset"):
+            seen, infos = self._env.reset(seed=seed)
+            self._refuse_masks(infos)
+            self.observation = self._rows(seen)
         return self.observation
 
     def step(self, parts: tuple[Any, ...]) -> Told:
         """`parts`, in the environment's units, one for each agent. The next episode is not begun here."""
         named = dict(zip(self._agents, parts, strict=True))
-        actions = {agent: _as_action(space, named[agent]) for agent, space in self._living()}
-        seen, rewards, terminations, truncations, _ = self._env.step(actions)
-        self.observation = self._rows(seen)
-        reward = np.array([float(rewards.get(agent, 0.0)) for agent in self._agents], np.float32)
-        ended = not self._env.agents
-        return Told(
-            self.observation, reward, ended and not any(truncations.values()) and any(terminations.values()), ended
-        )
+        with self._blamed("step"):
+            living = set(self._env.agents)
+            actions = {
+                agent: _as_action(self._env.action_space(agent), named[agent])
+                for agent in self._agents
+                if agent in living
+            }
+            seen, rewards, terminations, truncations, infos = self._env.step(actions)
+            self._refuse_masks(infos)
+            self.observation = self._rows(seen)
+            reward = np.array([np.asarray(rewards.get(agent, 0.0), float).item() for agent in self._agents], np.float32)
+            ended = not self._env.agents
+            terminated = ended and not any(truncations.values()) and any(terminations.values())
+        return Told(self.observation, reward, terminated, ended)
 
     def close(self) -> None:
-        self._env.close()
+        with self._blamed("close"):
+            self._env.close()
 
-    def _living(self) -> list[tuple[Any, Space]]:
-        living = set(self._env.agents)
-        return [(agent, space) for agent, space in zip(self._agents, self._game.spaces, strict=True) if agent in living]
+    @contextlib.contextmanager
+    def _blamed(self, what: str) -> Iterator[None]:
+        """**Raises:** `BadInput` for anything that goes wrong in somebody else's code."""
+        try:
+            yield
+        except EquinferError:
+            raise
+        except Exception as error:
+            raise _failed(self._game.name, f"its {what}", error) from error
+
+    def _refuse_masks(self, infos: Any) -> None:
+        for agent in self._agents:
+            if "action_mask" in infos.get(agent, {}):
+                raise _masked(self._game.name, agent)
 
     def _rows(self, seen: Any) -> Float[np.ndarray, "N O"]:
         rows = np.zeros((len(self._agents), self._width), np.float32)
         for i, agent in enumerate(self._agents):
             if agent in seen:
                 row = _as_row(seen[agent], self._env.observation_space(agent))
+                if len(row) != self._game.observation_sizes[i]:
+                    size = self._game.observation_sizes[i]
+                    raise BadInput(
+                        f"{self._game.name}: agent {agent} observes {len(row)} numbers; its space has {size}."
+                    )
                 rows[i, : len(row)] = row
         return rows
 
@@ -187,6 +220,10 @@ def _action_space(name: str, agent: Any, space: Any) -> Space:
             raise BadInput(f"{name}: moves of agent {agent} are counted from {space.start}; learners count from 0.")
         return Discrete(int(space.n))
     if type(space).__name__ == "Box":
+        if not np.issubdtype(getattr(space, "dtype", np.float32), np.floating):
+            raise BadInput(
+                f"{name}: agent {agent} acts in a box of {space.dtype}; learners act in boxes of real numbers."
+            )
         if len(space.shape) != 1:
             raise BadInput(f"{name}: actions of agent {agent} have shape {space.shape}; learners act in boxes (d,).")
         return Box(np.asarray(space.low, float), np.asarray(space.high, float))
@@ -200,7 +237,7 @@ def _observation_size(name: str, agent: Any, space: Any) -> int:
     if kind == "Box":
         return int(np.prod(space.shape))
     if kind == "Dict" and "action_mask" in space.spaces:
-        raise BadInput(f"{name}: agent {agent} is given action masks, which learners do not read.")
+        raise _masked(name, agent)
     raise BadInput(f"{name}: agent {agent} observes a {kind}; learners take Box and Discrete.")
 
 
@@ -210,5 +247,17 @@ def _as_row(value: Any, space: Any) -> Float[np.ndarray, " O"]:
     return np.asarray(value, np.float32).ravel()
 
 
-def _as_action(space: Space, part: Any) -> Any:
-    return np.asarray(part, np.float32) if isinstance(space, Box) else int(part)
+def _as_action(space: Any, part: Any) -> Any:
+    """In the space itself: single precision may round out of a box."""
+    if type(space).__name__ == "Discrete":
+        return int(part)
+    kind = getattr(space, "dtype", np.float32)
+    return np.clip(np.asarray(part, kind), np.asarray(space.low, kind), np.asarray(space.high, kind))
+
+
+def _masked(name: str, agent: Any) -> BadInput:
+    return BadInput(f"{name}: agent {agent} is given action masks, which learners do not read.")
+
+
+def _failed(name: str, what: str, error: Exception) -> BadInput:
+    return BadInput(f"{name} fails in {what}: {type(error).__name__}: {cause(error)}.")

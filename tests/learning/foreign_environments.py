@@ -94,3 +94,52 @@ class CountedFromOne(Moves):
 
 def broken():
     raise RuntimeError("no display")
+
+
+class MaskedByTheWay(Moves):
+    """Says what is legal beside what is seen."""
+
+    def reset(self, seed=None, options=None):
+        seen, infos = super().reset(seed)
+        return seen, {agent: {"action_mask": np.ones(3, np.int8)} for agent in infos}
+
+
+class Tight(Meeting):
+    """A box whose bounds single precision does not hold, and an environment that minds; rewards are arrays."""
+
+    def action_space(self, agent):
+        box = Box(0.1, 0.3, (1,) if agent == "red" else (2,))
+        box.low, box.high, box.dtype = box.low.astype(np.float32), box.high.astype(np.float32), np.dtype(np.float32)
+        return box
+
+    def step(self, actions):
+        for agent, action in actions.items():
+            box = self.action_space(agent)
+            assert action.dtype == np.float32
+            assert ((box.low <= action) & (action <= box.high)).all(), action
+        seen, rewards, *rest = super().step(actions)
+        return seen, {agent: np.array([reward]) for agent, reward in rewards.items()}, *rest
+
+
+class WholeNumbers(Meeting):
+    def action_space(self, agent):
+        box = Box(0, 3, (1,))
+        box.dtype = np.dtype(np.int64)
+        return box
+
+
+class Crashes(Meeting):
+    def step(self, actions):
+        if self.steps == 4:
+            raise ZeroDivisionError("no wheel")
+        return super().step(actions)
+
+
+class SaysNothing(Meeting):
+    def reset(self, seed=None, options=None):
+        return super().reset(seed)[0]
+
+
+class SeesMore(Meeting):
+    def _seen(self):
+        return {agent: np.zeros(7) for agent in self.agents}

@@ -1,5 +1,6 @@
 """Every algorithm, in one protocol: it runs, on boxes and on moves, in one shot and in states."""
 
+import jax
 import numpy as np
 import pytest
 
@@ -61,3 +62,21 @@ def test_actors_that_answer_uniform_play_leave_the_trap():
     for eager, reached in ((True, 1.0), (False, 0.0)):
         run = eq.train("maddpg", "catalog:differential", steps=4000, seeds=4, eager=eager)
         assert (run.deterministic_returns[:, -1, 0] > 9).mean() == reached
+
+
+@pytest.mark.parametrize("algorithm", ["masql", "rommeo", pytest.param("mai", marks=pytest.mark.slow)])
+def test_nobody_makes_a_move_that_is_not_its_own(algorithm):
+    """Of two moves against three, where all rewards are negative: padding is worth 0 and must not tempt anybody."""
+    rng = np.random.default_rng(0)
+    game = eq.TabularGame(rng.uniform(-9, -5, (2, 1, 2, 3)), np.ones((1, 2, 3, 1)), discount=0.0)
+    run = eq.train(algorithm, game, steps=500, seeds=4, uniform_steps=100, **SMALL)
+    assert (run.actions < np.array([2, 3])).all()
+    assert all(certificate.kind == "exact" for certificate in run.certificate)
+    floats = [leaf for leaf in jax.tree.leaves(run.state) if np.issubdtype(leaf.dtype, np.floating)]
+    assert all(np.isfinite(leaf).all() for leaf in floats)
+
+
+def test_published_presets_begin_as_published():
+    """1,000 of 5,000 steps are played at random."""
+    for algorithm in ("maddpg", "iddpg", "masql"):
+        assert ALGORITHMS[algorithm]["published"].phases(5000).uniform == 1000

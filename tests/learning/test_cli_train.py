@@ -46,6 +46,7 @@ def test_a_run_from_start_to_end(tmp_path, capsys):
         (["catalog:cournit", "--algo", "mai"], 2, "did you mean 'cournot'"),
         (["no.such:env", "--algo", "mai"], 4, "cannot be imported"),
         (["catalog:cournot", "--algo", "mai", "--option", "steps=3"], 2, "has a place of its own"),
+        (["catalog:cournot", "--algo", "mai", "--out", "/dev/null/run"], 4, "cannot be made: Not a directory"),
     ],
 )
 def test_mistakes(words, code, says, capsys):

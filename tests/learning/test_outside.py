@@ -73,6 +73,10 @@ def test_meeting_pays():
         ("InTurn", "aec_to_parallel"),
         ("Odd", "agent red acts in a Dict; learners take Box and Discrete"),
         ("CountedFromOne", "counted from 1"),
+        ("MaskedByTheWay", "agent red is given action masks"),
+        ("WholeNumbers", "agent red acts in a box of int64"),
+        ("SaysNothing", "fails in its reset"),
+        ("SeesMore", "agent red observes 7 numbers; its space has 2"),
         ("broken", "RuntimeError: no display"),
         ("nothing", "has no nothing"),
         ("HERE", "has no HERE"),
@@ -81,6 +85,16 @@ def test_meeting_pays():
 def test_what_learners_cannot_play_is_refused_by_name(target, says):
     with pytest.raises(eq.BadInput, match=says):
         eq.train("mai", f"{HERE}:{target}", steps=500)
+
+
+def test_what_fails_in_an_environment_is_its_own():
+    with pytest.raises(eq.BadInput, match=f"{HERE}:Crashes fails in its step: ZeroDivisionError: no wheel"):
+        eq.train("iddpg", f"{HERE}:Crashes", steps=500, seeds=1, **SMALL)
+
+
+def test_actions_are_in_their_boxes():
+    run = eq.train("iddpg", f"{HERE}:Tight", steps=500, seeds=1, **SMALL)
+    assert np.isfinite(run.rewards).all()
 
 
 def test_a_module_that_is_not_there():

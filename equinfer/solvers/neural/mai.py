@@ -11,6 +11,7 @@ from jaxtyping import Array, Float, Int
 from equinfer.data.arena import Arena, own_first
 from equinfer.data.replay import Replay
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases, Prediction, annealed, decayed
+from equinfer.errors import BadInput
 from equinfer.nn.actions import Cloud
 from equinfer.nn.descent import begun, descended, followed, learnt_from
 from equinfer.nn.laws import uniform_index
@@ -96,6 +97,8 @@ class MAI(AbstractLearner[MAIState]):
         return Phases.of(steps, self.uniform_steps, self.burn_in)
 
     def init(self, arena: Arena, *, key: PRNGKey) -> MAIState:
+        if arena.agents < 2:
+            raise BadInput(f"mai models the others, and {arena.game.name} has one agent; try iddpg or masql.")
         minds, joint = jax.random.split(key)
         agents, actions = arena.agents, arena.actions
         model = LEARNERS[self.opponent]
