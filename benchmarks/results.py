@@ -47,12 +47,12 @@ def measure_into(
     """
     title, caption = section
     names = [row.name for row in rows]
-    known = {cells[0]: cells for cells in _table_of(title, header) if cells[0] in names}
     for row in rows:
         if any(fnmatch.fnmatch(row.name, pattern) for pattern in patterns):
-            known[row.name] = measured(row)
-            print("  ".join(known[row.name]), flush=True)
+            cells = measured(row)
+            print("  ".join(cells), flush=True)
             if not dry:
+                known = {row[0]: row for row in [*_table_of(title, header), cells]}  # others may have written meanwhile
                 body = table(header, [known[name] for name in names if name in known])
                 write_section(title, f"{caption}\n\n{body}")
 

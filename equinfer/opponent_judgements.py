@@ -131,7 +131,7 @@ def _chances(
 
 @functools.cache
 def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
-    return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile())
+    return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile(True))
 
 
 def _traced(learner: AbstractLearner) -> AbstractLearner:

@@ -48,7 +48,7 @@ CHUNK_SECONDS = 1.0
 """Aim of one dispatch, in wall-clock seconds."""
 SAVE_SECONDS = 10.0
 """Between two checkpoints."""
-_SEEN = ("returns", "deterministic", "actions", "rewards", "broken", "diverged")
+_SEEN = ("returns", "deterministic", "actions", "rewards", "broken")
 _WATCHED = "seen_info_"
 """By these names evaluations stand in a checkpoint."""
 _LARGEST_MEMORY = 1_000_000
@@ -277,9 +277,10 @@ class _Session:
             step, agent = seen.broken[k, seed].tolist()
             name = self._game.player_labels[agent]
             self._stop(f"a reward or an observation of agent {name} is no finite number at step {step}", seed)
-        for k, seed in np.argwhere(seen.diverged).tolist():
-            by = self._done + (k + 1) * EVERY
-            self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", seed)
+        diverged = _diverged(state.learner)
+        if diverged is not None:
+            by = self._done + rounds * EVERY
+            self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", diverged)
         self._state = state
         self._history.append(seen)
         self._done += rounds * EVERY
@@ -359,6 +360,13 @@ class _Session:
             mesh = jax.sharding.Mesh(np.array(devices), ("seeds",))
             keys = jax.device_put(keys, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("seeds")))
         return keys
+
+
+def _diverged(learners: Any) -> int | None:
+    """The first seed of which some number is none."""
+    floats = (np.asarray(leaf) for leaf in jax.tree.leaves(learners) if jnp.issubdtype(leaf.dtype, jnp.floating))
+    seeds = [seed for leaf in floats for seed in np.argwhere(~np.isfinite(leaf))[:1, 0].tolist()]
+    return min(seeds, default=None)
 
 
 def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:

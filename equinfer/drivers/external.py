@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int, Key
 from equinfer.data.arena import Arena
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phases
-from equinfer.drivers.training import Evaluation, has_diverged
+from equinfer.drivers.training import Evaluation
 from equinfer.games.external import ExternalGame
 from equinfer.types import PRNGKey
 
@@ -81,9 +81,6 @@ def _learn(
     return jax.vmap(one)(run, told)
 
 
-_diverged = jax.jit(jax.vmap(has_diverged))
-
-
 class OutsideDriver:
     """Runs in copies of an environment, one for each seed, and as many again to be judged in.
 
@@ -141,8 +138,7 @@ class OutsideDriver:
         best, _ = self._moves(run, at, first + EVERY, True)
         due = (first + EVERY) % self._due == 0 or first + EVERY >= self._steps
         judged = self._episode(run, first + EVERY) if due else np.full_like(total, np.nan)
-        diverged = np.asarray(_diverged(run.learner))
-        return run, Evaluation(self._returns.copy(), judged, np.asarray(best), total / EVERY, broken, diverged, info)
+        return run, Evaluation(self._returns.copy(), judged, np.asarray(best), total / EVERY, broken, info)
 
     def _episode(self, run: Outside, number: int) -> Float[np.ndarray, "seeds N"]:
         """Sums of rewards of one episode without chance."""

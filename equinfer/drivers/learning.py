@@ -114,6 +114,8 @@ class AbstractLearner(eqx.Module, Generic[State]):
     One step is one step of the environment by all agents and one improvement of everything that they learn.
     """
 
+    is_large: ClassVar[bool] = False
+    """Whether its program takes so long to compile that less optimisation pays."""
     predicts: ClassVar[bool] = False
     """Whether agents have models of each other, and the learner `predictions`."""
 

@@ -13,7 +13,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Key
+from jaxtyping import Array, Float, Int, Key
 
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
@@ -21,7 +21,7 @@ from equinfer.drivers.compilation import quick_to_compile
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases
 from equinfer.types import AnyArray, PRNGKey
 
-__all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run", "has_diverged"]
+__all__ = ["ROUNDS", "Evaluation", "InsideDriver", "Run"]
 
 ROUNDS = 32
 """Evaluations that one dispatch has room for."""
@@ -55,8 +55,6 @@ class Evaluation(NamedTuple):
     """Mean over the last 25 steps of the run itself."""
     broken: Int[AnyArray, "*B 2"]
     """The first step at which a reward or an observation was no number, and of which agent; -1 if none was."""
-    diverged: Bool[AnyArray, "*B"]
-    """Some number that the learner holds is none."""
     info: Mapping[str, AnyArray]
 
 
@@ -69,18 +67,19 @@ class InsideDriver:
 
     def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Run:
         """Runs at their first step, along a leading axis of seeds."""
-        return _compiled(_begin)(self._learner, self._arena, keys, capacity)
+        return _compiled(_begin, True)(self._learner, self._arena, keys, capacity)
 
     def advance(self, run: Run, first: int, rounds: int) -> tuple[Run, Evaluation]:
         """`rounds` times 25 steps from number `first` on; evaluations are (rounds, seeds, ...)."""
         numbers = jnp.int32(first), jnp.int32(rounds)
-        run, seen = _compiled(_advance)(self._learner, self._arena, run, self._phases, *numbers)
+        advance = _compiled(_advance, self._learner.is_large)
+        run, seen = advance(self._learner, self._arena, run, self._phases, *numbers)
         return run, jax.tree.map(lambda rows: np.asarray(rows[:rounds]), seen)
 
 
 @functools.cache
-def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
-    return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile())
+def _compiled(work: Callable[..., Any], large: bool) -> Callable[..., Any]:
+    return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile(large))
 
 
 def _begin(learner: AbstractLearner, arena: Arena, keys: Key[Array, " seeds"], capacity: int) -> Run:
@@ -170,13 +169,7 @@ def _evaluated(
 
     draws = _DRAWS if arena.is_still else 1
     returns = jax.vmap(lambda key: play(learner.act, key)[0])(jax.random.split(one, draws)).mean(axis=0)
-    return Evaluation(returns, *play(learner.mode, two), rewards, broken, has_diverged(run.learner), info)
-
-
-def has_diverged(learner: Any) -> Bool[Array, ""]:
-    """Whether some number of a learner's state is none."""
-    numbers = [leaf for leaf in jax.tree.leaves(learner) if jnp.issubdtype(leaf.dtype, jnp.floating)]
-    return ~jnp.stack([jnp.isfinite(leaf).all() for leaf in numbers]).all()
+    return Evaluation(returns, *play(learner.mode, two), rewards, broken, info)
 
 
 def _episode(arena: Arena, policy: Any, key: PRNGKey) -> tuple[Float[Array, " N"], Float[Array, "N D"]]:

@@ -57,6 +57,7 @@ class MAI(AbstractLearner[MAIState]):
     wanted what they want (`optimistic`), or as if the others went on at random; then full play.
     """
 
+    is_large: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
     opponent: str = "inferred"
     policy: str = "marginal"
