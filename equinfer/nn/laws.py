@@ -16,6 +16,8 @@ __all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled", "un
 _EDGE = 1 - 1e-6
 """Actions nearer to the edge of the box than this are taken to be here when they are unsquashed."""
 _LOG_STD = (-5.0, 1.0)
+_FIRST_LOG_STD, _SLOPE = -2.0, 1.5
+"""What a network's zero stands for, and what its one adds."""
 _LOG_2PI = 1.8378770664093453
 
 
@@ -28,10 +30,9 @@ class SquashedGaussian(NamedTuple):
 
     @classmethod
     def of(cls, outputs: Float[Array, "*B twoD"], mask: Bool[Array, " D"]) -> "SquashedGaussian":
-        """From a network's outputs: means, and logs of deviations that are bent into a range."""
+        """From a network's outputs: means, and logs of deviations that are kept in a range."""
         mean, spread = jnp.split(outputs, 2, axis=-1)
-        low, high = _LOG_STD
-        return cls(mean, low + (high - low) * jax.nn.sigmoid(spread), mask)
+        return cls(mean, _kept(_FIRST_LOG_STD + _SLOPE * spread), mask)
 
     def sample(self, key: PRNGKey, count: int) -> Float[Array, "count *B D"]:
         noise = jax.random.normal(key, (count, *self.mean.shape), self.mean.dtype)
@@ -74,6 +75,27 @@ class Categorical(NamedTuple):
     def mode(self) -> Float[Array, "*B D"]:
         best = self.logits.argmax(axis=-1)
         return jax.nn.one_hot(best, self.logits.shape[-1], dtype=self.logits.dtype)
+
+
+@jax.custom_vjp
+def _kept(log_std: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
+    """In its range. At an end a gradient passes if descent leads back inside: laws are narrow at times and wide at
+    others, and one whose gradient vanishes there stays as wide as it once was.
+    """
+    return jnp.clip(log_std, *_LOG_STD)
+
+
+def _kept_forward(log_std: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"], Float[Array, "*B D"]]:
+    return _kept(log_std), log_std
+
+
+def _kept_backward(log_std: Float[Array, "*B D"], gradient: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"]]:
+    low, high = _LOG_STD
+    leads_out = ((log_std <= low) & (gradient > 0)) | ((log_std >= high) & (gradient < 0))
+    return (jnp.where(leads_out, 0, gradient),)
+
+
+_kept.defvjp(_kept_forward, _kept_backward)
 
 
 Law = SquashedGaussian | Categorical

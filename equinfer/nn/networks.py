@@ -10,12 +10,16 @@ from equinfer.types import PRNGKey
 
 __all__ = ["Critic", "Network"]
 
+_LEAK = 0.1
+"""Of what is below zero, how much passes."""
+
 
 class Network(eqx.Module):
-    """A perceptron of two hidden layers of rectified units: (..., inputs) becomes (..., outputs).
+    """A perceptron of two hidden layers of leaky rectified units: (..., inputs) becomes (..., outputs).
 
     Weights are uniform with He's variance, and the last layer `last_scale` times as large. Biases of hidden layers are
-    drawn as well: where observations say nothing, and are zeros, they are all that a hidden layer has to go by.
+    drawn as well: where observations say nothing, and are zeros, they are all that a hidden layer has to go by. There,
+    too, a few steps far in one direction switch all units off, for good if they did not leak.
     """
 
     layers: tuple[Float[Array, "_ _"], ...]
@@ -31,7 +35,7 @@ class Network(eqx.Module):
     def __call__(self, inputs: Float[Array, "*B inputs"]) -> Float[Array, "*B outputs"]:
         values = inputs
         for layer, bias in zip(self.layers[:-1], self.biases[:-1], strict=True):
-            values = jax.nn.relu(_affine(values, layer, bias))
+            values = jax.nn.leaky_relu(_affine(values, layer, bias), _LEAK)
         return _affine(values, self.layers[-1], self.biases[-1])
 
 

@@ -1,5 +1,6 @@
 """Networks, and the laws over actions that they put out."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,3 +102,35 @@ def test_resampled_points_come_in_every_order():
 def test_indices_are_even():
     drawn = np.asarray(uniform_index(jax.random.key(5), (70_000,), jnp.int32(7)))
     assert np.abs(np.bincount(drawn, minlength=8) / 70_000 - np.array([1 / 7] * 7 + [0])).max() < 0.005
+
+
+@pytest.mark.parametrize(("spread", "target"), [(30.0, 0.05), (-30.0, 0.9)])
+def test_a_law_at_the_end_of_its_range_finds_back(spread, target):
+    """The deviation that explains draws is found by descent from beyond either end, where it is cut."""
+    mask = jnp.ones(1, bool)
+    drawn = jnp.tanh(target * jax.random.normal(jax.random.key(6), (256, 1)))
+
+    def loss(outputs):
+        return -SquashedGaussian.of(outputs, mask).log_prob(drawn).mean()
+
+    start = jnp.array([0.0, spread])
+    sure = start
+    for _ in range(3):  # outwards it does not move
+        sure = sure - 0.1 * jax.grad(lambda x: jnp.sign(spread) * -SquashedGaussian.of(x, mask).log_std.sum())(sure)
+    assert np.array_equal(sure, start)
+    assert jax.grad(loss)(start)[1] * spread > 0
+    found, slope = jnp.array([0.0, np.sign(spread) * 2.1]), jax.jit(jax.grad(loss))
+    for _ in range(2000):
+        gradient = slope(found)
+        found = found - 0.003 * gradient / (1 + jnp.abs(gradient))
+    assert np.exp(SquashedGaussian.of(found, mask).log_std[0]) == pytest.approx(target, rel=0.15)
+
+
+def test_units_that_are_off_learn():
+    """Where all units of a hidden layer are below zero, gradients still reach the layers before it."""
+    network = Network(1, 1, 8, key=jax.random.key(7))
+    off = eqx.tree_at(
+        lambda net: net.biases, network, (network.biases[0] - 50, network.biases[1] - 50, network.biases[2])
+    )
+    gradient = jax.grad(lambda net: net(jnp.zeros(1))[0])(off)
+    assert float(jnp.abs(gradient.biases[0]).min()) > 0
