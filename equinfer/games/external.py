@@ -46,23 +46,20 @@ class ExternalGame(eqx.Module):
         make = functools.partial(make, **parameters)
         env = _made(make, name)
         try:
-            agents = list(env.possible_agents)
-            if not agents:
-                raise BadInput(f"{name} names no agents in possible_agents.")
-            spaces = tuple(_action_space(name, agent, env.action_space(agent)) for agent in agents)
-            sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
-        except EquinferError:
-            raise
-        except Exception as error:
-            raise _failed(name, "its spaces", error) from error
+            with _blamed(name, "its spaces"):
+                agents = list(env.possible_agents)
+                if not agents:
+                    raise BadInput(f"{name} names no agents in possible_agents.")
+                spaces = tuple(_action_space(name, agent, env.action_space(agent)) for agent in agents)
+                sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
+            settings = (("discount", discount), *parameters.items())
+            origin = Origin(name, settings) if is_environment(name) else None
+            labels = GameNames(name, tuple(map(str, agents)), origin)
+            game = cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
+            Table(game, env, 0)  # what is wrong with the first observations is said before anything is trained
         finally:
             with contextlib.suppress(Exception):
                 env.close()
-        settings = (("discount", discount), *parameters.items())
-        origin = Origin(name, settings) if is_environment(name) else None
-        labels = GameNames(name, tuple(map(str, agents)), origin)
-        game = cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
-        game.table(0).close()  # what is wrong with the first observations is said before anything is trained
         return game
 
     @property
@@ -110,7 +107,7 @@ class Table:
 
     def reset(self, seed: int | None = None) -> Float[np.ndarray, "N O"]:
         """Begin an episode. Seeds are given to the environment once; later episodes go on from there."""
-        with self._blamed("reset"):
+        with _blamed(self._game.name, "its reset"):
             seen, infos = self._env.reset(seed=seed)
             self._refuse_masks(infos)
             self.observation = self._rows(seen)
@@ -119,7 +116,7 @@ class Table:
     def step(self, parts: tuple[Any, ...]) -> Told:
         """`parts`, in the environment's units, one for each agent. The next episode is not begun here."""
         named = dict(zip(self._agents, parts, strict=True))
-        with self._blamed("step"):
+        with _blamed(self._game.name, "its step"):
             living = set(self._env.agents)
             actions = {
                 agent: _as_action(self._env.action_space(agent), named[agent])
@@ -135,18 +132,8 @@ class Table:
         return Told(self.observation, reward, terminated, ended)
 
     def close(self) -> None:
-        with self._blamed("close"):
+        with _blamed(self._game.name, "its close"):
             self._env.close()
-
-    @contextlib.contextmanager
-    def _blamed(self, what: str) -> Iterator[None]:
-        """**Raises:** `BadInput` for anything that goes wrong in somebody else's code."""
-        try:
-            yield
-        except EquinferError:
-            raise
-        except Exception as error:
-            raise _failed(self._game.name, f"its {what}", error) from error
 
     def _refuse_masks(self, infos: Any) -> None:
         for agent in self._agents:
@@ -259,5 +246,12 @@ def _masked(name: str, agent: Any) -> BadInput:
     return BadInput(f"{name}: agent {agent} is given action masks, which learners do not read.")
 
 
-def _failed(name: str, what: str, error: Exception) -> BadInput:
-    return BadInput(f"{name} fails in {what}: {type(error).__name__}: {cause(error)}.")
+@contextlib.contextmanager
+def _blamed(name: str, what: str) -> Iterator[None]:
+    """**Raises:** `BadInput` for anything that goes wrong in somebody else's code."""
+    try:
+        yield
+    except EquinferError:
+        raise
+    except Exception as error:
+        raise BadInput(f"{name} fails in {what}: {type(error).__name__}: {cause(error)}.") from error
