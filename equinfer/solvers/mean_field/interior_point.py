@@ -54,7 +54,7 @@ _RARELY = 1e-4
 """Part of the last gap that was offered, at which another one is, where certificates take seconds: they then look for a
 law that depends on itself."""
 _STALLED = 6
-"""Steps in which the gap is not halved once, after which there is nothing more to gain."""
+"""Steps in which what is left to gain, rounding and all, is not halved once, after which there is nothing more to do."""
 _SETTLING, _SWEEPS = 20, 300
 """Steps towards a law at rest, and of value iteration, before the first step."""
 _LITTLE, _GROWING, _STUCK = 0.95, 1.5, 8
@@ -113,8 +113,9 @@ class InteriorPoint(AbstractHostSolver):
             settled = gap <= (_RARELY * offered if costly else max(_SETTLED * first, 0.1 * offered))
             yield Iterate(answer, info, candidate=settled)
             offered = gap if settled else offered
-            if gap <= mark / 2:
-                mark, stalled = gap, 0
+            left = gap + float((point.masses * np.abs(off)).sum())
+            if left <= mark / 2:
+                mark, stalled = left, 0
             elif gap <= _SETTLED * first:
                 stalled += 1
             fell = gap < _LITTLE * turn
