@@ -11,7 +11,7 @@ from typing import Any
 
 from equinfer.errors import UnknownName
 
-__all__ = ["PluginWarning", "described", "plugin", "working_plugins"]
+__all__ = ["PluginWarning", "described", "is_plugin", "plugin", "working_plugins"]
 
 Fault = Callable[[Any], str | None]
 """Says what is wrong with what was imported, or None if nothing is."""
@@ -33,6 +33,11 @@ def plugin(group: str, what: str, name: str, ours: Collection[str], fault: Fault
             return value
     others = {entry.name for entry in entries} - {name, *ours}
     raise UnknownName.among(what, name, (*ours, *sorted(others)))
+
+
+def is_plugin(group: str, name: str) -> bool:
+    """Whether somebody announces a plug-in called `name`, working or not."""
+    return name in entry_points(group=group).names
 
 
 def working_plugins(group: str, ours: Collection[str], fault: Fault) -> Iterator[EntryPoint]:

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-from equinfer.errors import BadInput, EquinferError, UnknownName
+from equinfer.errors import BadInput, EquinferError, UnknownName, cause
 from equinfer.games import SOURCES, game_source
 from equinfer.games.continuous import ContinuousGame
+from equinfer.games.importable import imported, is_importable
 from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.tabular import TabularGame
 from equinfer.memory import Footprint, foresee, foreseen_by
+from equinfer.tables import Origin
 
 __all__ = ["Game", "SolvableGame", "Target", "game_of", "game_to_solve", "load", "save", "tabular_game_of"]
 
@@ -20,10 +22,11 @@ Game = SolvableGame | ContinuousGame
 
 
 def load(target: Target, /, **parameters: Any) -> Any:
-    """A game from a file, from the catalogue, from OpenSpiel or from a plug-in.
+    """A game from a file, from the catalogue, from OpenSpiel, from a plug-in or from a module of one's own.
 
-    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"` or
-    `"plugin:name"`; `parameters` go to whatever makes the game.
+    **Arguments:** `target` is a path (`.nfg`, `.efg`, `.csv`, `.npz`), `"catalog:name"`, `"openspiel:name"`,
+    `"plugin:name"`, or `"package.module:name"` of a game or of a function that makes one; `parameters` go to whatever
+    makes the game.
 
     **Returns:** a `TabularGame`, a `MeanFieldGame` or a `ContinuousGame`: which one the target says, and no type can.
 
@@ -32,6 +35,8 @@ def load(target: Target, /, **parameters: Any) -> Any:
     if not isinstance(target, (str, os.PathLike)):
         what = _shortly(target)
         raise BadInput(f"expected a game, a path, or a name such as 'catalog:stag_hunt'; got {what}.")
+    if is_importable(str(target)) and not _exists(target):
+        return _own(str(target), parameters)
     source, colon, name = str(target).partition(":")
     if colon and (source in SOURCES or (_could_be_a_source(source) and not _exists(target))):
         return _made(source, name, parameters)
@@ -118,6 +123,23 @@ def _made(source: str, name: str, parameters: dict[str, Any]) -> Game:
     if not isinstance(game, Game):
         raise EquinferError(f"plug-in {source!r} made no game of {name!r}, but {type(game).__name__}.")
     return game
+
+
+def _own(target: str, parameters: dict[str, Any]) -> Game:
+    """The game that somebody's module has, or that a function of it makes."""
+    made = imported(target)
+    if isinstance(made, Game) and parameters:
+        raise BadInput(f"{target} is a game already, which takes no parameters, such as {next(iter(parameters))}.")
+    if callable(made) and not isinstance(made, Game):
+        try:
+            made = made(**parameters)
+        except EquinferError:
+            raise
+        except Exception as error:  # somebody else's function may raise anything
+            raise BadInput(f"{target} failed: {type(error).__name__}: {cause(error)}.") from error
+    if not isinstance(made, Game):
+        raise BadInput(f"{target} is no game, and no function that makes one: it gave a {type(made).__name__}.")
+    return made.made_from(Origin(target, tuple(parameters.items())))
 
 
 def _refuse_a_bare_name(target: str) -> None:

@@ -23,7 +23,9 @@ from equinfer.drivers.protocol import Watch
 from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
 from equinfer.errors import BadInput, NotWritten
 from equinfer.games.continuous import ContinuousGame
-from equinfer.games.external import ExternalGame, environment_named, is_environment
+from equinfer.games.external import ExternalGame
+from equinfer.games.importable import imported, is_importable
+from equinfer.games.mean_field import MeanFieldGame
 from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
 from equinfer.run_pages import write_run_page
@@ -40,7 +42,7 @@ from equinfer.runs import (
     trim_metrics,
     write_config,
 )
-from equinfer.targets import load
+from equinfer.targets import Game, load
 
 __all__ = ["load_run", "resume", "train"]
 
@@ -140,15 +142,16 @@ def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
 
     **Raises:** `BadInput` for what they cannot play.
     """
-    if isinstance(game, str) and is_environment(game):
-        return ExternalGame.of(environment_named(game), game, **parameters)
+    if isinstance(game, str) and is_importable(game) and not isinstance(imported(game), Game):
+        return ExternalGame.of(imported(game), game, **parameters)
     if isinstance(game, (str, os.PathLike)):
         game = load(game, **parameters)
     if isinstance(game, TabularGame):
         return ContinuousGame.from_table(game)
     if isinstance(game, (ContinuousGame, ExternalGame)):
         return game
-    raise BadInput(f"learners play games of continuous actions and games in tables; got {shown(game)}.")
+    what = f"{game.name}, a mean-field game" if isinstance(game, MeanFieldGame) else shown(game)
+    raise BadInput(f"learners play games of continuous actions and games in tables; got {what}.")
 
 
 class _Session:

@@ -30,6 +30,7 @@ def main(tokens: Sequence[str] | None = None) -> None:
     gc.set_threshold(200_000, 10, 10)  # most of what a short command allocates is its imports, none of which is garbage
     _remember_compilations()
     _open_streams()
+    sys.path.append("")  # modules of where one is: `mine:game`; last, so that none hides another
     heard = _listen_for_ctrl_c()
     code = run(sys.argv[1:] if tokens is None else tokens)
     if heard:  # the exit code is settled; Python would hand later ones to the system, which kills

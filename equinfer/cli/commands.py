@@ -71,7 +71,7 @@ def solve(
     Parameters
     ----------
     target
-        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+        A file (.nfg .efg .csv .npz), catalog:NAME, openspiel:NAME, or MODULE:NAME of your own.
     concept
         The kind of equilibrium [nash].
     solver
@@ -155,7 +155,7 @@ def certify(
     Parameters
     ----------
     target
-        The game: a file, or catalog:NAME, or openspiel:NAME.
+        The game: a file, catalog:NAME, openspiel:NAME, or MODULE:NAME.
     answer
         A saved solution (.npz, or the folder of --out), the object of solve --json, or CSV with the columns
         state,player,action,probability; of a joint law, state,action_0,action_1,...,probability; of public play, the
@@ -219,7 +219,7 @@ def sweep(
     Parameters
     ----------
     target
-        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+        A file (.nfg .efg .csv .npz), catalog:NAME, openspiel:NAME, or MODULE:NAME of your own.
     settings
         Parameters of the game, as name=value, and one as name=from:to:number, such as cost=1:3:9.
     concept
@@ -272,7 +272,7 @@ def info(target: str, /, *, settings: Settings = None, potential: bool = False) 
     Parameters
     ----------
     target
-        A file (.nfg .efg .csv .npz), or catalog:NAME, or openspiel:NAME.
+        A file (.nfg .efg .csv .npz), catalog:NAME, openspiel:NAME, or MODULE:NAME of your own.
     settings
         Parameters of the game, as name=value.
     potential

@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import importlib
-import importlib.util
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -12,13 +10,13 @@ import numpy as np
 from jaxtyping import Float
 
 from equinfer.errors import BadInput, EquinferError, cause
-from equinfer.games import SOURCES
 from equinfer.games.continuous import GameNames
 from equinfer.games.continuous_checks import checked_discounts
+from equinfer.games.importable import is_importable
 from equinfer.games.spaces import Box, Discrete, Space, alike
 from equinfer.tables import Origin
 
-__all__ = ["ExternalGame", "Table", "environment_named", "is_environment"]
+__all__ = ["ExternalGame", "Table"]
 
 
 class ExternalGame(eqx.Module):
@@ -43,6 +41,8 @@ class ExternalGame(eqx.Module):
 
         **Raises:** `BadInput` for what is no parallel environment, and for spaces that learners cannot handle.
         """
+        if not callable(make):
+            raise BadInput(f"{name} is no function that makes an environment, and no game.")
         make = functools.partial(make, **parameters)
         env = _made(make, name)
         try:
@@ -53,7 +53,7 @@ class ExternalGame(eqx.Module):
                 spaces = tuple(_action_space(name, agent, env.action_space(agent)) for agent in agents)
                 sizes = tuple(_observation_size(name, agent, env.observation_space(agent)) for agent in agents)
             settings = (("discount", discount), *parameters.items())
-            origin = Origin(name, settings) if is_environment(name) else None
+            origin = Origin(name, settings) if is_importable(name) else None
             labels = GameNames(name, tuple(map(str, agents)), origin)
             game = cls(make, spaces, sizes, checked_discounts(discount, len(agents)), labels)
             Table(game, env, 0)  # what is wrong with the first observations is said before anything is trained
@@ -152,34 +152,6 @@ class Table:
                     )
                 rows[i, : len(row)] = row
         return rows
-
-
-def is_environment(target: str) -> bool:
-    """Whether a target is `package.module:function` of a module that can be found."""
-    module, colon, attribute = target.partition(":")
-    names = [*module.split("."), attribute]
-    if not colon or module in SOURCES or not all(name.isidentifier() for name in names):
-        return False
-    if "." in module:
-        return True
-    return importlib.util.find_spec(module) is not None
-
-
-def environment_named(target: str) -> Callable[[], Any]:
-    """The function that makes the environment called `package.module:function`.
-
-    **Raises:** `BadInput` if there is no such module or function.
-    """
-    module, _, attribute = target.partition(":")
-    try:
-        made = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise BadInput(f"{module} cannot be imported: {cause(error)}.") from None
-    except AttributeError:
-        raise BadInput(f"{module} has no {attribute}.") from None
-    if not callable(made):
-        raise BadInput(f"{target} is no function that makes an environment.")
-    return made
 
 
 def _made(make: Callable[[], Any], name: str) -> Any:

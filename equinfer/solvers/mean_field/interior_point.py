@@ -54,7 +54,7 @@ _RARELY = 1e-4
 """Part of the last gap that was offered, at which another one is, where certificates take seconds: they then look for a
 law that depends on itself."""
 _STALLED = 6
-"""Steps in which what is left to gain, rounding and all, is not halved once, after which there is nothing more to do."""
+"""Steps in which what is left to gain, rounding and all, is not halved once, after which nothing is left to do."""
 _SETTLING, _SWEEPS = 20, 300
 """Steps towards a law at rest, and of value iteration, before the first step."""
 _LITTLE, _GROWING, _STUCK = 0.95, 1.5, 8

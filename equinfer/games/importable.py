@@ -1,0 +1,41 @@
+"""Somebody's own game or environment, by the name `package.module:attribute`."""
+
+import importlib
+import importlib.util
+import sys
+from typing import Any
+
+from equinfer.errors import BadInput, EquinferError, cause
+from equinfer.games import GROUP, SOURCES
+from equinfer.plugins import is_plugin
+
+__all__ = ["imported", "is_importable"]
+
+
+def is_importable(target: str) -> bool:
+    """Whether a target is `package.module:attribute` of a module that can be found, and no source of games."""
+    module, colon, attribute = target.partition(":")
+    names = [*module.split("."), attribute]
+    if not colon or module in SOURCES or not all(name.isidentifier() for name in names):
+        return False
+    if "." in module:
+        return True
+    known = module in sys.modules or importlib.util.find_spec(module) is not None
+    return known and not is_plugin(GROUP, module)
+
+
+def imported(target: str) -> Any:
+    """What `package.module:attribute` is.
+
+    **Raises:** `BadInput` if there is no such module or attribute, or if the module breaks.
+    """
+    module, _, attribute = target.partition(":")
+    try:
+        found = importlib.import_module(module)
+    except EquinferError:
+        raise
+    except Exception as error:  # somebody else's module may raise anything
+        raise BadInput(f"{module} cannot be imported: {type(error).__name__}: {cause(error)}.") from None
+    if not hasattr(found, attribute):
+        raise BadInput(f"{module} has no {attribute}.")
+    return getattr(found, attribute)
