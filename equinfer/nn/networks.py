@@ -79,8 +79,10 @@ class Critic(eqx.Module):
         return self(jnp.broadcast_to(observation[None], (len(actions), len(observation))), actions)
 
     def __call__(self, observation: Float[Array, "*B O"], actions: Float[Array, "*B N D"]) -> Float[Array, "*B"]:
-        joint = jnp.einsum("...nd,ndh->...h", actions, self.actions)
-        return self.worth(self.seen(observation) + joint)
+        # Where all that comes in is of one shape, one product takes half the time of the sum.
+        inputs = jnp.concatenate([observation, actions.reshape(*actions.shape[:-2], -1)], axis=-1)
+        weights = jnp.concatenate([self.observation, self.actions.reshape(-1, self.actions.shape[-1])])
+        return self.worth(_affine(inputs, weights, self.biases[0]))
 
 
 def _affine(values: Array, layer: Array, bias: Array) -> Array:
