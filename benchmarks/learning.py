@@ -1,6 +1,6 @@
 """How often learners end at the best equilibrium of the differential game, and how near to Nash where interests differ.
 
-    python -m benchmarks.learning [--seeds 100] [--rivals 32] [--only NAME ...] [--dry]
+    python -m benchmarks.learning [--seeds 100] [--rivals 32] [--published 10] [--only NAME ...] [--dry]
 
 One preset for all games, nothing chosen per game; returns are those of the last ten evaluations, gaps exact.
 """
@@ -28,8 +28,8 @@ class Row(NamedTuple):
     parameters: dict[str, Any]
     steps: int
     options: dict[str, Any]
-    full: bool
-    """With `--seeds` seeds, not with `--rivals`."""
+    count: str = "rivals"
+    """Whose number of seeds it takes: that of `--seeds`, `--rivals` or `--published`."""
     judged: bool = False
     """What its agents believe of each other is judged as well."""
 
@@ -53,20 +53,20 @@ def settings() -> list[Setting]:
     return games
 
 
-def row(who: str, algorithm: str, setting: Setting, full: bool = False, judged: bool = False, **options: Any) -> Row:
+def row(who: str, algorithm: str, setting: Setting, count: str = "rivals", judged: bool = False, **options: Any) -> Row:
     name, target, parameters, steps = setting
-    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, full, judged)
+    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, count, judged)
 
 
 def rows() -> list[Row]:
     games = settings()
     modelled = (games[0], games[3], games[7], games[9])
     both = (games[0], games[3])
-    found = [row("mai", "mai", game, full=game in both, judged=game in modelled) for game in games]
+    found = [row("mai", "mai", game, "seeds" if game in both else "rivals", judged=game in modelled) for game in games]
     for rival in ("maddpg", "iddpg", "masql", "rommeo"):
         found += [row(rival, rival, game) for game in games]
-    for rival in ("mai", "maddpg", "iddpg"):
-        found += [row(f"{rival}, published", rival, game, preset="published") for game in both]
+    for rival in ("maddpg", "iddpg", "masql", "rommeo", "mai"):
+        found += [row(f"{rival}, published", rival, game, "published", preset="published") for game in both]
     for game in modelled:
         for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
             found.append(row(f"mai, {opponent}", "mai", game, judged=True, opponent=opponent))
@@ -142,12 +142,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--rivals", type=int, default=32)
+    parser.add_argument("--published", type=int, default=10, help="seeds of published presets, which are slow")
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
     header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust"]
     header += ["log-loss over truth", "regret", "s"]
-    seeds = {True: arguments.seeds, False: arguments.rivals}
     caption = (
         f"`python -m benchmarks.learning` ({os.cpu_count()} cores, shared). Fractions of seeds whose deterministic "
         "joint action is worth more than 5 and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and "
@@ -162,7 +162,7 @@ def main() -> None:
         header,
         rows(),
         arguments.only,
-        lambda one: measured(one, seeds[one.full]),
+        lambda one: measured(one, getattr(arguments, one.count)),
         dry=arguments.dry,
     )
 

@@ -117,19 +117,19 @@ def _burn_in(
     key: PRNGKey,
 ) -> tuple[Float[Array, ""], Float[Array, "P N D"]]:
     """The actor's loss, towards a joint Gibbs law or the response to uniform play; and the particles of the law."""
-    first, second = jax.random.split(key)
+    first, second, third = jax.random.split(key, 3)
     uniform = jax.vmap(lambda key, mask: arena.actions.candidates(key, None, mask, 64, 0))(
         jax.random.split(first, arena.agents - 1), thinker.mask[1:]
     )
     if not optimistic or thinker.looks:
         contexts = arena.actions.contexts(second, uniform, thinker.sizes.contexts)
-        return thinker.respond(mind, seen, contexts, temperature, second), joint
+        return thinker.respond(mind, seen, contexts, temperature, third), joint
     critic = jax.lax.stop_gradient(mind.critic)
     if not arena.actions.is_continuous:
         return -thinker.together(mind, seen, uniform, temperature, second), joint
     if not arena.is_still:
         joint = thinker.amortised(mind, seen, len(joint), second)
-    for each in jax.random.split(first, 1 if arena.is_still else 4):
+    for each in jax.random.split(third, 1 if arena.is_still else 4):
         joint = moved(critic, seen, joint, thinker.mask, temperature, each)
     return -thinker.law(mind, seen).log_prob(joint[:, 0]).mean(), joint
 

@@ -21,7 +21,7 @@ class Mind(eqx.Module):
     priors: Network
     """(J, ...) from its observation to a law that fits what each of the others lately did, by maximum likelihood."""
     rewards: Network
-    r"""(J, ...) $\\delta(o,a^j)$, what it infers of each of the others' rewards."""
+    r"""(J, ...) $\delta(o,a^j)$, what it infers of each of the others' rewards."""
     trust: Float[Array, " J"]
     """The share of its own reward that it believes each of the others to have."""
     value: Network | None

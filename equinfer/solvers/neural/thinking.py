@@ -213,8 +213,8 @@ class Thinker(eqx.Module):
 
     def amortised(self, mind: Mind, seen: Float[Array, " O"], count: int, key: PRNGKey) -> Float[Array, "count N D"]:
         """Joint actions by the agent's own policy and the laws fitted to the others."""
-        first, second = jax.random.split(key)
-        others = self.actions.contexts(first, self.prior_clouds(mind, seen, count, first), count)
+        first, second, third = jax.random.split(key, 3)
+        others = self.actions.contexts(first, self.prior_clouds(mind, seen, count, third), count)
         own = self.law(mind, seen).sample(second, count)
         return jnp.concatenate([own[:, None], others.points], axis=1)
 
