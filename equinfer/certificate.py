@@ -56,7 +56,7 @@ class Certificate:
         freeze(self, "per_player", "per_player_error", "values", "intervals")
 
     def __repr__(self) -> str:
-        eps = 0.0 if self.payoff_scales is None else 1e-8 * float(self.payoff_scales.max())
+        eps = math.inf if self.payoff_scales is None else 1e-8 * float(self.payoff_scales.max())
         warnings = "".join(f" Warning: {sentence}" for sentence in self.warnings(eps))
         gap = f"gap {self.gap:.3g} ± {self.numerical_error:.1g} in {self.unit} ({self.kind})"
         beside = "" if self.welfare is None else f", welfare {self.welfare:.6g}"

@@ -46,5 +46,5 @@ def cause(error: Exception) -> str:
     """What an exception of another package says, to end a sentence of ours: its full stop left out, and lists that
     are ragged called so.
     """
-    says = str(error)
+    says = " ".join(str(error).split())
     return "its lists differ in length" if "inhomogeneous shape" in says else says.rstrip(".")

@@ -1,5 +1,6 @@
 """What a finished run is worth: certificates of what was learnt, and the file that keeps it."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from equinfer.certificates.continuous import certify_actions
 from equinfer.certificates.nash import certify_nash
+from equinfer.drivers.learning import AbstractLearner
 from equinfer.errors import BadInput
 from equinfer.games.continuous_rules import TablePlay
 from equinfer.games.external import ExternalGame
@@ -20,6 +22,7 @@ from equinfer.writing import written_atomically
 __all__ = ["judged", "write_result"]
 
 
+_DRAWS = 2000
 _BOUND = "What an agent can gain at least, best_response(run, agent) tells."
 
 
@@ -37,12 +40,23 @@ def judged(training: Training, seed: int) -> Certificate:
         return certify_actions(game.tables(), parts)
     if not isinstance(game.rules, TablePlay) or game.rules.game.horizon not in (None, 1):
         raise BadInput(f"{game.name} has several steps and no tables: its gap is not known. {_BOUND}")
-    return certify_nash(game.rules.game.tables(), played_in_table(training, seed))
+    found = certify_nash(game.rules.game.tables(), played_in_table(training, seed))
+    if _laws_are_known(training):
+        return found
+    doubt = (
+        f"{training.algorithm} only draws its moves: this is the gap of frequencies in {_DRAWS:,} draws, and that of "
+        "the policies themselves may be another."
+    )
+    return dataclasses.replace(found, kind="estimate", doubt=doubt)
 
 
-def played_in_table(training: Training, seed: int, draws: int = 2000) -> tuple[np.ndarray, ...]:
-    """(S, A_i) of each agent: the law of what it executes in each state, estimated by so many draws where the algorithm
-    only draws.
+def _laws_are_known(training: Training) -> bool:
+    return type(training.learner).laws is not AbstractLearner.laws
+
+
+def played_in_table(training: Training, seed: int, draws: int = _DRAWS) -> tuple[np.ndarray, ...]:
+    """(S, A_i) of each agent: the law of what it executes in each state; of an algorithm that only draws, its
+    frequencies in so many draws.
     """
     arena, learner = training.arena, training.learner
     state = jax.tree.map(lambda leaf: leaf[seed], training.state)
@@ -53,6 +67,8 @@ def played_in_table(training: Training, seed: int, draws: int = 2000) -> tuple[n
 
         @jax.jit
         def chances(seen: Any) -> Any:
+            if _laws_are_known(training):
+                return learner.laws(arena, state, seen, phase, key=keys[0])
             return jax.vmap(lambda key: learner.act(arena, state, seen, phase, key=key))(keys).mean(axis=0)
 
         laws = np.stack([np.asarray(chances(np.tile(seen, (arena.agents, 1))), np.float64) for seen in states])

@@ -1,6 +1,7 @@
 """Train learners, watch them, save them, go on after anything: `train`, `resume`, `load_run`."""
 
 import contextlib
+import functools
 import os
 import time as clock
 from collections.abc import Iterator, Mapping
@@ -24,10 +25,8 @@ from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
 from equinfer.errors import BadInput, NotWritten
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame
-from equinfer.games.importable import imported, is_importable
-from equinfer.games.mean_field import MeanFieldGame
-from equinfer.games.tabular import TabularGame
 from equinfer.records import Status
+from equinfer.run_games import playable, probed, same_game
 from equinfer.run_pages import write_run_page
 from equinfer.run_results import judged, write_result
 from equinfer.run_settings import config_of, fingerprint, learner_of
@@ -42,7 +41,6 @@ from equinfer.runs import (
     trim_metrics,
     write_config,
 )
-from equinfer.targets import Game, load
 
 __all__ = ["load_run", "resume", "train"]
 
@@ -125,6 +123,9 @@ def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch
     try:
         learner = learner_of(config, algo, folder)
         origin = config["game"]["origin"]
+        for what in ("steps", "seeds"):
+            _count(what, config[what])
+        checked_seed(config["seed"])
     except (LookupError, TypeError) as error:
         raise BadInput(f"the configuration in {folder} lacks something: {error}.") from None
     if game is None:
@@ -134,24 +135,6 @@ def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch
     session = _Session(learner, playable(game), config, Path(folder), watch)
     session.restore()
     return session
-
-
-def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
-    """`game` as learners play it: a game, a target of `load`, or `package.module:function` that makes a PettingZoo
-    `ParallelEnv`, of which `discount` says how it is discounted, and the other parameters are its own.
-
-    **Raises:** `BadInput` for what they cannot play.
-    """
-    if isinstance(game, str) and is_importable(game) and not isinstance(imported(game), Game):
-        return ExternalGame.of(imported(game), game, **parameters)
-    if isinstance(game, (str, os.PathLike)):
-        game = load(game, **parameters)
-    if isinstance(game, TabularGame):
-        return ContinuousGame.from_table(game)
-    if isinstance(game, (ContinuousGame, ExternalGame)):
-        return game
-    what = f"{game.name}, a mean-field game" if isinstance(game, MeanFieldGame) else shown(game)
-    raise BadInput(f"learners play games of continuous actions and games in tables; got {what}.")
 
 
 class _Session:
@@ -176,6 +159,10 @@ class _Session:
             self._driver = self._chosen_driver()
             self._state = self._driver.begin(self._keys(), min(self._steps, _LARGEST_MEMORY))
 
+    @functools.cached_property
+    def _probe(self) -> np.ndarray:
+        return probed(self._game)
+
     def _chosen_driver(self) -> Any:
         # Floats become arrays: a Python float is part of the program, and each value would be compiled anew.
         learner = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, self._learner)
@@ -194,6 +181,8 @@ class _Session:
             self._state, beside = load_tree(path, self._state)
         if not np.array_equal(beside.pop("config", ()), fingerprint(self._config)):
             raise BadInput(f"{path} is a checkpoint of another configuration than {CONFIG} beside it.")
+        if not same_game(beside.pop("game", self._probe), self._probe):
+            raise BadInput(f"{path} is of another game: {self._game.name} does not pay now what it paid then.")
         self._done, self._seconds = int(beside["done"]), float(beside["seconds"])
         self._kept = self._done
         if self._done:
@@ -275,7 +264,10 @@ class _Session:
 
     def _advance(self, rounds: int) -> None:
         """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
-        state, seen = self._driver.advance(self._state, self._done, rounds)
+        try:
+            state, seen = self._driver.advance(self._state, self._done, rounds)
+        except BadInput as error:  # of somebody else's environment
+            self._stop(str(error).rstrip("."))
         for k, seed in np.argwhere(seen.broken[..., 0] >= 0).tolist():
             step, agent = seen.broken[k, seed].tolist()
             name = self._game.player_labels[agent]
@@ -284,15 +276,20 @@ class _Session:
         if diverged is not None:
             by = self._done + rounds * EVERY
             self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", diverged)
+        if isinstance(self._driver, InsideDriver):
+            for k, seed in np.argwhere(~np.isfinite(seen.returns + seen.deterministic).all(axis=2)).tolist():
+                by = self._done + (k + 1) * EVERY
+                self._stop(f"the return of an episode that is played to judge is no finite number at step {by}", seed)
         self._state = state
         self._history.append(seen)
         self._done += rounds * EVERY
 
-    def _stop(self, why: str, seed: int) -> NoReturn:
+    def _stop(self, why: str, seed: int | None = None) -> NoReturn:
         """**Raises:** `BadInput`, once what there is has been saved."""
         if self._folder is not None:
             self._save()
-        raise BadInput(f"{why} (seed {seed}){'' if self._folder is None else f'; {self._in_words()}'}.")
+        where = "" if seed is None else f" (seed {seed})"
+        raise BadInput(f"{why}{where}{'' if self._folder is None else f'; {self._in_words()}'}.")
 
     def _tell(self, rounds: int) -> None:
         seen = self._history[-1]
@@ -328,6 +325,7 @@ class _Session:
             named |= {_WATCHED + name: rows for name, rows in history.info.items()}
         progress = {
             "config": fingerprint(self._config),
+            "game": self._probe,
             "done": np.array(self._done),
             "seconds": np.array(self._seconds),
         }

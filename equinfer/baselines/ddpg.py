@@ -103,6 +103,12 @@ class DDPG(AbstractLearner[DDPGState]):
             return draw(keys, outputs, mask)
         return jnp.where(mask, jnp.clip(jnp.tanh(outputs) + state.noise, -1, 1), 0)
 
+    def laws(
+        self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
+        return jnp.exp(jax.vmap(Categorical.of)(outputs, jnp.asarray(arena.actions.mask)).logits)
+
     def mode(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:

@@ -113,6 +113,14 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
 
         return jax.vmap(one)(state.mind, observation, masks)
 
+    def laws(
+        self, arena: Arena, state: ROMMEOState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N D"]:
+        eye = jnp.eye(arena.actions.size, dtype=jnp.float32)
+        every = jnp.broadcast_to(eye[:, None], (len(eye), arena.agents, len(eye)))
+        told = self.predictions(arena, state, observation, every, phase.steps, phase, key=key).executed
+        return jnp.where(jnp.asarray(arena.actions.mask), jnp.exp(told), 0)
+
     def predictions(
         self,
         arena: Arena,

@@ -44,6 +44,8 @@ __all__ = ["best_against", "certify_actions", "certify_play"]
 _ROUNDINGS = 64
 _OUTSIDE = 1e-6
 """Of the width of a box, by which actions may lie outside of it: learners compute in float32."""
+_CLOSE = 1e-9
+"""Of the size of rewards: a proven bound nearer than this to what was found leaves no doubt but rounding."""
 _PAIRS = 256
 """At which a declared Lipschitz constant is tried."""
 _ROWS = 2**16
@@ -193,7 +195,10 @@ def _judged_quadratic(tables: ContinuousTables, i: int, row: Float[np.ndarray, "
     best = max(((own, reward), *((p.point, function(p.point[None])[0]) for p in peaks if p)), key=lambda each: each[1])
     bound = max(base + peak.bound for base, peak in zip(bases, peaks, strict=True) if peak)
     gain = float(best[1]) - reward
-    return _Verdict(gain, outward(error + max(0.0, float(bound - best[1]))), gain, best[0], "exact")
+    above = max(0.0, float(bound - best[1]))
+    if above > max(error, _CLOSE * float(terms.max())):
+        return _Verdict(float(bound) - reward, error, gain, best[0], "upper_bound")
+    return _Verdict(gain, outward(error + above), gain, best[0], "exact")
 
 
 def _try_constant(tables: ContinuousTables, i: int, row: Float[np.ndarray, " D"], constant: float) -> float:

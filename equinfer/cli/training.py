@@ -88,7 +88,7 @@ def train(
         Print one JSON object instead of the summary.
     """
     from equinfer.cli import progress
-    from equinfer.training import playable
+    from equinfer.run_games import playable
 
     chosen = {"opponent": opponent, "policy": policy_form, "actor": actor}
     chosen = {name: value for name, value in chosen.items() if value is not None}

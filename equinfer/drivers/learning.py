@@ -144,6 +144,12 @@ class AbstractLearner(eqx.Module, Generic[State]):
     ) -> Float[Array, "N D"]:
         """What they would do without chance."""
 
+    def laws(
+        self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
+    ) -> Float[Array, "N A"] | None:
+        """In games of moves: the law that each agent's next move is drawn from; None of a learner that only draws."""
+        return None
+
     @abc.abstractmethod
     def learn(
         self, arena: Any, state: State, replay: Any, step: Int[Array, ""], phase: Phase, *, key: PRNGKey

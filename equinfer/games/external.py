@@ -126,8 +126,11 @@ class Table:
             seen, rewards, terminations, truncations, infos = self._env.step(actions)
             self._refuse_masks(infos)
             self.observation = self._rows(seen)
+            for agent in sorted(living - set(rewards), key=str):
+                raise BadInput(f"{self._game.name} tells agent {agent} no reward of its step.")
             reward = np.array([np.asarray(rewards.get(agent, 0.0), float).item() for agent in self._agents], np.float32)
-            ended = not self._env.agents
+            done = [agent for agent in living if terminations.get(agent) or truncations.get(agent)]
+            ended = not self._env.agents or len(done) == len(living)
             terminated = ended and not any(truncations.values()) and any(terminations.values())
         return Told(self.observation, reward, terminated, ended)
 
@@ -169,7 +172,8 @@ def _made(make: Callable[[], Any], name: str) -> Any:
     if not all(
         hasattr(env, part) for part in ("possible_agents", "action_space", "observation_space", "step", "reset")
     ):
-        raise BadInput(f"{name} makes a {type(env).__name__}, which is no PettingZoo ParallelEnv.")
+        ours = "; a game of ours is named itself, not what makes it" if hasattr(env, "tables") else ""
+        raise BadInput(f"{name} makes a {type(env).__name__}, which is no PettingZoo ParallelEnv{ours}.")
     return env
 
 
@@ -185,7 +189,10 @@ def _action_space(name: str, agent: Any, space: Any) -> Space:
             )
         if len(space.shape) != 1:
             raise BadInput(f"{name}: actions of agent {agent} have shape {space.shape}; learners act in boxes (d,).")
-        return Box(np.asarray(space.low, float), np.asarray(space.high, float))
+        try:
+            return Box(np.asarray(space.low, float), np.asarray(space.high, float))
+        except BadInput as error:
+            raise BadInput(f"{name}: the actions of agent {agent}: {error}") from None
     raise BadInput(f"{name}: agent {agent} acts in a {type(space).__name__}; learners take Box and Discrete.")
 
 

@@ -55,6 +55,38 @@ class Meeting:
         pass
 
 
+class Faulty(Meeting):
+    """Strict about actions, as PettingZoo's own wrappers are; something goes wrong at a call of `step`."""
+
+    def __init__(self, at=300, how="nan"):
+        super().__init__()
+        self.at_call, self.how, self.calls = at, how, 0
+
+    def step(self, actions):
+        assert all(np.isfinite(action).all() for action in actions.values()), "an action is no number"
+        told = super().step(actions)
+        self.calls += 1
+        if self.calls == self.at_call:
+            if self.how == "raise":
+                raise RuntimeError("the motor\nbroke")
+            if self.how == "unpaid":
+                told[1].pop("red")
+            else:
+                told[1]["red"] = float("nan")
+        return told
+
+
+class Staying(Meeting):
+    """Whoever is done stays in `agents`."""
+
+    def step(self, actions):
+        every = list(self.agents)
+        _, rewards, over, never, infos = super().step(actions)
+        self.agents = every
+        over = dict.fromkeys(every, self.steps >= 3)
+        return self._seen(), rewards, over, never, infos
+
+
 class Moves(Meeting):
     """The same by steps of -1, 0 and 1, with a discrete observation."""
 

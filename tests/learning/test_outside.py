@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer.training import playable
+from equinfer.run_games import playable
 
 HERE = "foreign_environments"
 SMALL = {"hidden": 8, "batch": 16}
@@ -57,6 +57,26 @@ def test_parameters_are_the_environments_own_and_kept(tmp_path):
     assert eq.load_run(tmp_path / "run").game.make().last == 4
     with pytest.raises(eq.BadInput, match=f"{HERE}:Meeting could not be made.*'first'"):
         playable(f"{HERE}:Meeting", first=1)
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("nan", r"of agent red is no finite number at step 299 \(seed 0\); the run up to step 275 is kept"),
+        ("raise", "fails in its step: RuntimeError: the motor broke; the run up to step (275|250) is kept"),
+        ("unpaid", "tells agent red no reward of its step; the run up to step (275|250) is kept"),
+    ],
+)
+def test_what_goes_wrong_in_the_middle_loses_nothing(tmp_path, how, says):
+    game = playable(f"{HERE}:Faulty", how=how)
+    with pytest.raises(eq.BadInput, match=says):
+        eq.train("maddpg", game, steps=500, seeds=1, out=tmp_path / "run", **SMALL)
+    assert not eq.load_run(tmp_path / "run").is_finished
+
+
+def test_who_is_done_but_stays_ends_the_episode_too():
+    run = eq.train("iddpg", f"{HERE}:Staying", steps=500, seeds=1, **SMALL)
+    assert np.isfinite(run.returns[:, -1]).all()
 
 
 @pytest.mark.slow

@@ -1,11 +1,15 @@
 """Runs where something is unusual: settings that are lists, other processes, learners that diverge."""
 
+import json
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer.runs import held
+from equinfer.run_results import played_in_table
+from equinfer.runs import held, last_phase
 
 SMALL = {"hidden": 8, "batch": 16}
 
@@ -78,3 +82,73 @@ def test_returns_are_of_whole_episodes():
     assert (run.deterministic_returns == 150).all()
     with pytest.raises(eq.BadInput, match=r"best_response\(run, agent\)"):
         run.certificate  # noqa: B018
+
+
+PENNIES = np.array([[[1.0, -1.0], [-1.0, 1.0]], [[-1.0, 1.0], [1.0, -1.0]]])
+
+
+def test_a_game_of_a_file_goes_on_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    eq.save(eq.TabularGame.from_payoffs(PENNIES), "pennies.nfg")
+    eq.train("iddpg", "pennies.nfg", steps=500, seeds=1, out="run", watch=stop, **SMALL)
+    monkeypatch.chdir("/")
+    assert eq.resume(tmp_path / "run").is_finished
+
+
+def test_another_game_is_not_gone_on_with(tmp_path):
+    def game(slope):
+        return eq.ContinuousGame.one_shot(lambda a: -((a[:, 0] - slope) ** 2), [[-1.0]] * 2, [[1.0]] * 2, name="hill")
+
+    eq.train("iddpg", game(0.3), steps=500, seeds=1, out=tmp_path / "run", watch=stop, **SMALL)
+    for again in (eq.resume, eq.load_run):
+        with pytest.raises(eq.BadInput, match="is of another game: hill does not pay now what it paid then"):
+            again(tmp_path / "run", game=game(-0.8))
+    assert eq.resume(tmp_path / "run", game=game(0.3)).is_finished
+
+
+@pytest.mark.parametrize("steps", ["many", None])
+def test_a_damaged_configuration_is_refused(tmp_path, steps):
+    eq.train("iddpg", "catalog:cournot", steps=500, seeds=1, out=tmp_path / "run", watch=stop, **SMALL)
+    path = tmp_path / "run" / "config.json"
+    config = json.loads(path.read_text())
+    config |= {"steps": steps} if steps else {}
+    if not steps:
+        del config["steps"]
+    path.write_text(json.dumps(config))
+    with pytest.raises(eq.BadInput, match="steps"):
+        eq.resume(tmp_path / "run")
+
+
+def test_what_is_met_only_in_judging_is_said():
+    """A run of 500 steps never comes to the end of an episode of 600, and who judges does."""
+
+    def step(state, actions, *, key):
+        paid = -(jnp.concatenate(actions) ** 2)
+        return eq.Transition(state + 1, jnp.where(state > 520, jnp.nan, paid), terminated=False, truncated=False)
+
+    boxes = [eq.Box(-1, 1)] * 2
+    late = eq.ContinuousGame(
+        lambda key: jnp.zeros(()), step, lambda state, i: state[None], boxes, discount=0.9, horizon=600
+    )
+    with pytest.raises(eq.BadInput, match="the return of an episode that is played to judge is no finite number"):
+        eq.train("iddpg", late, steps=500, seeds=1, **SMALL)
+
+
+@pytest.mark.parametrize("algorithm", ["mai", "maddpg", "rommeo"])
+def test_the_laws_of_moves_are_those_that_are_drawn_from(algorithm):
+    run = eq.train(algorithm, eq.TabularGame.from_payoffs(PENNIES), steps=500, seeds=1, **SMALL)
+    laws = played_in_table(run, 0)
+    state = jax.tree.map(lambda leaf: leaf[0], run.state)
+    phase = last_phase(run.learner, 500)
+    act = lambda key: run.learner.act(run.arena, state, jnp.ones((2, 1)), phase, key=key)  # noqa: E731
+    with jax.enable_x64(False):
+        drawn = np.asarray(jax.vmap(act)(jax.random.split(jax.random.key(1), 4000))).mean(axis=0)
+    for law, often in zip(laws, drawn, strict=True):
+        np.testing.assert_allclose(law[0], often, atol=4 * 0.5 / 4000**0.5)
+    assert run.certificate[0].kind == "exact"
+
+
+def test_frequencies_are_an_estimate():
+    certificate = eq.train("masql", eq.TabularGame.from_payoffs(PENNIES), steps=500, seeds=1, **SMALL).certificate[0]
+    assert certificate.kind == "estimate"
+    assert "masql only draws its moves" in certificate.doubt

@@ -221,7 +221,7 @@ class MAI(AbstractLearner[MAIState]):
             info["value"] = info["value"] * unit
         if state.played is not None:
             since = step % EVERY
-            chances = self._chances(arena, kept, newest.observation[0], phase, think)
+            chances = self.laws(arena, kept, newest.observation[0], phase, key=think)
             played = jnp.where(since == 0, 0, state.played) + chances
             info["chances"] = played / (since + 1).astype(jnp.float32)
             kept = kept._replace(played=played)
@@ -238,10 +238,9 @@ class MAI(AbstractLearner[MAIState]):
         unit = scale.unit()
         return unit if self.standardised else jnp.ones_like(unit)
 
-    def _chances(
-        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, key: PRNGKey
+    def laws(
+        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        """In games of moves: the law that each agent's next move is drawn from."""
         anything = jnp.asarray(arena.actions.mask, jnp.float32)
         eye = jnp.eye(arena.actions.size, dtype=jnp.float32)
 
