@@ -127,7 +127,7 @@ def refuse_untraceable(game: Any) -> None:
     after = _traced(
         game, "step", lambda s, a: as_transition(game.rules.step(s, a, key=jax.random.key(0))), state, actions
     )
-    _refuse_reward_shape(game, after.rewards.shape)
+    _refuse_rewards(game, after.rewards)
     for what in ("terminated", "truncated"):
         if getattr(after, what).shape:
             raise BadInput(
@@ -162,8 +162,8 @@ def refuse_rewards(game: Any) -> None:
     def at(row: Any) -> Any:
         return as_rewards(reward(from_row(game.spaces, row)))
 
-    shape = _traced(game, "reward", at, jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype)).shape
-    _refuse_reward_shape(game, shape)
+    told = _traced(game, "reward", at, jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
+    _refuse_rewards(game, told)
     rewards = jax.jit(jax.vmap(at))(rows)
     if not isinstance(rewards, Tracer):
         off = np.argwhere(~np.isfinite(np.asarray(rewards)))
@@ -201,7 +201,10 @@ def refuse_steps(game: Any) -> None:
                     raise BadInput(f"{game.name}: at step {t} of uniform play agent {i} {does} {off[0]:g}.")
 
 
-def _refuse_reward_shape(game: Any, shape: tuple[int, ...]) -> None:
+def _refuse_rewards(game: Any, told: Any) -> None:
+    shape = told.shape
+    if jnp.issubdtype(told.dtype, jnp.complexfloating):
+        raise BadInput(f"{game.name}: rewards are {told.dtype}; expected real numbers.")
     if shape != (game.num_players,):
         raise BadInput(
             f"{game.name}: rewards have shape {shape}; expected (N,) = ({game.num_players},), one for each agent."

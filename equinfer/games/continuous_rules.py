@@ -136,9 +136,9 @@ class TablePlay(eqx.Module):
 
 
 def as_rewards(value: Any) -> Any:
-    """What a reward function gave, as one array of floats; a tuple or list of numbers is put together."""
+    """What a reward function gave, as one array, whole numbers as floats; a tuple or list is put together."""
     array = jnp.stack([jnp.asarray(each) for each in value]) if isinstance(value, (tuple, list)) else jnp.asarray(value)
-    return array if jnp.issubdtype(array.dtype, jnp.floating) else array.astype(float)
+    return array if jnp.issubdtype(array.dtype, jnp.inexact) else array.astype(float)
 
 
 def as_transition(value: Any) -> Transition:

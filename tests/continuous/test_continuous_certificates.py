@@ -7,6 +7,7 @@ from fractions import Fraction
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 import equinfer as eq
 from equinfer.certificates.box_search import concave_peak, highest_bound
@@ -192,6 +193,20 @@ def test_a_peak_on_a_flat_ridge_and_no_peak_at_all():
     assert flat.value == 3.0
     assert 3.0 <= flat.bound <= 3.0 + 1e-12
     assert concave_peak(np.array([[0.0, 1.0], [1.0, 0.0]]), np.zeros(2), -np.ones(2), np.ones(2)) is None
+
+
+def test_a_peak_that_is_missed_is_not_called_exact():
+    """Curvatures of 1 and 1e-8, turned against the axes, on a wide box: ascent along them stops short of the top."""
+    rotation = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    square = -rotation @ np.diag([1.0, 1.0, 1.0, 1e-8]) @ rotation.T
+    slope = rotation[:, 3] * 1e-3
+    game = eq.ContinuousGame.quadratic([square], [slope], [0.0], [[-100.0] * 4], [[100.0] * 4])
+    certificate = eq.certify(game, np.zeros((1, 4)))
+    found = minimize(
+        lambda x: -(x @ square @ x + slope @ x), np.zeros(4), bounds=[(-100, 100)] * 4, method="L-BFGS-B", tol=1e-14
+    )
+    assert certificate.gap + certificate.numerical_error >= -found.fun
+    assert certificate.kind == "upper_bound" or certificate.numerical_error < 1e-6 * certificate.gap
 
 
 def test_convex_rewards_have_an_upper_bound():

@@ -159,6 +159,7 @@ def fine(actions):
         (lambda: one_shot(fine, low=[["a"], [0.0]]), "agent 0: low is no list of numbers"),
         (lambda: one_shot(3), "reward must be a function; got 3"),
         (lambda: one_shot(lambda a: a[:, 0].sum()), r"mine: rewards have shape \(\); expected \(N,\) = \(2,\)"),
+        (lambda: one_shot(lambda a: a[:, 0].astype(complex)), r"rewards are complex\d+; expected real numbers"),
         (lambda: one_shot(lambda a: a), r"rewards have shape \(2, 1\)"),
         (lambda: one_shot(lambda a: np.asarray(a)[:, 0]), "mine: reward is no function that JAX can trace"),
         (lambda: one_shot(lambda a: a[:, 0] if a[0, 0] > 0 else -a[:, 0]), "reward is no function that JAX can trace"),
