@@ -19,12 +19,10 @@ from equinfer.solvers.neural.mai import MAI
 
 __all__ = ["ALGORITHMS", "learner"]
 
-_PUBLISHED_UNIFORM = 1100
-"""Which is 1,000 in a run of 5,000 steps, the published length."""
 # The noise of the public code: levels .5, .1 and .01 of an Ornstein-Uhlenbeck process (theta .15, sigma .3), whose
 # deviation is .57; its later levels are overwritten by a test on the number of epochs.
 _PUBLISHED_DDPG = DDPG(
-    uniform_steps=_PUBLISHED_UNIFORM,
+    uniform_steps=0,
     hidden=100,
     batch=512,
     learn_from=1000,
@@ -72,7 +70,7 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
     },
     "masql": {
         "default": MASQL(sampler="exact", temperature=1.0),
-        "published": MASQL(uniform_steps=_PUBLISHED_UNIFORM, hidden=100, batch=512, learn_from=1000, critic_rate=3e-4),
+        "published": MASQL(uniform_steps=0, hidden=100, batch=512, learn_from=1000, critic_rate=3e-4),
     },
     "rommeo": {
         "default": ROMMEO(

@@ -159,7 +159,7 @@ class DDPG(AbstractLearner[DDPGState]):
         # Its deviation is the level: as that changes, so does what is left of the noise.
         noise = self.correlation * state.noise + (1 - self.correlation**2) ** 0.5 * fresh
         kept = learnt_from(step >= self.learn_from, DDPGState(pair, target, moments, noise), state)
-        return kept, {**info, "noise": jnp.broadcast_to(level, (arena.agents,))}
+        return kept._replace(noise=noise), {**info, "noise": jnp.broadcast_to(level, (arena.agents,))}
 
     def _level(self, step: Int[Array, ""], phase: Phase) -> Float[Array, ""]:
         if self.noise:

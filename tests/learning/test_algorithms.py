@@ -71,12 +71,15 @@ def test_nobody_makes_a_move_that_is_not_its_own(algorithm):
     game = eq.TabularGame(rng.uniform(-9, -5, (2, 1, 2, 3)), np.ones((1, 2, 3, 1)), discount=0.0)
     run = eq.train(algorithm, game, steps=500, seeds=4, uniform_steps=100, **SMALL)
     assert (run.actions < np.array([2, 3])).all()
-    assert all(certificate.kind == "exact" for certificate in run.certificate)
+    known = "estimate" if algorithm == "masql" else "exact"  # it only draws its moves
+    assert all(certificate.kind == known for certificate in run.certificate)
     floats = [leaf for leaf in jax.tree.leaves(run.state) if np.issubdtype(leaf.dtype, np.floating)]
     assert all(np.isfinite(leaf).all() for leaf in floats)
 
 
-def test_published_presets_begin_as_published():
-    """1,000 of 5,000 steps are played at random."""
-    for algorithm in ("maddpg", "iddpg", "masql"):
-        assert ALGORITHMS[algorithm]["published"].phases(5000).uniform == 1000
+def test_the_published_preset_begins_as_published():
+    """For 1,000 steps nobody learns: untrained policies play, with their noise."""
+    run = eq.train("maddpg", "catalog:differential", steps=500, seeds=1, preset="published", **SMALL)
+    assert (run.path == run.path[:, :1]).all()
+    assert run.rewards[0, :, 0].std() > 0.1
+    assert run.trace["noise"][0, [0, -1], 0] == pytest.approx([0.285, 0.0057])
