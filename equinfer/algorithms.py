@@ -5,6 +5,7 @@ as they are known.
 """
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -31,7 +32,7 @@ _PUBLISHED_DDPG = DDPG(
 )
 _FROM_ZERO = ("uniform_steps", "burn_in", "learn_from")
 """Whole numbers that may be 0."""
-_POSITIVE = ("temperature", "final_temperature")
+_POSITIVE = ("temperature", "final_temperature", "first_deviation")
 _WORDS = {
     "opponent": tuple(LEARNERS),
     "policy": ("marginal", "conditional"),
@@ -83,6 +84,7 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
             temperature=0.61,
             final_temperature=0.079,
             annealing=2.5e-3,
+            first_deviation=math.exp(-2),
         ),
         "published": ROMMEO(),
     },

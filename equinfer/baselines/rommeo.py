@@ -16,7 +16,7 @@ from equinfer.data.replay import Replay
 from equinfer.drivers.learning import AbstractLearner, Phase, Phases, Prediction, annealed, decayed
 from equinfer.nn.actions import mixed_log_prob
 from equinfer.nn.descent import begun, descended, followed, learnt_from
-from equinfer.nn.laws import Law
+from equinfer.nn.laws import Law, SquashedGaussian
 from equinfer.nn.networks import Critic, Network
 from equinfer.types import PRNGKey, ScalarLike
 
@@ -57,6 +57,8 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     """Per step after the uniform ones."""
     prior_weight: float = 1e-3
     """On the squares of the laws' means; the public code takes 1 for the prior, by mistake."""
+    first_deviation: float = 1.0
+    """Of the laws over boxes before anything is learnt, and before squashing."""
     uniform_steps: int = 0
     eager: bool = False
     """Policies and models learn in uniform play too."""
@@ -75,12 +77,20 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
         agents, actions, seen = arena.agents, arena.actions, arena.observation_size
         others = agents - 1
 
+        def law_of(inputs: int, key: PRNGKey) -> Network:
+            network = Network(inputs, actions.outputs, self.hidden, key=key, last_scale=0.1)
+            if not actions.is_continuous:
+                return network
+            wide = jnp.arange(actions.outputs) >= actions.size
+            spread = jnp.where(wide, jnp.asarray(SquashedGaussian.output_of(self.first_deviation), jnp.float32), 0)
+            return eqx.tree_at(lambda tree: tree.biases[-1], network, spread)
+
         def one(key: PRNGKey) -> RommeoMind:
             critic, actor, model, prior = jax.random.split(key, 4)
-            law = jax.vmap(lambda key: Network(seen, actions.outputs, self.hidden, key=key, last_scale=0.1))
+            law = jax.vmap(lambda key: law_of(seen, key))
             return RommeoMind(
                 Critic(seen, agents, actions.size, self.hidden, key=critic),
-                Network(seen + others * actions.size, actions.outputs, self.hidden, key=actor, last_scale=0.1),
+                law_of(seen + others * actions.size, actor),
                 law(jax.random.split(model, others)),
                 law(jax.random.split(prior, others)),
             )

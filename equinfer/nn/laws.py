@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from equinfer.types import PRNGKey
+from equinfer.types import PRNGKey, ScalarLike
 
 __all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled", "uniform_index"]
 
@@ -33,6 +33,11 @@ class SquashedGaussian(NamedTuple):
         """From a network's outputs: means, and logs of deviations that are kept in a range."""
         mean, spread = jnp.split(outputs, 2, axis=-1)
         return cls(mean, _kept(_FIRST_LOG_STD + _SLOPE * spread), mask)
+
+    @staticmethod
+    def output_of(deviation: ScalarLike) -> ScalarLike:
+        """What a network has to put out for a deviation, before squashing."""
+        return (jnp.log(deviation) - _FIRST_LOG_STD) / _SLOPE
 
     def sample(self, key: PRNGKey, count: int) -> Float[Array, "count *B D"]:
         noise = jax.random.normal(key, (count, *self.mean.shape), self.mean.dtype)
