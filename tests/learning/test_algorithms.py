@@ -57,11 +57,16 @@ def test_the_dilemma_is_confessed_to():
 
 
 @pytest.mark.slow
-def test_actors_that_answer_uniform_play_leave_the_trap():
-    """The answer to uniform play is the high peak; actors that begin at zero climb the low one."""
-    for eager, reached in ((True, 1.0), (False, 0.0)):
-        run = eq.train("maddpg", "catalog:differential", steps=4000, seeds=4, eager=eager)
-        assert (run.deterministic_returns[:, -1, 0] > 9).mean() == reached
+def test_only_actors_that_answer_uniform_play_leave_the_trap():
+    """The answer to uniform play is the high peak, where two of three seeds end; actors that begin at zero climb the
+    low one.
+    """
+    reached = {}
+    for eager in (True, False):
+        run = eq.train("maddpg", "catalog:differential", steps=4000, seeds=16, eager=eager)
+        reached[eager] = (run.deterministic_returns[:, -1, 0] > 9).sum()
+    assert reached[False] == 0
+    assert reached[True] >= 6  # fewer have a chance of 4 in 1,000 at two thirds
 
 
 @pytest.mark.parametrize("algorithm", ["masql", "rommeo", pytest.param("mai", marks=pytest.mark.slow)])

@@ -11,6 +11,7 @@ from equinfer.baselines.ddpg import DDPG
 from equinfer.baselines.rommeo import ROMMEO
 from equinfer.data.arena import Arena
 from equinfer.nn.actions import Cloud
+from equinfer.nn.networks import _LEAK as LEAK
 from equinfer.opponent_judgements import _losses, _Told, judged_opponents
 from equinfer.records import Status
 from equinfer.run_pages import write_run_page
@@ -145,7 +146,7 @@ def chase(**options):
 
 def slope(mind, steep):
     r"""Rewards $\kappa\tau a$ of the other's action: beliefs are $e^{\kappa a}$, cut to the box."""
-    worth = steep * TEMPERATURE * np.array([1.0, -1.0])
+    worth = steep * TEMPERATURE * np.array([1.0, -1.0]) / (1 + LEAK**2)  # two layers of units that leak
     return eqx.tree_at(lambda m: m.rewards, mind, reading(mind.rewards, SIGNS, worth))
 
 
