@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import time as clock
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -225,6 +226,7 @@ class _Session:
         if self._folder is not None:
             self._save()
         training = self.training(status)
+        self._warn_of_judging(training)
         if self._folder is not None and training.is_finished:
             with self._writing():
                 write_result(self._folder, training)
@@ -276,13 +278,20 @@ class _Session:
         if diverged is not None:
             by = self._done + rounds * EVERY
             self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", diverged)
-        if isinstance(self._driver, InsideDriver):
-            for k, seed in np.argwhere(~np.isfinite(seen.returns + seen.deterministic).all(axis=2)).tolist():
-                by = self._done + (k + 1) * EVERY
-                self._stop(f"the return of an episode that is played to judge is no finite number at step {by}", seed)
         self._state = state
         self._history.append(seen)
         self._done += rounds * EVERY
+
+    def _warn_of_judging(self, training: Training) -> None:
+        """Of numbers that are none only where play of its own never came."""
+        fine = np.isfinite(training.returns + training.deterministic_returns).all(axis=(0, 2))
+        if isinstance(self._driver, InsideDriver) and not fine.all():
+            first = int(training.steps[fine.argmin()])
+            warnings.warn(
+                f"{self._game.name} pays what is no finite number in episodes that are played to judge, at step "
+                f"{first} for the first time; play of its own did not come so far.",
+                stacklevel=4,
+            )
 
     def _stop(self, why: str, seed: int | None = None) -> NoReturn:
         """**Raises:** `BadInput`, once what there is has been saved."""
