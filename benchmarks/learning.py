@@ -28,7 +28,7 @@ class Row(NamedTuple):
     parameters: dict[str, Any]
     steps: int
     options: dict[str, Any]
-    count: str = "rivals"
+    seeds_of: str = "rivals"
     """Whose number of seeds it takes: that of `--seeds`, `--rivals` or `--published`."""
     judged: bool = False
     """What its agents believe of each other is judged as well."""
@@ -53,9 +53,11 @@ def settings() -> list[Setting]:
     return games
 
 
-def row(who: str, algorithm: str, setting: Setting, count: str = "rivals", judged: bool = False, **options: Any) -> Row:
+def row(
+    who: str, algorithm: str, setting: Setting, seeds_of: str = "rivals", judged: bool = False, **options: Any
+) -> Row:
     name, target, parameters, steps = setting
-    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, count, judged)
+    return Row(f"{who}: {name}", algorithm, target, parameters, steps, options, seeds_of, judged)
 
 
 def rows() -> list[Row]:
@@ -162,7 +164,7 @@ def main() -> None:
         header,
         rows(),
         arguments.only,
-        lambda one: measured(one, getattr(arguments, one.count)),
+        lambda one: measured(one, getattr(arguments, one.seeds_of)),
         dry=arguments.dry,
     )
 
