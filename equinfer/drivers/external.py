@@ -104,15 +104,16 @@ class OutsideDriver:
 
     def advance(self, run: Outside, first: int, rounds: int) -> tuple[Outside, Evaluation]:
         """`rounds` times 25 steps from number `first` on. Returns are those of the last episodes that ended, with
-        whatever agents explore by; those without chance are of an episode of their own, twenty times a run. Fewer
-        rounds come back if a reward or an observation is no number: the last one is then broken.
+        whatever agents explore by; those without chance are of an episode of their own, twenty times a run. If
+        a reward or an observation is no number, what comes back is the round in which it was, and no other.
         """
         seen = []
         for k in range(rounds):
             run, evaluation = self._round(run, first + k * EVERY)
-            seen.append(evaluation)
             if (evaluation.broken >= 0).any():
+                seen = [evaluation]
                 break
+            seen.append(evaluation)
         return run, jax.tree.map(lambda *rows: np.stack(rows), *seen)
 
     def _round(self, run: Outside, first: int) -> tuple[Outside, Evaluation]:
@@ -126,10 +127,11 @@ class OutsideDriver:
             reward, after = np.stack([each.reward for each in told]), np.stack([each.observation for each in told])
             wrong = ~(np.isfinite(reward) & np.isfinite(after).all(axis=2))
             wrong &= np.isfinite(actions).all(axis=(1, 2)).reshape(-1, 1)  # else it is the learner that has diverged
-            fresh = wrong.any(axis=1) & (broken[:, 0] < 0)
-            broken[fresh] = np.stack([np.full(fresh.sum(), number), wrong[fresh].argmax(axis=1)], axis=1)
-            if fresh.any():
-                break
+            if wrong.any():
+                seeds = wrong.any(axis=1)
+                broken[seeds] = np.stack([np.full(seeds.sum(), number), wrong[seeds].argmax(axis=1)], axis=1)
+                nothing = np.full_like(total, np.nan)
+                return run, Evaluation(nothing, nothing, np.full(actions.shape, np.nan), nothing, broken, info)
             ends = np.array([each.terminated for each in told])
             step = Experience(*map(jnp.asarray, (before, np.asarray(actions), reward, ends, after)))
             run, info = _learn(self._learner, self._arena, run, step, self._phases, jnp.int32(number))
@@ -139,10 +141,6 @@ class OutsideDriver:
                 if each.ended:
                     self._returns[seed], self._earned[seed] = self._earned[seed], 0.0
                     self._tables[seed].reset()
-        if (broken >= 0).any():
-            nothing = np.full_like(total, np.nan)
-            actions = np.full((*total.shape, self._arena.actions.size), np.nan, np.float32)
-            return run, Evaluation(nothing, nothing, actions, nothing, broken, info)
         at = np.stack([table.observation for table in self._tables])
         best, _ = self._moves(run, at, first + EVERY, True)
         due = (first + EVERY) % self._due == 0 or first + EVERY >= self._steps

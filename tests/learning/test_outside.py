@@ -62,13 +62,14 @@ def test_parameters_are_the_environments_own_and_kept(tmp_path):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
+        ("late", r"of agent red is no finite number at step 300 \(seed 0\); the run up to step (300|275|250) is kept"),
         ("nan", r"of agent red is no finite number at step 299 \(seed 0\); the run up to step 275 is kept"),
         ("raise", "fails in its step: RuntimeError: the motor broke; the run up to step (275|250) is kept"),
         ("unpaid", "tells agent red no reward of its step; the run up to step (275|250) is kept"),
     ],
 )
 def test_what_goes_wrong_in_the_middle_loses_nothing(tmp_path, how, says):
-    game = playable(f"{HERE}:Faulty", how=how)
+    game = playable(f"{HERE}:Faulty", how=how, at=301 if how == "late" else 300)
     with pytest.raises(eq.BadInput, match=says):
         eq.train("maddpg", game, steps=500, seeds=1, out=tmp_path / "run", **SMALL)
     assert not eq.load_run(tmp_path / "run").is_finished
