@@ -95,9 +95,8 @@ def draw(path: Path) -> None:
             panel.set(xscale="log", yscale="log", xlabel="steps")
             panel.grid(color="#e6e9ee", linewidth=0.8)
             panel.set_axisbelow(True)
-            panel.legend(fontsize=8, frameon=False, loc="best")
+            panel.legend(fontsize=8, frameon=False, loc="lower right" if panel is axes[0] else "best")
         axes[0].set_ylim(bottom=0.1)  # room for its legend, which no place between the lines has
-        axes[0].legend(fontsize=8, frameon=False, loc="lower right")
         axes[0].set_ylabel("exploitability, units of reward")
         picture.savefig(path, metadata={"Date": None})
         plt.close(picture)

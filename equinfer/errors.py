@@ -1,9 +1,10 @@
 """Our exceptions. Each carries the exit code with which the command line reports it."""
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-__all__ = ["BadInput", "EquinferError", "MissingExtra", "NotWritten", "UnknownName", "cause"]
+__all__ = ["BadInput", "EquinferError", "MissingExtra", "NotWritten", "UnknownName", "blamed", "cause"]
 
 
 class EquinferError(Exception):
@@ -48,3 +49,16 @@ def cause(error: Exception) -> str:
     """
     says = " ".join(str(error).split())
     return "its lists differ in length" if "inhomogeneous shape" in says else says.rstrip(".")
+
+
+@contextlib.contextmanager
+def blamed(what: str) -> Iterator[None]:
+    """Around somebody else's code, which may raise anything. **Raises:** `BadInput`, `what` went wrong and why; errors
+    of ours are left as they are.
+    """
+    try:
+        yield
+    except EquinferError:
+        raise
+    except Exception as error:
+        raise BadInput(f"{what}: {type(error).__name__}: {cause(error)}.") from error

@@ -34,8 +34,10 @@ def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
 
     **Raises:** `BadInput` for what they cannot play.
     """
-    if isinstance(game, str) and is_importable(game) and not isinstance(imported(game), Game):
-        return ExternalGame.of(imported(game), game, **parameters)
+    if isinstance(game, str) and is_importable(game):
+        found = imported(game)
+        if not isinstance(found, Game):
+            return ExternalGame.of(found, game, **parameters)
     if isinstance(game, (str, os.PathLike)):
         game = _loaded(game, parameters)
     if isinstance(game, TabularGame):

@@ -10,7 +10,6 @@ import numpy as np
 
 from equinfer.certificates.continuous import certify_actions
 from equinfer.certificates.nash import certify_nash
-from equinfer.drivers.learning import AbstractLearner
 from equinfer.errors import BadInput
 from equinfer.games.continuous_rules import TablePlay
 from equinfer.games.external import ExternalGame
@@ -41,17 +40,13 @@ def judged(training: Training, seed: int) -> Certificate:
     if not isinstance(game.rules, TablePlay) or game.rules.game.horizon not in (None, 1):
         raise BadInput(f"{game.name} has several steps and no tables: its gap is not known. {_BOUND}")
     found = certify_nash(game.rules.game.tables(), played_in_table(training, seed))
-    if _laws_are_known(training):
+    if training.learner.knows_laws:
         return found
     doubt = (
         f"{training.algorithm} only draws its moves: this is the gap of frequencies in {_DRAWS:,} draws, and that of "
         "the policies themselves may be another."
     )
     return dataclasses.replace(found, kind="estimate", doubt=doubt)
-
-
-def _laws_are_known(training: Training) -> bool:
-    return type(training.learner).laws is not AbstractLearner.laws
 
 
 def played_in_table(training: Training, seed: int, draws: int = _DRAWS) -> tuple[np.ndarray, ...]:
@@ -67,7 +62,7 @@ def played_in_table(training: Training, seed: int, draws: int = _DRAWS) -> tuple
 
         @jax.jit
         def chances(seen: Any) -> Any:
-            if _laws_are_known(training):
+            if learner.knows_laws:
                 return learner.laws(arena, state, seen, phase, key=keys[0])
             return jax.vmap(lambda key: learner.act(arena, state, seen, phase, key=key))(keys).mean(axis=0)
 

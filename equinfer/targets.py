@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from equinfer.errors import BadInput, EquinferError, UnknownName, cause
+from equinfer.errors import BadInput, EquinferError, UnknownName, blamed
 from equinfer.games import SOURCES, game_source
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.importable import imported, is_importable
@@ -131,12 +131,8 @@ def _own(target: str, parameters: dict[str, Any]) -> Game:
     if isinstance(made, Game) and parameters:
         raise BadInput(f"{target} is a game already, which takes no parameters, such as {next(iter(parameters))}.")
     if callable(made) and not isinstance(made, Game):
-        try:
+        with blamed(f"{target} failed"):
             made = made(**parameters)
-        except EquinferError:
-            raise
-        except Exception as error:  # somebody else's function may raise anything
-            raise BadInput(f"{target} failed: {type(error).__name__}: {cause(error)}.") from error
     if not isinstance(made, Game):
         raise BadInput(f"{target} is no game, and no function that makes one: it gave a {type(made).__name__}.")
     return made.made_from(Origin(target, tuple(parameters.items())))

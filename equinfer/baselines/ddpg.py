@@ -1,6 +1,6 @@
 """Deterministic policy gradients: MADDPG (Lowe et al. 2017), and independent DDPG (Lillicrap et al. 2016)."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -43,6 +43,7 @@ class DDPG(AbstractLearner[DDPGState]):
     actor's gradient the others' actions are those remembered. Moves are drawn by Gumbel's trick, straight through.
     """
 
+    knows_laws: ClassVar[bool] = True
     centralised: bool = True
     uniform_steps: int = 1000
     eager: bool = False
@@ -97,7 +98,7 @@ class DDPG(AbstractLearner[DDPGState]):
     ) -> Float[Array, "N D"]:
         mask = jnp.asarray(arena.actions.mask)
         keys = jax.random.split(key, arena.agents)
-        outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
+        outputs = _outputs(state, observation)
         if not arena.actions.is_continuous:
             draw = jax.vmap(lambda key, out, mask: Categorical.of(out, mask).sample(key, 1)[0])
             return draw(keys, outputs, mask)
@@ -106,14 +107,14 @@ class DDPG(AbstractLearner[DDPGState]):
     def laws(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
-        outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
+        outputs = _outputs(state, observation)
         return jnp.exp(jax.vmap(Categorical.of)(outputs, jnp.asarray(arena.actions.mask)).logits)
 
     def mode(
         self, arena: Arena, state: DDPGState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
         mask = jnp.asarray(arena.actions.mask)
-        outputs = jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
+        outputs = _outputs(state, observation)
         return jax.vmap(lambda out, mask: _best(arena, out, mask))(outputs, mask)
 
     def learn(
@@ -169,6 +170,11 @@ class DDPG(AbstractLearner[DDPGState]):
                 level = jnp.where(gone >= share, then, level)
             return level
         return annealed(self.noise_start, self.noise_end, self.noise_decay, step, phase.since_uniform)
+
+
+def _outputs(state: DDPGState, observation: Float[Array, "N O"]) -> Float[Array, "N D"]:
+    """Of everybody's actor."""
+    return jax.vmap(lambda actor, seen: actor(seen))(state.pair.actor, observation)
 
 
 def _best(arena: Arena, output: Float[Array, " D"], mask: Bool[Array, " D"]) -> Float[Array, " D"]:

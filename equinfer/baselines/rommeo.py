@@ -51,6 +51,7 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
     """
 
     predicts: ClassVar[bool] = True
+    knows_laws: ClassVar[bool] = True
     temperature: float = 500.1
     final_temperature: float = 0.1
     annealing: float = 0.1

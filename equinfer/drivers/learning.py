@@ -118,6 +118,8 @@ class AbstractLearner(eqx.Module, Generic[State]):
     """Whether its program takes so long to compile that less optimisation pays."""
     predicts: ClassVar[bool] = False
     """Whether agents have models of each other, and the learner `predictions`."""
+    knows_laws: ClassVar[bool] = False
+    """Whether the learner has `laws`, and does not only draw."""
 
     @abc.abstractmethod
     def phases(self, steps: int) -> Phases: ...
@@ -146,9 +148,9 @@ class AbstractLearner(eqx.Module, Generic[State]):
 
     def laws(
         self, arena: Any, state: State, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
-    ) -> Float[Array, "N A"] | None:
-        """In games of moves: the law that each agent's next move is drawn from; None of a learner that only draws."""
-        return None
+    ) -> Float[Array, "N A"]:
+        """In games of moves: the law that each agent's next move is drawn from."""
+        raise NotImplementedError(f"agents of {type(self).__name__} only draw their moves.")
 
     @abc.abstractmethod
     def learn(

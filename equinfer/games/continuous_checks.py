@@ -127,7 +127,7 @@ def refuse_untraceable(game: Any) -> None:
     after = _traced(
         game, "step", lambda s, a: as_transition(game.rules.step(s, a, key=jax.random.key(0))), state, actions
     )
-    _refuse_rewards(game, after.rewards)
+    _refuse_reward_form(game, after.rewards)
     for what in ("terminated", "truncated"):
         if getattr(after, what).shape:
             raise BadInput(
@@ -163,7 +163,7 @@ def refuse_rewards(game: Any) -> None:
         return as_rewards(reward(from_row(game.spaces, row)))
 
     told = _traced(game, "reward", at, jax.ShapeDtypeStruct(rows.shape[1:], rows.dtype))
-    _refuse_rewards(game, told)
+    _refuse_reward_form(game, told)
     rewards = jax.jit(jax.vmap(at))(rows)
     if not isinstance(rewards, Tracer):
         off = np.argwhere(~np.isfinite(np.asarray(rewards)))
@@ -201,7 +201,7 @@ def refuse_steps(game: Any) -> None:
                     raise BadInput(f"{game.name}: at step {t} of uniform play agent {i} {does} {off[0]:g}.")
 
 
-def _refuse_rewards(game: Any, told: Any) -> None:
+def _refuse_reward_form(game: Any, told: Any) -> None:
     shape = told.shape
     if jnp.issubdtype(told.dtype, jnp.complexfloating):
         raise BadInput(f"{game.name}: rewards are {told.dtype}; expected real numbers.")

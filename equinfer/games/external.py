@@ -2,14 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import equinox as eqx
 import numpy as np
 from jaxtyping import Float
 
-from equinfer.errors import BadInput, EquinferError, cause
+from equinfer.errors import BadInput, blamed
 from equinfer.games.continuous import GameNames
 from equinfer.games.continuous_checks import checked_discounts
 from equinfer.games.importable import is_importable
@@ -46,7 +46,7 @@ class ExternalGame(eqx.Module):
         make = functools.partial(make, **parameters)
         env = _made(make, name)
         try:
-            with _blamed(name, "its spaces"):
+            with blamed(f"{name} fails in its spaces"):
                 agents = list(env.possible_agents)
                 if not agents:
                     raise BadInput(f"{name} names no agents in possible_agents.")
@@ -107,7 +107,7 @@ class Table:
 
     def reset(self, seed: int | None = None) -> Float[np.ndarray, "N O"]:
         """Begin an episode. Seeds are given to the environment once; later episodes go on from there."""
-        with _blamed(self._game.name, "its reset"):
+        with blamed(f"{self._game.name} fails in its reset"):
             seen, infos = self._env.reset(seed=seed)
             self._refuse_masks(infos)
             self.observation = self._rows(seen)
@@ -116,7 +116,7 @@ class Table:
     def step(self, parts: tuple[Any, ...]) -> Told:
         """`parts`, in the environment's units, one for each agent. The next episode is not begun here."""
         named = dict(zip(self._agents, parts, strict=True))
-        with _blamed(self._game.name, "its step"):
+        with blamed(f"{self._game.name} fails in its step"):
             living = set(self._env.agents)
             actions = {
                 agent: _as_action(self._env.action_space(agent), named[agent])
@@ -135,7 +135,7 @@ class Table:
         return Told(self.observation, reward, terminated, ended)
 
     def close(self) -> None:
-        with _blamed(self._game.name, "its close"):
+        with blamed(f"{self._game.name} fails in its close"):
             self._env.close()
 
     def _refuse_masks(self, infos: Any) -> None:
@@ -158,12 +158,8 @@ class Table:
 
 
 def _made(make: Callable[[], Any], name: str) -> Any:
-    try:
+    with blamed(f"{name} could not be made"):
         env = make()
-    except EquinferError:
-        raise
-    except Exception as error:  # somebody else's function may raise anything
-        raise BadInput(f"{name} could not be made: {type(error).__name__}: {error}.") from None
     if hasattr(env, "agent_iter") or hasattr(env, "agent_selection"):
         raise BadInput(
             f"{name} is an AEC environment, in which agents act in turn; convert it by "
@@ -223,14 +219,3 @@ def _as_action(space: Any, part: Any) -> Any:
 
 def _masked(name: str, agent: Any) -> BadInput:
     return BadInput(f"{name}: agent {agent} is given action masks, which learners do not read.")
-
-
-@contextlib.contextmanager
-def _blamed(name: str, what: str) -> Iterator[None]:
-    """**Raises:** `BadInput` for anything that goes wrong in somebody else's code."""
-    try:
-        yield
-    except EquinferError:
-        raise
-    except Exception as error:
-        raise BadInput(f"{name} fails in {what}: {type(error).__name__}: {cause(error)}.") from error

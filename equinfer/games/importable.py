@@ -5,7 +5,7 @@ import importlib.util
 import sys
 from typing import Any
 
-from equinfer.errors import BadInput, EquinferError, cause
+from equinfer.errors import BadInput, blamed
 from equinfer.games import GROUP, SOURCES
 from equinfer.plugins import is_plugin
 
@@ -30,12 +30,8 @@ def imported(target: str) -> Any:
     **Raises:** `BadInput` if there is no such module or attribute, or if the module breaks.
     """
     module, _, attribute = target.partition(":")
-    try:
+    with blamed(f"{module} cannot be imported"):
         found = importlib.import_module(module)
-    except EquinferError:
-        raise
-    except Exception as error:  # somebody else's module may raise anything
-        raise BadInput(f"{module} cannot be imported: {type(error).__name__}: {cause(error)}.") from None
     if not hasattr(found, attribute):
         raise BadInput(f"{module} has no {attribute}.")
     return getattr(found, attribute)

@@ -59,6 +59,7 @@ class MAI(AbstractLearner[MAIState]):
 
     is_large: ClassVar[bool] = True
     predicts: ClassVar[bool] = True
+    knows_laws: ClassVar[bool] = True
     opponent: str = "inferred"
     policy: str = "marginal"
     actor: str = "forward_kl"
