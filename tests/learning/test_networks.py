@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from equinfer.nn.laws import Categorical, SquashedGaussian, lattice, resampled, uniform_index
 from equinfer.nn.networks import Critic, Network
@@ -100,8 +101,24 @@ def test_resampled_points_come_in_every_order():
 
 
 def test_indices_are_even():
-    drawn = np.asarray(uniform_index(jax.random.key(5), (70_000,), jnp.int32(7)))
-    assert np.abs(np.bincount(drawn, minlength=8) / 70_000 - np.array([1 / 7] * 7 + [0])).max() < 0.005
+    """Along the places of one draw, at one place from key to key, and in pairs of places and of successive keys."""
+    bound, cells = 121, 11
+    keys = jax.random.split(jax.random.key(6), 20_000)
+    many = np.asarray(jax.vmap(lambda key: uniform_index(key, (64,), jnp.int32(bound)))(keys))
+    one = np.asarray(uniform_index(jax.random.key(5), (200_000,), bound))
+    coarse = many // cells
+    for drawn in (
+        one,
+        many[:, 0],
+        many[:, 63],
+        one[:-1] // cells * cells + one[1:] // cells,
+        coarse[:, 0] * cells + coarse[:, 1],
+        coarse[:, 7] * cells + coarse[:, 40],
+        coarse[:-1, 5] * cells + coarse[1:, 5],
+    ):
+        counts = np.bincount(drawn, minlength=bound)
+        assert len(counts) == bound
+        assert scipy.stats.chisquare(counts).pvalue > 1e-3
 
 
 @pytest.mark.parametrize(("spread", "target"), [(30.0, 0.05), (-30.0, 0.9)])
