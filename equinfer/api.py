@@ -158,7 +158,7 @@ def _judged(row: AbstractConcept, tables: AnyTables, answer: Any) -> Certificate
 def _certified_file(game: SolvableGame, tables: AnyTables, path: Path, concept: str | None) -> Certificate:
     from equinfer.games.files.answers import read_answer, said_concept
 
-    path = path / "solution.npz" if path.is_dir() else path
+    path = saved.file_of(path)
     answer = read_answer(path, tables)
     concept = concept or said_concept(path) or natural_concept(game, answer)
     if concept not in CONCEPTS:
@@ -170,17 +170,19 @@ def _certified_file(game: SolvableGame, tables: AnyTables, path: Path, concept: 
 
 
 def load_solution(path: Target, *, game: Game | Target | None = None) -> Solution:
-    """Read back what `Solution.save` wrote.
+    """Read back what `Solution.save` wrote, or `equinfer solve --out` into its folder.
 
-    **Arguments:** `game`, or a target of `load`: have the answer judged again, by this game, in whose order it comes
-    back. Without it the verdict is what the file says, and `recorded` is true. With it nothing is said of how the
-    answer stands among others (`objective_value`, `bound`): that was of the game that it was found in.
+    **Arguments:** `path`, of the file or of the folder; `game`, or a target of `load`: have the answer judged again, by
+    this game, in whose order it comes back. Without it the verdict is what the file says, and `recorded` is true. With
+    it nothing is said of how the answer stands among others (`objective_value`, `bound`): that was of the game that it
+    was found in.
 
     **Raises:** `BadInput` if the file is missing, damaged, or something else; or its answer is none of `game`.
     """
     from equinfer.games.files.archive import opened
 
-    with opened(Path(path)):  # an archive at all?
+    path = saved.file_of(path)
+    with opened(path):  # an archive at all?
         solution = saved.load_solution(path)
     if game is None:
         return solution

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -25,6 +24,7 @@ from equinfer.games.mean_field_players import entries_of, lifted
 from equinfer.games.relabelling import matched
 from equinfer.mean_field_tables import MeanFieldTables
 from equinfer.records import Solution
+from equinfer.saved import file_of
 from equinfer.targets import Game, Target, game_of
 
 __all__ = ["Gain", "PlayersGap", "players_gap"]
@@ -145,8 +145,7 @@ def _policies(tables: MeanFieldTables, policy: Any) -> tuple[Float[np.ndarray, "
     if isinstance(policy, (str, os.PathLike)):
         from equinfer.games.files.answers import read_answer
 
-        path = Path(policy)
-        policy = read_answer(path / "solution.npz" if path.is_dir() else path, tables)
+        policy = read_answer(file_of(policy), tables)
     elif isinstance(policy, Solution):
         policy = matched(policy.game, tables, "the solution").of(policy.answer)
     return checked_profile(tables, policy)

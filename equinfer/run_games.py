@@ -1,5 +1,7 @@
 """The game of a run: as learners play it, and what it is recognised by when a run goes on."""
 
+import contextlib
+import inspect
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +14,7 @@ from jaxtyping import Array, Float
 
 from equinfer.arguments import shown
 from equinfer.data.arena import Arena
-from equinfer.errors import BadInput
+from equinfer.errors import BadInput, blamed
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame
 from equinfer.games.importable import imported, is_importable
@@ -34,10 +36,8 @@ def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
 
     **Raises:** `BadInput` for what they cannot play.
     """
-    if isinstance(game, str) and is_importable(game):
-        found = imported(game)
-        if not isinstance(found, Game):
-            return ExternalGame.of(found, game, **parameters)
+    if isinstance(game, str) and is_importable(game) and not _gives_a_game(game, parameters):
+        return ExternalGame.of(imported(game), game, **parameters)
     if isinstance(game, (str, os.PathLike)):
         game = _loaded(game, parameters)
     if isinstance(game, TabularGame):
@@ -46,6 +46,23 @@ def playable(game: Any, /, **parameters: Any) -> ContinuousGame | ExternalGame:
         return game
     what = f"{game.name}, a mean-field game" if isinstance(game, MeanFieldGame) else shown(game)
     raise BadInput(f"learners play games of continuous actions and games in tables; got {what}.")
+
+
+def _gives_a_game(target: str, parameters: Mapping[str, Any]) -> bool:
+    """Whether `package.module:attribute` is a game of ours, or makes one; else it is to make an environment."""
+    found = imported(target)
+    if isinstance(found, Game) or not callable(found):
+        return isinstance(found, Game)
+    own = {**parameters}
+    if "discount" not in inspect.signature(found).parameters:
+        own.pop("discount", None)
+    with blamed(f"{target} could not be made"):
+        made: Any = found(**own)
+    if isinstance(made, Game):
+        return True
+    with contextlib.suppress(Exception):
+        made.close()
+    return False
 
 
 def _loaded(target: str | os.PathLike[str], parameters: Mapping[str, Any]) -> Any:

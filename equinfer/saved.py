@@ -15,7 +15,13 @@ from equinfer.errors import BadInput
 from equinfer.records import SCHEMA_VERSION, Attempt, Certificate, Deviation, GameLabels, Solution, Status
 from equinfer.tables import Origin, SuccessorLists, Tables
 
-__all__ = ["load_solution"]
+__all__ = ["file_of", "load_solution"]
+
+
+def file_of(path: str | os.PathLike[str]) -> Path:
+    """The file of an answer: `path` itself, or the one in the folder that `equinfer solve --out` made."""
+    path = Path(path)
+    return path / "solution.npz" if path.is_dir() else path
 
 
 def load_solution(path: str | os.PathLike[str]) -> Solution:

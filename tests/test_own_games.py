@@ -59,7 +59,7 @@ def test_a_game_of_a_module_is_solved_and_certified_by_its_name(mine, capsys):
     assert run(["solve", f"{mine}:fork", "--concept", "mean-field", "--out", "answer"]) == 0
     assert run(["certify", f"{mine}:fork", "answer/result.json"]) == 0
     assert "CERTIFIED" in capsys.readouterr().out
-    assert eq.load_solution("answer/solution.npz").policy[0, 0] == pytest.approx([2 / 3, 1 / 3], abs=1e-9)
+    assert eq.load_solution("answer").policy[0, 0] == pytest.approx([2 / 3, 1 / 3], abs=1e-9)
 
 
 def test_a_function_is_called_with_the_parameters(mine):
@@ -90,6 +90,15 @@ def test_a_module_that_breaks_is_blamed(mine, tmp_path):
         eq.load("torn_of_tests:game")
     with pytest.raises(UnknownName, match="unknown source of games 'nowhere_of_tests'"):
         eq.load("nowhere_of_tests:game")
+
+
+def test_learners_play_what_a_function_makes(mine, capsys):
+    """With its parameters, and again when the run goes on."""
+    train = ["train", f"{mine}:made", "--algo", "iddpg", "--steps", "500", "--seeds", "1"]
+    assert run([*train, "--set", "bound=2.0", "--out", "kept"]) == 0
+    assert eq.load_run("kept").game.spaces[0].high == (2.0,)
+    assert run([*train, "--set", "width=2.0"]) == 4
+    assert f"{mine}:made could not be made: TypeError" in capsys.readouterr().err
 
 
 def test_learners_refuse_infinitely_many_by_name(mine):

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 import equinfer
 from equinfer.errors import BadInput
 from equinfer.games.files.source import read_text
+from equinfer.saved import file_of
 
 __all__ = ["saved_answer"]
 
@@ -18,9 +18,7 @@ KEYS = ("game", "concept", "solver", "status", "gap", "numerical_error", "eps", 
 
 def saved_answer(path: str) -> dict[str, Any]:
     """**Raises:** `BadInput` if `path` holds no answer that equinfer saved."""
-    place = Path(path)
-    if place.is_dir():
-        place /= "solution.npz"
+    place = file_of(path)
     if place.suffix.lower() == ".npz":
         return equinfer.load_solution(place).to_json()
     if place.suffix.lower() != ".json":

@@ -168,8 +168,7 @@ def _made(make: Callable[[], Any], name: str) -> Any:
     if not all(
         hasattr(env, part) for part in ("possible_agents", "action_space", "observation_space", "step", "reset")
     ):
-        ours = "; a game of ours is named itself, not what makes it" if hasattr(env, "tables") else ""
-        raise BadInput(f"{name} makes a {type(env).__name__}, which is no PettingZoo ParallelEnv{ours}.")
+        raise BadInput(f"{name} makes a {type(env).__name__}, which is no game and no PettingZoo ParallelEnv.")
     return env
 
 
