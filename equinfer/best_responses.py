@@ -1,6 +1,7 @@
 """What one agent can learn to gain while all others stay what they are: a lower bound on the Nash gap.
 
 For games of several steps, where no gap is known: whatever a trained deviation gains, the best one gains at least.
+Truncation is a convenience of learners and no end of a game: what is compared goes on through it.
 """
 
 from typing import Any, NamedTuple
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
 from equinfer.arguments import shown
@@ -19,6 +20,9 @@ from equinfer.training import train
 
 __all__ = ["BestResponse", "best_response"]
 
+_LEFT = 1e-4
+"""Of the discounted weight, after an episode."""
+
 
 class BestResponse(NamedTuple):
     """Of one agent of one seed, against the others as they are executed."""
@@ -28,10 +32,25 @@ class BestResponse(NamedTuple):
     """Estimated, of discounted returns from the initial state; at least zero, since nobody has to deviate."""
     low: float
     """With the confidence asked for the best deviation gains no less: by Student's t, on episodes that the deviation
-    was not chosen on."""
+    was not chosen on, less what may come after them."""
+    tail: float
+    """What may come after the steps that were played, if rewards stay within those that were seen; 0 where all episodes
+    ended by themselves."""
     curve: Float[np.ndarray, "restarts evaluations"]
     """Returns without chance while the deviations were learnt."""
     kind: str = "lower_bound"
+
+
+class Played(NamedTuple):
+    """Episodes of the agent, by each of some deviations."""
+
+    returns: Float[np.ndarray, "restarts episodes"]
+    """Discounted."""
+    going: Bool[np.ndarray, "restarts episodes"]
+    """Whether the game would have gone on."""
+    least: Float[np.ndarray, "restarts episodes"]
+    most: Float[np.ndarray, "restarts episodes"]
+    """Of the rewards of a step."""
 
 
 def best_response(
@@ -48,6 +67,9 @@ def best_response(
 ) -> BestResponse:
     """Train `agent` anew, from `restarts` beginnings, against the others of that seed.
 
+    Episodes are played until a ten-thousandth of the discounted weight is left, at most 10,000 steps, and through
+    truncation. Without a discount there is no such step: the game is then its first `horizon`, or 2,000, steps.
+
     **Raises:** `BadInput` if there is no such agent or seed, or the game is somebody else's environment.
     """
     game = run.game
@@ -58,12 +80,14 @@ def best_response(
     run.policy(seed)  # which says if there is no such seed
     alone = _alone(run, agent, seed)
     learnt = train(algo, alone, steps, restarts, **options)
-    chosen = int(_returns(run, agent, seed, episodes, learnt, range(restarts), 0).mean(axis=1).argmax())
-    after = _returns(run, agent, seed, episodes, learnt, [chosen], 1)[0]
-    gains = after - _returns(run, agent, seed, episodes, None, [0], 1)[0]
+    chosen = int(_played(run, agent, seed, episodes, learnt, range(restarts), 0).returns.mean(axis=1).argmax())
+    after = _played(run, agent, seed, episodes, learnt, [chosen], 1)
+    before = _played(run, agent, seed, episodes, None, [0], 1)
+    gains = (after.returns - before.returns)[0]
     mean, error = float(gains.mean()), float(stats.sem(gains))
-    low = mean - float(stats.t.ppf(confidence, episodes - 1)) * error
-    return BestResponse(agent, max(mean, 0.0), max(low, 0.0), learnt.deterministic_returns[:, :, 0])
+    tail = _tail(game, agent, after, before)
+    low = mean - float(stats.t.ppf(confidence, episodes - 1)) * error - tail
+    return BestResponse(agent, max(mean, 0.0), max(low, 0.0), tail, learnt.deterministic_returns[:, :, 0])
 
 
 def _others(run: Training, seed: int) -> Any:
@@ -102,21 +126,21 @@ def _alone(run: Training, agent: int, seed: int) -> ContinuousGame:
     )
 
 
-def _returns(
+def _played(
     run: Training, agent: int, seed: int, episodes: int, learnt: Training | None, restarts: Any, part: int
-) -> Float[np.ndarray, "restarts episodes"]:
-    """Discounted returns of the agent by each of the deviations, without chance, or as it is executed, if there are
-    none. The same keys each time: what chance has in common falls out of the differences.
+) -> Played:
+    """What the agent gets by each of the deviations, without chance, or as it is executed, if there are none. The same
+    keys each time: what chance has in common falls out of the differences.
     """
     game: Any = run.game
     act = _others(run, seed)
-    length = 1 if game.is_one_shot else game.horizon or _long_enough(game.discount[agent])
+    length = _length(game, agent)
 
     def one(deviation: Any, key: Any) -> Any:
         begin, rest = jax.random.split(key)
 
         def body(k: Any, carry: tuple) -> tuple:
-            state, total, going = carry
+            state, total, going, least, most = carry
             play, move = jax.random.split(jax.random.fold_in(rest, k))
             everybody = act(state, play)
             if learnt is not None:
@@ -127,19 +151,40 @@ def _returns(
                 everybody[agent] = learnt.arena.actions.to_game(best)[0]
             moved = game.step(state, tuple(everybody), key=move)
             weight = jnp.asarray(game.discount[agent] ** k.astype(jnp.float32), jnp.float32)
-            total = total + jnp.where(going, weight * moved.rewards[agent], 0)
-            return moved.state, total, going & ~(moved.terminated | moved.truncated)
+            reward = jnp.asarray(moved.rewards[agent], jnp.float32)
+            seen = (
+                jnp.where(going, jnp.minimum(least, reward), least),
+                jnp.where(going, jnp.maximum(most, reward), most),
+            )
+            return moved.state, total + jnp.where(going, weight * reward, 0), going & ~moved.terminated, *seen
 
-        start = (game.reset(begin), jnp.zeros((), jnp.float32), jnp.ones((), bool))
-        return jax.lax.fori_loop(0, length, body, start)[1]
+        numbers = jnp.asarray([0, jnp.inf, -jnp.inf], jnp.float32)
+        start = (game.reset(begin), numbers[0], jnp.ones((), bool), numbers[1], numbers[2])
+        return Played(*jax.lax.fori_loop(0, length, body, start)[1:])
 
     with jax.enable_x64(False):
         keys = jax.random.split(jax.random.key(part), episodes)
         played = jax.jit(jax.vmap(one, in_axes=(None, 0)))
         states = [None if learnt is None else jax.tree.map(lambda leaf, k=k: leaf[k], learnt.state) for k in restarts]
-        return np.stack([np.asarray(played(state, keys), np.float64) for state in states])
+        rows = [jax.tree.map(np.asarray, played(state, keys)) for state in states]
+    found = jax.tree.map(lambda *each: np.stack(each), *rows)
+    return found._replace(returns=found.returns.astype(np.float64))
 
 
-def _long_enough(discount: float) -> int:
-    """Steps after which a thousandth of the weight is left, at most 2,000."""
-    return 2000 if discount >= 1 else int(min(2000, np.ceil(np.log(1e-3) / np.log(max(discount, 1e-3)))))
+def _length(game: ContinuousGame, agent: int) -> int:
+    """Steps of an episode."""
+    discount = game.discount[agent]
+    if game.is_one_shot:
+        return 1
+    if discount >= 1:
+        return game.horizon or 2000
+    return int(min(10_000, np.ceil(np.log(_LEFT) / np.log(max(discount, _LEFT)))))
+
+
+def _tail(game: ContinuousGame, agent: int, *plays: Played) -> float:
+    """Most that the difference of two returns can change after the last step."""
+    discount = game.discount[agent]
+    if discount >= 1 or not any(play.going.any() for play in plays):
+        return 0.0
+    wide = max(play.most.max() for play in plays) - min(play.least.min() for play in plays)
+    return float(discount ** _length(game, agent) / (1 - discount) * wide)

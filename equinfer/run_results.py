@@ -11,7 +11,7 @@ import numpy as np
 from equinfer.certificates.continuous import certify_actions
 from equinfer.certificates.nash import certify_nash
 from equinfer.errors import BadInput
-from equinfer.games.continuous_rules import TablePlay
+from equinfer.games.continuous_rules import TablePlay, TableState
 from equinfer.games.external import ExternalGame
 from equinfer.games.spaces import Box
 from equinfer.records import Certificate
@@ -37,7 +37,7 @@ def judged(training: Training, seed: int) -> Certificate:
         actions = training.actions
         parts = tuple(part[seed] for part in actions) if isinstance(actions, tuple) else actions[seed]
         return certify_actions(game.tables(), parts)
-    if not isinstance(game.rules, TablePlay) or game.rules.game.horizon not in (None, 1):
+    if not isinstance(game.rules, TablePlay):
         raise BadInput(f"{game.name} has several steps and no tables: its gap is not known. {_BOUND}")
     found = certify_nash(game.rules.game.tables(), played_in_table(training, seed))
     if training.learner.knows_laws:
@@ -50,14 +50,18 @@ def judged(training: Training, seed: int) -> Certificate:
 
 
 def played_in_table(training: Training, seed: int, draws: int = _DRAWS) -> tuple[np.ndarray, ...]:
-    """(S, A_i) of each agent: the law of what it executes in each state; of an algorithm that only draws, its
-    frequencies in so many draws.
+    """(S, A_i) of each agent, or (H, S, A_i): the law of what it executes in each state; of an algorithm that only
+    draws, its frequencies in so many draws.
     """
     arena, learner = training.arena, training.learner
     state = jax.tree.map(lambda leaf: leaf[seed], training.state)
     phase = last_phase(learner, int(training.config["steps"]))
+    game: Any = arena.game
+    played = game.rules.game
+    states, epochs = range(played.num_states), range(played.horizon or 1)
     with jax.enable_x64(False):
-        states = np.eye(arena.observation_size, dtype=np.float32)  # agents see which state it is, one-hot
+        places = [TableState(jnp.int32(s), jnp.int32(h)) for h in epochs for s in states]
+        sights: Any = jnp.stack([game.rules.observe(place, 0) for place in places]).astype(jnp.float32)
         keys = jax.random.split(jax.random.key(0), draws)
 
         @jax.jit
@@ -66,9 +70,10 @@ def played_in_table(training: Training, seed: int, draws: int = _DRAWS) -> tuple
                 return learner.laws(arena, state, seen, phase, key=keys[0])
             return jax.vmap(lambda key: learner.act(arena, state, seen, phase, key=key))(keys).mean(axis=0)
 
-        laws = np.stack([np.asarray(chances(np.tile(seen, (arena.agents, 1))), np.float64) for seen in states])
+        laws = np.stack([np.asarray(chances(np.tile(seen, (arena.agents, 1))), np.float64) for seen in sights])
     laws /= laws.sum(axis=2, keepdims=True)  # single precision rounds them
-    return tuple(laws[:, i, : arena.game.spaces[i].n] for i in range(arena.agents))
+    shape = (played.num_states,) if played.horizon in (None, 1) else (played.horizon, played.num_states)
+    return tuple(laws[:, i, : arena.game.spaces[i].n].reshape(*shape, -1) for i in range(arena.agents))
 
 
 def write_result(folder: Path, training: Training) -> None:

@@ -21,7 +21,7 @@ from equinfer.games.external import ExternalGame
 from equinfer.records import Certificate, Status
 from equinfer.writing import json_text, written_atomically
 
-__all__ = ["RUN_SCHEMA", "Training", "empty_folder", "held", "read_config", "trim_metrics", "write_config"]
+__all__ = ["RUN_SCHEMA", "Training", "emptied", "free_folder", "held", "read_config", "trim_metrics", "write_config"]
 
 try:
     import fcntl
@@ -110,25 +110,29 @@ def last_phase(learner: AbstractLearner, steps: int) -> Phase:
     return learner.phases(steps).at(steps - 1)
 
 
-def empty_folder(path: Path, force: bool) -> Path:
-    """The folder of a new run; with `force` without what another run left there.
+def free_folder(path: Path, force: bool) -> Path:
+    """The folder of a new run, as it is.
 
-    **Raises:** `BadInput` if something is in it, unless `force`.
+    **Raises:** `BadInput` if something is in it, unless `force`; or if another process trains in it.
     """
     if path.exists() and not path.is_dir():
         raise BadInput(f"{path} is no folder.")
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be made: {error.strerror or error}.") from None
-    if any(path.iterdir()):
+    if path.is_dir() and any(path.iterdir()):
         if not force:
             raise BadInput(f"{path} is not empty; choose another folder, or force.")
         with held(path):
             pass  # nobody else trains there
-        for name in (CONFIG, METRICS, CHECKPOINT, RESULT, PAGE):
-            (path / name).unlink(missing_ok=True)
     return path
+
+
+def emptied(path: Path) -> None:
+    """Make the folder, and take away what another run left there. **Raises:** `BadInput` if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be made: {error.strerror or error}.") from None
+    for name in (CONFIG, METRICS, CHECKPOINT, RESULT, PAGE):
+        (path / name).unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

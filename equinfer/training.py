@@ -36,7 +36,8 @@ from equinfer.runs import (
     CONFIG,
     Training,
     append_metrics,
-    empty_folder,
+    emptied,
+    free_folder,
     held,
     read_config,
     trim_metrics,
@@ -91,10 +92,11 @@ def train(
     game = playable(game)
     named = None if isinstance(algo, AbstractLearner) else preset
     config = config_of(name, named, learner, game, steps, seeds, seed)
-    folder = None if out is None else empty_folder(Path(out), force)
+    folder = None if out is None else free_folder(Path(out), force)
     session = _Session(learner, game, config, folder, watch)
     if folder is None:
         return session.run()
+    emptied(folder)  # not before: whoever cannot learn here leaves what is there
     session.write_config()
     with held(folder):
         return session.run()
@@ -277,7 +279,12 @@ class _Session:
         diverged = _diverged(state.learner)
         if diverged is not None:
             by = self._done + rounds * EVERY
-            self._stop(f"{self._config['algorithm']} has diverged by step {by}: try smaller rates", diverged)
+            self._stop(
+                f"{self._config['algorithm']} has diverged by step {by}, and would again: try smaller rates, or "
+                "observations nearer to 1",
+                diverged,
+                goes_on=False,
+            )
         self._state = state
         self._history.append(seen)
         self._done += rounds * EVERY
@@ -293,12 +300,12 @@ class _Session:
                 stacklevel=4,
             )
 
-    def _stop(self, why: str, seed: int | None = None) -> NoReturn:
+    def _stop(self, why: str, seed: int | None = None, goes_on: bool = True) -> NoReturn:
         """**Raises:** `BadInput`, once what there is has been saved."""
         if self._folder is not None:
             self._save()
         where = "" if seed is None else f" (seed {seed})"
-        raise BadInput(f"{why}{where}{'' if self._folder is None else f'; {self._in_words()}'}.")
+        raise BadInput(f"{why}{where}{'' if self._folder is None else f'; {self._in_words(goes_on)}'}.")
 
     def _tell(self, rounds: int) -> None:
         seen = self._history[-1]
@@ -351,10 +358,11 @@ class _Session:
             where = self._folder if error.filename is None else error.filename
             raise NotWritten(f"{where}: {error.strerror or error}; {self._in_words()}.") from None
 
-    def _in_words(self) -> str:
+    def _in_words(self, goes_on: bool = True) -> str:
         if not self._kept:
             return "nothing was kept yet"
-        return f"the run up to step {self._kept} is kept in {self._folder}, and resume goes on from there"
+        kept = f"the run up to step {self._kept} is kept in {self._folder}"
+        return f"{kept}, and resume goes on from there" if goes_on else kept
 
     def _joined(self) -> Evaluation | None:
         """All evaluations up to now."""

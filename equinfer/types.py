@@ -12,6 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Key
 
+from equinfer.jax_constants import convert_by_precision
+
+convert_by_precision()
+
 AnyArray: TypeAlias = jax.Array | np.ndarray
 ScalarLike: TypeAlias = float | int | Float[AnyArray, ""]
 

@@ -59,7 +59,8 @@ def train(
     Parameters
     ----------
     target
-        catalog:NAME, a file of a game in tables, or package.module:function that makes a PettingZoo ParallelEnv.
+        catalog:NAME, a file of a game in tables, or MODULE:NAME of your own: a game, or a function that makes one, or
+        one that makes a PettingZoo ParallelEnv.
     algo
         mai, maddpg, iddpg, masql or rommeo.
     preset
@@ -112,10 +113,11 @@ def resume(folder: Path, /, *, as_json: Json = False) -> int:
     as_json
         Print one JSON object instead of the summary.
     """
-    from equinfer.cli import progress
+    with _begun(folder):
+        from equinfer.cli import progress
 
-    with _begun(folder), progress.shown(f"{folder} goes on") as watch:
-        training = equinfer.resume(folder, watch=watch)
+        with progress.shown(f"{folder} goes on") as watch:
+            training = equinfer.resume(folder, watch=watch)
     return _ended(training, folder, as_json)
 
 
@@ -149,15 +151,16 @@ class NotBegun(EquinferError):
 
 @contextlib.contextmanager
 def _begun(folder: Path | None) -> Iterator[None]:
-    """**Raises:** `NotBegun` for a Ctrl-C before the first evaluation, if there is a folder to go on from."""
-    from equinfer.runs import CONFIG
-
+    """**Raises:** `NotBegun` for a Ctrl-C before anything was learnt here, if there is a folder to go on from."""
     try:
         yield
     except KeyboardInterrupt:
+        from equinfer.runs import CHECKPOINT, CONFIG
+
         if folder is None or not (folder / CONFIG).is_file():
             raise
-        raise NotBegun(f"interrupted before the first evaluation; `equinfer resume {folder}` begins again.") from None
+        on = "goes on" if (folder / CHECKPOINT).is_file() else "begins again"
+        raise NotBegun(f"interrupted before there was anything new; `equinfer resume {folder}` {on}.") from None
 
 
 def _ended(training: Any, folder: Path | None, as_json: bool) -> int:

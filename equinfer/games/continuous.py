@@ -35,6 +35,7 @@ from equinfer.games.continuous_rules import (
     as_transition,
     from_row,
 )
+from equinfer.games.functions import as_new
 from equinfer.games.spaces import Box, Discrete, Space, alike
 from equinfer.games.tabular import TabularGame
 from equinfer.games.validation import checked_horizon, checked_labels
@@ -106,7 +107,13 @@ class ContinuousGame(eqx.Module):
         player_labels: Sequence[Any] | None = None,
     ):
         self._fill(
-            Rules(reset, step, observe), checked_spaces(spaces), discount, horizon, bool(exogenous), name, player_labels
+            Rules(as_new(reset), as_new(step), as_new(observe)),
+            checked_spaces(spaces),
+            discount,
+            horizon,
+            bool(exogenous),
+            name,
+            player_labels,
         )
         refuse_untraceable(self)
         object.__setattr__(self, "observation_sizes", observation_sizes(self))
@@ -134,7 +141,9 @@ class ContinuousGame(eqx.Module):
         trace, of another shape, or not finite somewhere in the boxes, with the agent and the actions.
         """
         boxes = checked_boxes(low, high)
-        game = cls._unchecked(OneShot(checked_function("reward", reward)), boxes, 0.0, 1, True, name, player_labels)
+        game = cls._unchecked(
+            OneShot(as_new(checked_function("reward", reward))), boxes, 0.0, 1, True, name, player_labels
+        )
         refuse_rewards(game)
         return changed(game, observation_sizes=(1,) * len(boxes), lipschitz=checked_lipschitz(lipschitz, len(boxes)))
 

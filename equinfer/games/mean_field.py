@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from equinfer.errors import BadInput, cause
 from equinfer.games.changed import changed
+from equinfer.games.functions import as_new
 from equinfer.games.kernels import SparseKernel
 from equinfer.games.mean_field_checks import (
     MeanFieldLabels,
@@ -92,7 +93,7 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
             raise BadInput(f"reward must be a function of (t, law), or a list of one for each population; got {kind}.")
         if several and not reward:
             raise BadInput("reward is an empty list: a game has at least one population.")
-        self.reward = tuple(reward) if not callable(reward) else (reward,)
+        self.reward = tuple(map(as_new, reward if several else (reward,)))
         number = len(self.reward)
         self.initial = checked_initial(one_each("initial", initial, number, several))
         self.horizon = checked_horizon(horizon)
@@ -230,7 +231,7 @@ def _transition(kernel: KernelLike) -> AbstractTransition:
     if isinstance(kernel, SparseKernel):
         return Fixed(kernel)
     if callable(kernel):
-        return ByFunction(kernel)
+        return ByFunction(as_new(kernel))
     try:
         if np.iscomplexobj(kernel):
             raise ValueError("its numbers are complex")

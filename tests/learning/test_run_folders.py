@@ -40,7 +40,7 @@ def test_one_process_trains_in_a_folder(tmp_path):
 
 
 def test_who_diverges_is_said_to(tmp_path):
-    with pytest.raises(eq.BadInput, match=r"maddpg has diverged by step \d+: try smaller rates \(seed 0\)"):
+    with pytest.raises(eq.BadInput, match=r"maddpg has diverged by step \d+, .*smaller rates.* \(seed 0\)"):
         eq.train("maddpg", "catalog:cournot", steps=500, seeds=1, critic_rate=1e30, **SMALL)
 
 
@@ -153,3 +153,32 @@ def test_frequencies_are_an_estimate():
     certificate = eq.train("masql", eq.TabularGame.from_payoffs(PENNIES), steps=500, seeds=1, **SMALL).certificate[0]
     assert certificate.kind == "estimate"
     assert "masql only draws its moves" in certificate.doubt
+
+
+def test_tables_with_a_horizon_are_judged_in_every_epoch():
+    """By backward induction, written out."""
+    rng = np.random.default_rng(0)
+    rewards, kernel = rng.normal(size=(2, 2, 2, 2)), rng.dirichlet(np.ones(2), (2, 2, 2))
+    run = eq.train("iddpg", eq.TabularGame(rewards, kernel, horizon=3), steps=500, seeds=1, **SMALL)
+    mine, yours = played_in_table(run, 0)
+    assert mine.shape == (3, 2, 2)
+    worth, best, gap = np.zeros((2, 2)), np.zeros((2, 2)), 0.0
+    for h in (2, 1, 0):
+        kept, tried = (rewards + np.einsum("sabt,it->isab", kernel, each) for each in (worth, best))
+        worth = np.einsum("sa,isab,sb->is", mine[h], kept, yours[h])
+        replies = np.einsum("sab,sb->sa", tried[0], yours[h]), np.einsum("sa,sab->sb", mine[h], tried[1])
+        best = np.stack([each.max(axis=1) for each in replies])
+        gap = max(gap, (best - worth).max())
+    assert run.certificate[0].kind == "exact"
+    assert run.certificate[0].gap == pytest.approx(gap, abs=1e-9)
+
+
+def test_who_cannot_learn_leaves_a_folder_as_it_is(tmp_path):
+    alone = eq.ContinuousGame.one_shot(lambda a: -((a[:, 0] - 0.5) ** 2), [[-1]], [[1]])
+    eq.train("iddpg", alone, steps=500, seeds=1, out=tmp_path / "run", **SMALL)
+    with pytest.raises(eq.BadInput, match="has one agent"):
+        eq.train("mai", alone, steps=500, out=tmp_path / "run", force=True)
+    assert eq.load_run(tmp_path / "run", game=alone).is_finished
+    with pytest.raises(eq.BadInput, match="has one agent"):
+        eq.train("mai", alone, steps=500, out=tmp_path / "new")
+    assert not (tmp_path / "new").exists()

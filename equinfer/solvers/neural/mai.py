@@ -100,7 +100,7 @@ class MAI(AbstractLearner[MAIState]):
 
     def init(self, arena: Arena, *, key: PRNGKey) -> MAIState:
         if arena.agents < 2:
-            raise BadInput(f"mai models the others, and {arena.game.name} has one agent; try iddpg or masql.")
+            raise BadInput("mai models the others, and this game has one agent; try iddpg or masql.")
         minds, joint = jax.random.split(key)
         agents, actions = arena.agents, arena.actions
         model = LEARNERS[self.opponent]
