@@ -70,8 +70,8 @@ class MAI(AbstractLearner[MAIState]):
     final_temperature: float = 0.05
     annealing: float = 0.002
     """Per step of full play: how fast the one falls to the other."""
-    uniform_steps: int = 3000
-    burn_in: int = 500
+    uniform_steps: int = 2700
+    burn_in: int = 800
     hidden: int = 32
     batch: int = 64
     window: int = 500
