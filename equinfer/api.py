@@ -143,7 +143,8 @@ def _certified_actions(game: ContinuousGame, answer: Any, concept: str | None) -
         raise BadInput(f"joint actions of {game.name} are judged as a Nash equilibrium, and not as {concept!r}.")
     if isinstance(answer, (str, os.PathLike, Solution)):
         raise BadInput(
-            f"{game.name} is a game of continuous actions; give its actions, (N, d) or (d_i,) for each agent."
+            f"{game.name} is a game of continuous actions; give its actions, (N, d) or (d_i,) for each agent. A run is "
+            "judged where it is: `equinfer resume` says what its seeds are worth, `load_run(folder).certificate` too."
         )
     return certify_actions(game.tables(), answer)
 
