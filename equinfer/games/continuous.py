@@ -74,8 +74,8 @@ class ContinuousGame(eqx.Module):
       says `terminated` by itself.
     * `exogenous=True` declares that the law of the states does not depend on actions.
 
-    No function resets by itself. What comes back is in the precision of the actions that came in. Functions are compiled
-    for the game: whoever changes what they read outside themselves makes the game again.
+    No function resets by itself. What comes back is in the precision of the actions that came in. Functions are
+    compiled for the game: whoever changes what they read outside themselves makes the game again.
 
     **Raises:** `BadInput` for functions that JAX cannot trace, or that return other shapes; and for rewards and
     observations that are not finite along a few episodes of uniform play, with the agent and the step.

@@ -56,8 +56,8 @@ class MeanFieldGame(PopulationSizes, eqx.Module):
       functions then take the tuple of everybody's laws.
     * `legal`, boolean (S, A), or a list of them; `grid`, the shape of which the states are the cells, for pictures.
 
-    Rewards are collected in every epoch, the last one included; nothing is paid after it. Functions are compiled for the
-    game: whoever changes what they read outside themselves makes the game again.
+    Rewards are collected in every epoch, the last one included; nothing is paid after it. Functions are compiled for
+    the game: whoever changes what they read outside themselves makes the game again.
 
     **Raises:** `BadInput` for shapes and laws that do not fit; and, as seen at the uniform policy, for rewards that are
     not finite and kernels whose rows do not sum to one, with the time, the state and the action.
