@@ -37,7 +37,7 @@ def draw_curves(panel: Any, runs: dict[str, eq.Training]) -> None:
         panel.axvline(run.config["phases"]["burn_in"], color=COLOURS[name], linestyle=":", linewidth=1)
     panel.axhline(0, color="#67707e", linewidth=0.8)
     panel.set(xlabel="step", ylabel="return without chance", title="medians, 10 to 90 % of seeds")
-    panel.legend(fontsize=8, frameon=False, loc="lower right")
+    panel.legend(fontsize=8, framealpha=1, edgecolor="none", loc="lower right")
     panel.grid(color="#e6e9ee", linewidth=0.8)
     panel.set_axisbelow(True)
 
