@@ -158,8 +158,8 @@ def _played(
             )
             return moved.state, total + jnp.where(going, weight * reward, 0), going & ~moved.terminated, *seen
 
-        numbers = jnp.asarray([0, jnp.inf, -jnp.inf], jnp.float32)
-        start = (game.reset(begin), numbers[0], jnp.ones((), bool), numbers[1], numbers[2])
+        never = jnp.float32(jnp.inf)
+        start = (game.reset(begin), jnp.float32(0), jnp.ones((), bool), never, -never)
         return Played(*jax.lax.fori_loop(0, length, body, start)[1:])
 
     with jax.enable_x64(False):

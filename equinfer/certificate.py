@@ -1,7 +1,7 @@
 """The distance of an answer from equilibrium, as data: what certificates compute and everybody else reads."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,12 @@ from jaxtyping import Bool, Float
 
 from equinfer.errors import BadInput
 
-__all__ = ["Certificate", "Deviation", "falls_short", "freeze", "shortfalls"]
+__all__ = ["Certificate", "Deviation", "falls_short", "freeze", "shortfalls", "weakest"]
+
+
+def weakest(kinds: Iterable[str]) -> str:
+    """What can be said of several gaps of known kinds together: a bound of all, or an estimate if one of them is."""
+    return max(kinds, key=("exact", "upper_bound", "estimate").index)
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,6 +27,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from equinfer.certificate import weakest
 from equinfer.certificates.box_search import (
     FalseConstant,
     concave_peak,
@@ -75,8 +76,7 @@ def certify_actions(tables: ContinuousTables, answer: Any) -> Certificate:
     row = np.concatenate(_checked(tables, answer, ()))
     rewards = _in_parts(tables, row[None])[0]
     verdicts = [_judged(tables, i, row, float(rewards[i])) for i in range(tables.num_players)]
-    kinds = {each.kind for each in verdicts}
-    return _certificate(verdicts, next(kind for kind in ("estimate", "upper_bound", "exact") if kind in kinds), rewards)
+    return _certificate(verdicts, weakest(each.kind for each in verdicts), rewards)
 
 
 def certify_play(tables: ContinuousTables, samples: Any, confidence: float = 0.95) -> Certificate:

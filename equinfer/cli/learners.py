@@ -1,11 +1,11 @@
 """What a person reads on stdout of a game of learners."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from equinfer.certificate import weakest
 from equinfer.cli.display import clean, figures, on_stdout, print_facts
 from equinfer.cli.usage import DONE, INTERRUPTED, RESUMABLE
 from equinfer.errors import BadInput
@@ -66,7 +66,9 @@ def print_training(training: Training, folder: Path | None) -> None:
     facts += [("actions", text) for text in _actions(training)]
     judged = _certificates(training)
     if judged:
-        facts.append(("gap", f"{_quartiles(np.array([each.gap for each in judged]))} ({_weakest(judged)})"))
+        facts.append(
+            ("gap", f"{_quartiles(np.array([each.gap for each in judged]))} ({weakest(each.kind for each in judged)})")
+        )
     if not training.is_finished:
         on = "" if folder is None else f"; equinfer resume {folder} goes on"
         facts.append(("status", f"interrupted{on}"))
@@ -86,14 +88,9 @@ def training_record(training: Training) -> dict[str, Any]:
         "returns": training.returns[:, -10:].mean(axis=1),
         "deterministic_returns": training.deterministic_returns[:, -1],
         "gap": [each.gap for each in judged],
-        "gap_kind": _weakest(judged) if judged else None,
+        "gap_kind": weakest(each.kind for each in judged) if judged else None,
         "welfare": [each.welfare for each in judged],
     }
-
-
-def _weakest(judged: Sequence[Certificate]) -> str:
-    """What can be said of the gaps of all seeds."""
-    return max((each.kind for each in judged), key=("exact", "upper_bound", "estimate").index)
 
 
 def exit_code(training: Training, folder: Path | None) -> int:
