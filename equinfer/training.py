@@ -261,7 +261,7 @@ class _Session:
             learner=self._learner,
             arena=self._arena,
             game=self._game,
-            state=self._state.learner,
+            state=self._driver.learners(self._state),
             judge=judged,
             draw=write_run_page,
         )
@@ -276,7 +276,7 @@ class _Session:
             step, agent = seen.broken[k, seed].tolist()
             name = self._game.player_labels[agent]
             self._stop(f"a reward or an observation of agent {name} is no finite number at step {step}", seed)
-        diverged = _diverged(state.learner)
+        diverged = _diverged(self._driver.learners(state))
         if diverged is not None:
             by = self._done + rounds * EVERY
             self._stop(

@@ -116,6 +116,10 @@ class OutsideDriver:
             seen.append(evaluation)
         return run, jax.tree.map(lambda *rows: np.stack(rows), *seen)
 
+    def learners(self, run: Outside) -> Any:
+        """What has been learnt, along a leading axis of seeds."""
+        return run.learner
+
     def _round(self, run: Outside, first: int) -> tuple[Outside, Evaluation]:
         total = np.zeros_like(self._earned)
         broken = np.full((len(self._tables), 2), -1, np.int32)

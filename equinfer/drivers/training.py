@@ -18,6 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.compilation import quick_to_compile
+from equinfer.drivers.lanes import abreast, in_lanes, joined
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases
 from equinfer.types import AnyArray, PRNGKey
 
@@ -64,13 +65,27 @@ class InsideDriver:
     def __init__(self, learner: AbstractLearner, arena: Arena, phases: Phases):
         self._learner, self._arena = learner, arena
         self._phases = Phases(*map(jnp.int32, phases))  # Python's numbers would be part of the program
+        self._is_compiled = False
 
-    def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Run:
-        """Runs at their first step, along a leading axis of seeds."""
-        return _compiled(_begin, True)(self._learner, self._arena, keys, capacity)
+    def begin(self, keys: Key[Array, " seeds"], capacity: int) -> tuple[Run, ...]:
+        """Runs at their first step: lanes, each along a leading axis of its seeds."""
+        begin = _compiled(_begin, True)
+        return tuple(begin(self._learner, self._arena, lane, capacity) for lane in in_lanes(keys))
 
-    def advance(self, run: Run, first: int, rounds: int) -> tuple[Run, Evaluation]:
+    def advance(self, lanes: tuple[Run, ...], first: int, rounds: int) -> tuple[tuple[Run, ...], Evaluation]:
         """`rounds` times 25 steps from number `first` on; evaluations are (rounds, seeds, ...)."""
+        if len(lanes) > 1 and not self._is_compiled:
+            self._lane(lanes[0], first, 0)  # else every thread would begin to compile the same
+        self._is_compiled = True
+        done = abreast(lambda run: self._lane(run, first, rounds), lanes)
+        seen = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *(seen for _, seen in done))
+        return tuple(run for run, _ in done), seen
+
+    def learners(self, lanes: tuple[Run, ...]) -> Any:
+        """What has been learnt, along a leading axis of all seeds."""
+        return joined([run.learner for run in lanes])
+
+    def _lane(self, run: Run, first: int, rounds: int) -> tuple[Run, Evaluation]:
         numbers = jnp.int32(first), jnp.int32(rounds)
         advance = _compiled(_advance, self._learner.is_large)
         run, seen = advance(self._learner, self._arena, run, self._phases, *numbers)
