@@ -55,6 +55,7 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
             annealing=0.1,
             uniform_steps=0,
             burn_in=0,
+            window=500,
             learn_from=10,
             hidden=100,
             batch=512,

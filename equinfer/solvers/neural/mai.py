@@ -74,8 +74,8 @@ class MAI(AbstractLearner[MAIState]):
     burn_in: int = 800
     hidden: int = 32
     batch: int = 64
-    window: int = 500
-    """Steps to which opponent models are fitted, all after the uniform ones."""
+    window: int = 50
+    """Steps to which opponent models are fitted, all after the uniform ones: beliefs must be quicker than policies."""
     moves_window: int = 25
     """The same in games of moves, of which a few steps tell the frequencies."""
     learn_from: int = 64
