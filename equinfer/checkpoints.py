@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
+from equinfer.data.leaves import numbers, restored
 from equinfer.errors import BadInput
 from equinfer.writing import written_atomically
 
@@ -18,7 +18,7 @@ __all__ = ["load_tree", "read_arrays", "save_tree"]
 
 def save_tree(path: Path, tree: Any, beside: Mapping[str, np.ndarray]) -> None:
     """Write the arrays of `tree` in the order of its leaves, and others by name."""
-    leaves = {f"leaf_{k}": _plain(leaf) for k, leaf in enumerate(jax.tree.leaves(tree))}
+    leaves = {f"leaf_{k}": numbers(leaf) for k, leaf in enumerate(jax.tree.leaves(tree))}
     with written_atomically(path) as file:
         arrays: dict[str, Any] = {**leaves, **beside}
         np.savez(file, **arrays)
@@ -35,13 +35,15 @@ def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, np.ndarray]]:
     if any(name.startswith("leaf_") for name in arrays):
         raise BadInput(f"{path} is a checkpoint of another configuration: it holds more arrays than this one.")
     for k, (leaf, array) in enumerate(zip(leaves, kept, strict=True)):
-        want = _plain_shape(leaf)
+        plain = numbers(leaf)
+        want = plain.shape, plain.dtype
         if array is None or (array.shape, array.dtype) != want:
             found = "nothing" if array is None else f"{array.dtype} {array.shape}"
             raise BadInput(
                 f"{path} is a checkpoint of another configuration: array {k} is {found}; expected {want[1]} {want[0]}."
             )
-    whole = [_restored(array, leaf) for array, leaf in zip(kept, leaves, strict=True)]
+    # Seeds go back to the devices that they were spread over.
+    whole = [jax.device_put(restored(array, leaf), leaf.sharding) for array, leaf in zip(kept, leaves, strict=True)]
     return jax.tree.unflatten(structure, whole), arrays
 
 
@@ -54,21 +56,3 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
             return {name: archive[name] for name in archive.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         raise BadInput(f"{path} is damaged: {error}.") from None
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-
-
-def _plain(leaf: Any) -> np.ndarray:
-    return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
-
-
-def _plain_shape(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
-    shape = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
-    return tuple(shape.shape), np.dtype(shape.dtype)
-
-
-def _restored(array: np.ndarray, like: Any) -> Any:
-    leaf = jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(like) else jnp.asarray(array)
-    return jax.device_put(leaf, like.sharding)  # seeds go back to the devices that they were spread over

@@ -19,9 +19,9 @@ from equinfer.errors import BadInput
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame
 from equinfer.records import Certificate, Status
-from equinfer.writing import json_text, written_atomically
+from equinfer.writing import forget_partial, json_text, written_atomically
 
-__all__ = ["RUN_SCHEMA", "Training", "emptied", "free_folder", "held", "read_config", "trim_metrics", "write_config"]
+__all__ = ["RUN_SCHEMA", "Training", "emptied", "free_folder", "held", "read_config", "trim", "write_config"]
 
 try:
     import fcntl
@@ -175,8 +175,12 @@ def read_config(folder: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def trim_metrics(folder: Path, steps: int) -> None:
-    """Forget what was written after the checkpoint at `steps`: those steps will be made once more."""
+def trim(folder: Path, steps: int) -> None:
+    """Forget what a killed process left half written, and metrics after the checkpoint at `steps`: those steps will be
+    made once more.
+    """
+    for name in (CONFIG, METRICS, CHECKPOINT, RESULT):
+        forget_partial(folder / name)
     path = folder / METRICS
     if not path.is_file():
         return

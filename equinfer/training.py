@@ -7,19 +7,19 @@ import time as clock
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Key
 
 from equinfer.algorithms import learner as learner_named
-from equinfer.arguments import checked_seed, shown
+from equinfer.arguments import checked_seed, whole
 from equinfer.checkpoints import load_tree, save_tree
 from equinfer.data.arena import Arena
 from equinfer.drivers.compilation import LOGGER
 from equinfer.drivers.external import OutsideDriver
+from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.drivers.learning import EVERY, AbstractLearner, fewest_steps
 from equinfer.drivers.protocol import Watch
 from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
@@ -40,7 +40,7 @@ from equinfer.runs import (
     free_folder,
     held,
     read_config,
-    trim_metrics,
+    trim,
     write_config,
 )
 
@@ -84,7 +84,7 @@ def train(
     `NotWritten` where the disk is full, with the step up to which the run is kept.
     """
     name, learner = learner_named(algo, preset, options)
-    steps, seeds, seed = _count("steps", steps), _count("seeds", seeds), checked_seed(seed)
+    steps, seeds, seed = whole("steps", steps, 1), whole("seeds", seeds, 1), checked_seed(seed)
     if steps < fewest_steps:
         raise BadInput(f"steps must be at least {fewest_steps}, of which a part is uniform play; got {steps}.")
     if steps % EVERY:
@@ -127,7 +127,7 @@ def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch
         learner = learner_of(config, algo, folder)
         origin = config["game"]["origin"]
         for what in ("steps", "seeds"):
-            _count(what, config[what])
+            whole(what, config[what], 1)
         checked_seed(config["seed"])
     except (LookupError, TypeError) as error:
         raise BadInput(f"the configuration in {folder} lacks something: {error}.") from None
@@ -140,8 +140,19 @@ def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch
     return session
 
 
+class _Progress(NamedTuple):
+    """How far a run is. One assignment takes it on, so that Ctrl-C finds it before a dispatch or after it."""
+
+    state: Any
+    """As the driver has it."""
+    done: int = 0
+    """Steps."""
+    seen: tuple[Evaluation, ...] = ()
+    """In parts, along leading axes of evaluations and seeds."""
+
+
 class _Session:
-    """One run: its state, its history, its folder."""
+    """One run: its progress, its folder."""
 
     def __init__(
         self,
@@ -155,12 +166,12 @@ class _Session:
         self._arena = Arena.of(game)
         self._steps = int(config["steps"])
         self._phases = learner.phases(self._steps)
-        self._done = self._kept = 0
+        self._kept = 0
         self._seconds = 0.0
-        self._history: list[Evaluation] = []
         with jax.enable_x64(False):
             self._driver = self._chosen_driver()
-            self._state = self._driver.begin(self._keys(), min(self._steps, _LARGEST_MEMORY))
+            keys = keys_of_seeds(self._config["seed"], self._config["seeds"])
+            self._now = _Progress(self._driver.begin(keys, min(self._steps, _LARGEST_MEMORY)))
 
     @functools.cached_property
     def _probe(self) -> np.ndarray:
@@ -181,17 +192,18 @@ class _Session:
         if not path.is_file():
             return
         with jax.enable_x64(False):
-            self._state, beside = load_tree(path, self._state)
+            kept, beside = load_tree(path, self._driver.whole(self._now.state))
+            state = self._driver.apart(kept)
         if not np.array_equal(beside.pop("config", ()), fingerprint(self._config)):
             raise BadInput(f"{path} is a checkpoint of another configuration than {CONFIG} beside it.")
         if not same_game(beside.pop("game", self._probe), self._probe):
             raise BadInput(f"{path} is of another game: {self._game.name} does not pay now what it paid then.")
-        self._done, self._seconds = int(beside["done"]), float(beside["seconds"])
-        self._kept = self._done
-        if self._done:
+        self._kept, self._seconds = int(beside["done"]), float(beside["seconds"])
+        self._now = _Progress(state)
+        if self._kept:
             info: Any = {name[len(_WATCHED) :]: rows for name, rows in beside.items() if name.startswith(_WATCHED)}
             seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
-            self._history = [Evaluation._make([*seen, info])]
+            self._now = _Progress(state, self._kept, (Evaluation._make([*seen, info]),))
 
     def write_config(self) -> None:
         assert self._folder is not None
@@ -203,15 +215,15 @@ class _Session:
         status = Status.above_eps
         if self._folder is not None:
             with self._writing():
-                trim_metrics(self._folder, self._done)
+                trim(self._folder, self._now.done)
         LOGGER.info("compiling")
         try:
             with jax.enable_x64(False):
                 for end in self._phases.ends():
                     rounds = 1  # the first dispatch of a phase measures the next ones
-                    while self._done < end:
+                    while self._now.done < end:
                         start = clock.perf_counter()
-                        rounds = min(rounds, ROUNDS, (end - self._done) // EVERY)
+                        rounds = min(rounds, ROUNDS, (end - self._now.done) // EVERY)
                         self._advance(rounds)
                         now = clock.perf_counter()
                         self._seconds = now - began
@@ -222,7 +234,7 @@ class _Session:
                             self._save()
                             saved = now
         except KeyboardInterrupt:
-            if not self._history:
+            if not self._now.seen:
                 raise
             status = Status.interrupted
         if self._folder is not None:
@@ -236,7 +248,7 @@ class _Session:
 
     def training(self, status: Status | None = None) -> Training:
         if status is None:
-            status = Status.above_eps if self._done >= self._steps else Status.interrupted
+            status = Status.above_eps if self._now.done >= self._steps else Status.interrupted
         history = self._joined()
         if history is None:
             raise BadInput(f"nothing was trained yet: the first {EVERY} steps are not done.")
@@ -249,7 +261,7 @@ class _Session:
         return Training(
             algorithm=self._config["algorithm"],
             config=self._config,
-            actions=_in_game_units(self._arena, path[:, -1]),
+            actions=self._arena.in_game_units(path[:, -1]),
             steps=EVERY * np.arange(1.0, returns.shape[1] + 1),
             returns=returns,
             deterministic_returns=deterministic,
@@ -261,7 +273,7 @@ class _Session:
             learner=self._learner,
             arena=self._arena,
             game=self._game,
-            state=self._driver.learners(self._state),
+            state=self._driver.learners(self._now.state),
             judge=judged,
             draw=write_run_page,
         )
@@ -269,25 +281,23 @@ class _Session:
     def _advance(self, rounds: int) -> None:
         """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
         try:
-            state, seen = self._driver.advance(self._state, self._done, rounds)
+            state, seen = self._driver.advance(self._now.state, self._now.done, rounds)
         except BadInput as error:  # of somebody else's environment
             self._stop(str(error).rstrip("."))
         for k, seed in np.argwhere(seen.broken[..., 0] >= 0).tolist():
             step, agent = seen.broken[k, seed].tolist()
             name = self._game.player_labels[agent]
             self._stop(f"a reward or an observation of agent {name} is no finite number at step {step}", seed)
+        by = self._now.done + rounds * EVERY
         diverged = _diverged(self._driver.learners(state))
         if diverged is not None:
-            by = self._done + rounds * EVERY
             self._stop(
                 f"{self._config['algorithm']} has diverged by step {by}, and would again: try smaller rates, or "
                 "observations nearer to 1",
                 diverged,
                 goes_on=False,
             )
-        self._state = state
-        self._history.append(seen)
-        self._done += rounds * EVERY
+        self._now = _Progress(state, by, (*self._now.seen, seen))
 
     def _warn_of_judging(self, training: Training) -> None:
         """Of numbers that are none only where play of its own never came."""
@@ -308,7 +318,7 @@ class _Session:
         raise BadInput(f"{why}{where}{'' if self._folder is None else f'; {self._in_words(goes_on)}'}.")
 
     def _tell(self, rounds: int) -> None:
-        seen = self._history[-1]
+        seen = self._now.seen[-1]
         rows = [
             {
                 "returns": seen.returns[k].mean(axis=0),
@@ -320,13 +330,13 @@ class _Session:
         ]
         if self._folder is not None:
             with self._writing():
-                append_metrics(self._folder, self._done - rounds * EVERY, self._seconds, rows)
+                append_metrics(self._folder, self._now.done - rounds * EVERY, self._seconds, rows)
         if self._watch is not None:
             last = rows[-1]
             self._watch(
                 {
                     "seconds": self._seconds,
-                    "step": float(self._done),
+                    "step": float(self._now.done),
                     "steps": float(self._steps),
                     "return": float(np.mean(last["returns"])),
                     "deterministic_return": float(np.mean(last["deterministic_returns"])),
@@ -342,12 +352,16 @@ class _Session:
         progress = {
             "config": fingerprint(self._config),
             "game": self._probe,
-            "done": np.array(self._done),
+            "done": np.array(self._now.done),
             "seconds": np.array(self._seconds),
         }
         with self._writing():
-            save_tree(self._folder / CHECKPOINT, self._state, {**progress, **jax.tree.map(np.asarray, named)})
-        self._kept = self._done
+            save_tree(
+                self._folder / CHECKPOINT,
+                self._driver.whole(self._now.state),
+                {**progress, **jax.tree.map(np.asarray, named)},
+            )
+        self._kept = self._now.done
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -366,18 +380,9 @@ class _Session:
 
     def _joined(self) -> Evaluation | None:
         """All evaluations up to now."""
-        if len(self._history) > 1:
-            self._history = [jax.tree.map(lambda *rows: np.concatenate(rows), *self._history)]
-        return self._history[0] if self._history else None
-
-    def _keys(self) -> Key[Array, " seeds"]:
-        first, seeds = jax.random.key(self._config["seed"]), jnp.arange(self._config["seeds"], dtype=jnp.uint32)
-        keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(first, seeds)  # whoever else learns beside a seed
-        devices = jax.local_devices()
-        if len(devices) > 1 and len(keys) % len(devices) == 0:
-            mesh = jax.sharding.Mesh(np.array(devices), ("seeds",))
-            keys = jax.device_put(keys, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("seeds")))
-        return keys
+        if len(self._now.seen) > 1:
+            self._now = self._now._replace(seen=(jax.tree.map(lambda *rows: np.concatenate(rows), *self._now.seen),))
+        return self._now.seen[0] if self._now.seen else None
 
 
 def _diverged(learners: Any) -> int | None:
@@ -385,19 +390,3 @@ def _diverged(learners: Any) -> int | None:
     floats = (np.asarray(leaf) for leaf in jax.tree.leaves(learners) if jnp.issubdtype(leaf.dtype, jnp.floating))
     seeds = [seed for leaf in floats for seed in np.argwhere(~np.isfinite(leaf))[:1, 0].tolist()]
     return min(seeds, default=None)
-
-
-def _in_game_units(arena: Arena, actions: np.ndarray) -> Any:
-    """(seeds, N, D) of networks as the game has them."""
-    with jax.enable_x64(False):
-        parts = [np.asarray(part) for part in jax.vmap(arena.actions.to_game)(jnp.asarray(actions))]
-    if not arena.actions.is_continuous:
-        return np.stack(parts, axis=1)
-    parts = [part.astype(np.float64) for part in parts]
-    return np.stack(parts, axis=1) if len({part.shape for part in parts}) == 1 else tuple(parts)
-
-
-def _count(what: str, value: Any) -> int:
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise BadInput(f"{what} must be a whole number of at least 1; got {shown(value)}.")
-    return int(value)

@@ -11,14 +11,14 @@ from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["json_text", "plain", "written_atomically"]
+__all__ = ["forget_partial", "json_text", "plain", "written_atomically"]
 
 
 @contextlib.contextmanager
 def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file that appears under its name whole, once the block has ended well, or not at all."""
     path = Path(path)
-    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, partial = tempfile.mkstemp(prefix=_partial(path), dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -29,6 +29,16 @@ def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(partial).unlink(missing_ok=True)
         raise
+
+
+def forget_partial(path: Path) -> None:
+    """Take away what `written_atomically` left of `path` where its process was killed; nobody may be writing it now."""
+    for partial in path.parent.glob(f"{_partial(path)}*"):
+        partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> str:
+    return f".{path.name}."
 
 
 def _umask() -> int:

@@ -54,6 +54,15 @@ class Arena(eqx.Module):
         draw = jax.vmap(lambda key, mask: self.actions.uniform(key, mask, 1)[0])
         return draw(keys, jnp.asarray(self.actions.mask))
 
+    def in_game_units(self, actions: Float[np.ndarray, "seeds N D"]) -> Any:
+        """(seeds, N, ...) as the game has them; a tuple over agents where their boxes have different shapes."""
+        with jax.enable_x64(False):
+            parts = [np.asarray(part) for part in jax.vmap(self.actions.to_game)(jnp.asarray(actions))]
+        if not self.actions.is_continuous:
+            return np.stack(parts, axis=1)
+        parts = [part.astype(np.float64) for part in parts]
+        return np.stack(parts, axis=1) if len({part.shape for part in parts}) == 1 else tuple(parts)
+
     @property
     def is_still(self) -> bool:
         """Every decision is the same: observations say nothing, and there is nothing to bootstrap."""

@@ -120,6 +120,12 @@ class OutsideDriver:
         """What has been learnt, along a leading axis of seeds."""
         return run.learner
 
+    def whole(self, run: Outside) -> Outside:
+        return run
+
+    def apart(self, whole: Outside) -> Outside:
+        return whole
+
     def _round(self, run: Outside, first: int) -> tuple[Outside, Evaluation]:
         total = np.zeros_like(self._earned)
         broken = np.full((len(self._tables), 2), -1, np.int32)

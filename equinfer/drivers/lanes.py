@@ -1,51 +1,87 @@
 """Seeds in lanes: several small programs side by side, where one large one would leave cores idle."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Key
 
+from equinfer.data import leaves
 from equinfer.drivers.side_by_side import cores
 
-__all__ = ["abreast", "in_lanes", "joined"]
+__all__ = ["Lanes", "abreast", "keys_of_seeds"]
 
-T = TypeVar("T")
+T, R = TypeVar("T"), TypeVar("R")
 
-_LANES, _SEEDS = 16, 4
-"""Lanes at most, and seeds of one at least, where their number has such a divisor. Small networks gain from the vector
-units of a core up to about four seeds, and from another core as much as it is worth."""
+_SEEDS = 4
+"""Of a lane, at most. Small networks gain from the vector units of a core up to about as many, and from another core as
+much as it is worth."""
 
 
-def in_lanes(keys: Key[Array, " seeds"]) -> tuple[Key[Array, " _"], ...]:
-    """The keys of seeds in lanes of one size; in one lane on an accelerator, or over several devices.
+@dataclasses.dataclass(frozen=True)
+class Lanes(Generic[T]):
+    """Trees along an axis of seeds in parts of one size; the last is filled up with copies of the last seed."""
 
-    Their number alone decides, whatever the cores: who shares a program with a seed moves its last digits, and a run
-    is the same bit by bit wherever it goes on.
+    each: tuple[T, ...]
+    seeds: int
+
+    @classmethod
+    def of(cls, whole: T) -> "Lanes[T]":
+        """In lanes of up to four seeds, two lanes at least; in one lane on an accelerator, or over several devices.
+
+        Nothing else decides, and not the number of cores: who shares a program with a seed moves its last digits, and
+        a run that goes on must be in the same company.
+        """
+        first = jax.tree.leaves(whole)[0]
+        seeds, devices = len(first), first.devices()
+        if seeds < 2 or len(devices) > 1 or any(device.platform != "cpu" for device in devices):
+            return cls((whole,), seeds)
+        size = min(_SEEDS, -(-seeds // 2))
+        parts = np.minimum(np.arange(-(-seeds // size) * size), seeds - 1).reshape(-1, size)
+
+        def lane(part: np.ndarray) -> T:
+            return jax.tree.map(lambda leaf: leaves.restored(leaves.numbers(leaf)[part], leaf), whole)
+
+        return cls(tuple(map(lane, parts)), seeds)
+
+    def whole(self) -> T:
+        """All seeds in one, without the copies: whatever the lanes, the same tree."""
+        if len(self.each) == 1:
+            return self.each[0]
+        return jax.tree.map(
+            lambda *parts: leaves.restored(
+                np.concatenate([leaves.numbers(part) for part in parts])[: self.seeds], parts[0]
+            ),
+            *self.each,
+        )
+
+
+def keys_of_seeds(first: int, seeds: int) -> Key[Array, " seeds"]:
+    """A key of each seed, whoever else learns beside it; spread over the devices where they can share seeds evenly."""
+    numbers = jnp.arange(seeds, dtype=jnp.uint32)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(first), numbers)
+    devices = jax.local_devices()
+    if len(devices) > 1 and seeds % len(devices) == 0:
+        mesh = jax.sharding.Mesh(np.array(devices), ("seeds",))
+        keys = jax.device_put(keys, jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec("seeds")))
+    return keys
+
+
+def abreast(work: Callable[[T], R], lanes: Sequence[T]) -> list[R]:
+    """`work` of every lane, on as many threads as there are cores. What one raises is raised, once those under way have
+    ended, and no other begins.
     """
-    devices = keys.devices()
-    if len(keys) < 2 or len(devices) > 1 or any(device.platform != "cpu" for device in devices):
-        return (keys,)
-    size = _seeds_of_a_lane(len(keys))
-    return tuple(keys[first : first + size] for first in range(0, len(keys), size))
-
-
-def _seeds_of_a_lane(seeds: int) -> int:
-    divisors = [size for size in range(1, seeds) if seeds % size == 0]
-    enough = max(_SEEDS, seeds / _LANES)
-    return next((size for size in divisors if size >= enough), divisors[-1])
-
-
-def abreast(work: Callable[[T], Any], lanes: Sequence[T]) -> list[Any]:
-    """`work` of every lane, on as many threads as there are cores."""
     if len(lanes) == 1:
         return [work(lanes[0])]
-    doubles = jax.config.read("jax_enable_x64")
+    # What a new thread would not know of, since JAX has it for each thread apart.
+    doubles, device = jax.config.jax_enable_x64, jax.config.jax_default_device
 
-    def one(lane: T) -> Any:
-        with jax.enable_x64(doubles):  # a thread's own setting: a new one knows nothing of ours
+    def one(lane: T) -> R:
+        with jax.enable_x64(doubles), jax.default_device(device):
             return jax.block_until_ready(work(lane))
 
     threads = ThreadPoolExecutor(cores())
@@ -53,8 +89,3 @@ def abreast(work: Callable[[T], Any], lanes: Sequence[T]) -> list[Any]:
         return list(threads.map(one, lanes))
     finally:
         threads.shutdown(cancel_futures=True)
-
-
-def joined(lanes: Sequence[T]) -> T:
-    """Trees of all lanes as one, along their axis of seeds."""
-    return lanes[0] if len(lanes) == 1 else jax.tree.map(lambda *parts: jnp.concatenate(parts), *lanes)

@@ -18,7 +18,7 @@ from jaxtyping import Array, Float, Int, Key
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.compilation import quick_to_compile
-from equinfer.drivers.lanes import abreast, in_lanes, joined
+from equinfer.drivers.lanes import Lanes, abreast
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phase, Phases
 from equinfer.types import AnyArray, PRNGKey
 
@@ -67,29 +67,39 @@ class InsideDriver:
         self._phases = Phases(*map(jnp.int32, phases))  # Python's numbers would be part of the program
         self._is_compiled = False
 
-    def begin(self, keys: Key[Array, " seeds"], capacity: int) -> tuple[Run, ...]:
-        """Runs at their first step: lanes, each along a leading axis of its seeds."""
-        begin = _compiled(_begin, True)
-        return tuple(begin(self._learner, self._arena, lane, capacity) for lane in in_lanes(keys))
+    def begin(self, keys: Key[Array, " seeds"], capacity: int) -> Lanes[Run]:
+        """Runs at their first step."""
+        begin, lanes = _compiled(_begin, True), Lanes.of(keys)
+        return Lanes(tuple(begin(self._learner, self._arena, lane, capacity) for lane in lanes.each), lanes.seeds)
 
-    def advance(self, lanes: tuple[Run, ...], first: int, rounds: int) -> tuple[tuple[Run, ...], Evaluation]:
+    def advance(self, lanes: Lanes[Run], first: int, rounds: int) -> tuple[Lanes[Run], Evaluation]:
         """`rounds` times 25 steps from number `first` on; evaluations are (rounds, seeds, ...)."""
-        if len(lanes) > 1 and not self._is_compiled:
-            self._lane(lanes[0], first, 0)  # else every thread would begin to compile the same
+        start, most = jnp.int32(first), jnp.int32(rounds)
+        if len(lanes.each) > 1 and not self._is_compiled:
+            self._lane(lanes.each[0], start, jnp.int32(0))  # else every thread would begin to compile the same
         self._is_compiled = True
-        done = abreast(lambda run: self._lane(run, first, rounds), lanes)
-        seen = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *(seen for _, seen in done))
-        return tuple(run for run, _ in done), seen
+        done = abreast(lambda run: self._lane(run, start, most), lanes.each)
+        seen = jax.tree.map(
+            lambda *parts: np.concatenate(parts, axis=1)[:, : lanes.seeds], *(evaluation for _, evaluation in done)
+        )
+        return Lanes(tuple(run for run, _ in done), lanes.seeds), seen
 
-    def learners(self, lanes: tuple[Run, ...]) -> Any:
+    def learners(self, lanes: Lanes[Run]) -> Any:
         """What has been learnt, along a leading axis of all seeds."""
-        return joined([run.learner for run in lanes])
+        return Lanes(tuple(run.learner for run in lanes.each), lanes.seeds).whole()
 
-    def _lane(self, run: Run, first: int, rounds: int) -> tuple[Run, Evaluation]:
-        numbers = jnp.int32(first), jnp.int32(rounds)
+    def whole(self, lanes: Lanes[Run]) -> Run:
+        """All seeds along one leading axis."""
+        return lanes.whole()
+
+    def apart(self, whole: Run) -> Lanes[Run]:
+        """What `whole` made one, ready to go on."""
+        return Lanes.of(whole)
+
+    def _lane(self, run: Run, first: Int[Array, ""], rounds: Int[Array, ""]) -> tuple[Run, Evaluation]:
         advance = _compiled(_advance, self._learner.is_large)
-        run, seen = advance(self._learner, self._arena, run, self._phases, *numbers)
-        return run, jax.tree.map(lambda rows: np.asarray(rows[:rounds]), seen)
+        run, seen = advance(self._learner, self._arena, run, self._phases, first, rounds)
+        return run, jax.tree.map(lambda rows: np.asarray(rows)[: int(rounds)], seen)
 
 
 @functools.cache

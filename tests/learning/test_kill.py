@@ -3,44 +3,82 @@
 import random
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 
+from equinfer.runs import CHECKPOINT
 
-def begun(*words):
-    program = f"from equinfer.cli import main; main({list(words)!r})"
+SEEDS = 5
+PROGRAM = """
+from equinfer import training
+from equinfer.cli import main
+training.SAVE_SECONDS = {every}
+training.CHUNK_SECONDS = 0.1
+main({words!r})
+"""
+"""Checkpoints come so often that there are some to go on from."""
+
+
+def begun(words, every):
+    program = PROGRAM.format(words=words, every=every)
     return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
-def ended(out, killed, rng):
-    """Results of a run that is killed until it has been `killed` times."""
-    process = begun(
-        "train", "catalog:cournot", "--algo", "maddpg", "--steps", "20000", "--seeds", "2", "--out", str(out)
-    )
-    while killed:
-        try:
-            process.wait(timeout=rng.uniform(1.0, 12.0))
-            break  # it was quicker
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed -= 1
-        started = (out / "config.json").is_file()
-        again = (
-            ("resume", str(out)) if started else ("train", "catalog:cournot", "--algo", "maddpg", "--steps", "20000")
-        )
-        process = begun(*again, *(() if started else ("--seeds", "2", "--out", str(out), "--force")))
-    assert process.wait(timeout=600) == 0
+def results(out):
     with np.load(out / "result.npz") as result:
         return {name: result[name] for name in result.files}
 
 
+def steps_kept(out):
+    """Up to which step the run is in its checkpoint, which a kill must have left whole."""
+    if not (out / CHECKPOINT).is_file():
+        return 0
+    with np.load(out / CHECKPOINT) as kept:
+        return int(kept["done"])
+
+
+def killed_at_random(out, begin, kills, rng):
+    """The steps that were kept each time; the run is let end after that."""
+    kept = []
+    words = begin
+    while len(kept) < kills:
+        process, before = begun(words, every=0.0), steps_kept(out)
+        # From the moment of its first new checkpoint on, which is overwritten ten times a second; sometimes earlier.
+        patience = time.monotonic() + (rng.uniform(0.5, 8.0) if rng.random() < 0.2 else 120.0)
+        while steps_kept(out) == before and time.monotonic() < patience and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0.0, 0.5))
+        assert process.poll() is None, "it ended before it was killed: give it more steps"
+        process.kill()
+        process.wait()
+        kept.append(steps_kept(out))
+        words = ["resume", str(out)] if (out / "config.json").is_file() else begin
+    assert begun(words, every=10.0).wait(timeout=600) == 0
+    return kept
+
+
 @pytest.mark.slow
-def test_a_hundred_kills(tmp_path):
-    whole = ended(tmp_path / "whole", 0, random.Random(0))
-    for k in range(20):
-        found = ended(tmp_path / str(k), 5, random.Random(k + 1))
+@pytest.mark.parametrize(("algorithm", "steps", "runs"), [("maddpg", 40_000, 20), ("mai", 5500, 4)])
+def test_kills_change_nothing(tmp_path, algorithm, steps, runs):
+    """Five times each run is killed, a hundred times in all with the quicker algorithm."""
+
+    def command(out):
+        words = ["train", "catalog:cournot", "--algo", algorithm, "--steps", str(steps), "--seeds", str(SEEDS)]
+        return [*words, "--out", str(out), "--force"]
+
+    assert begun(command(tmp_path / "whole"), every=10.0).wait(timeout=600) == 0
+    whole = results(tmp_path / "whole")
+    kept = []
+    for k in range(runs):
+        out = tmp_path / str(k)
+        kept += killed_at_random(out, command(out), 5, random.Random(k))
+        found = results(out)
         assert found.keys() == whole.keys()
         for name, array in whole.items():
             assert np.array_equal(found[name], array, equal_nan=True), (k, name)
+        assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+    assert len(kept) == 5 * runs
+    assert sum(steps > 0 for steps in kept) > 0.8 * len(kept)  # those went on from a checkpoint
+    assert len(set(kept)) > 0.7 * len(kept)  # and from many a moment

@@ -185,3 +185,16 @@ def test_who_cannot_learn_leaves_a_folder_as_it_is(tmp_path):
     with pytest.raises(eq.BadInput, match="has one agent"):
         eq.train("mai", alone, steps=500, out=tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_what_a_kill_left_half_written_is_taken_away(tmp_path):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    eq.train("maddpg", "catalog:cournot", steps=500, seeds=1, out=tmp_path / "run", watch=stop, hidden=8, batch=16)
+    for name in (".checkpoint.npz.x1y2", ".metrics.jsonl.abc", ".result.npz._"):
+        (tmp_path / "run" / name).write_bytes(b"half")
+    eq.load_run(tmp_path / "run")  # who only looks changes nothing
+    assert len(list((tmp_path / "run").glob(".*"))) == 3
+    eq.resume(tmp_path / "run")
+    assert not list((tmp_path / "run").glob(".*"))

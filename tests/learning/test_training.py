@@ -188,7 +188,7 @@ def test_a_reward_that_stops_being_a_number_is_named_with_its_step(tmp_path):
         (lambda: eq.train("mai", GAME, opponent="owned"), eq.UnknownName, "did you mean 'own'"),
         (lambda: eq.train("mai", GAME, temprature=1.0), eq.UnknownName, "did you mean 'temperature'"),
         (lambda: eq.train("mai", GAME, temperature=-1.0), eq.BadInput, "temperature must be a finite number"),
-        (lambda: eq.train("mai", GAME, steps=0), eq.BadInput, "steps must be a whole number of at least 1"),
+        (lambda: eq.train("mai", GAME, steps=0), eq.BadInput, "steps must be a whole number, at least 1"),
         (lambda: eq.train("mai", GAME, steps=400), eq.BadInput, "at least 500"),
         (lambda: eq.train("mai", GAME, steps=510), eq.BadInput, "a multiple of 25"),
         (lambda: eq.train("mai", GAME, seeds=0), eq.BadInput, "seeds must be a whole number"),
