@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from equinfer.drivers.side_by_side import cores
 
 __all__ = ["Lanes", "abreast", "keys_of_seeds"]
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 _SEEDS = 4
 """Of a lane, at most. Small networks gain from the vector units of a core up to about as many, and from another core as
@@ -78,7 +79,8 @@ def abreast(work: Callable[[T], R], lanes: Sequence[T]) -> list[R]:
     if len(lanes) == 1:
         return [work(lanes[0])]
     # What a new thread would not know of, since JAX has it for each thread apart.
-    doubles, device = jax.config.jax_enable_x64, jax.config.jax_default_device
+    settings: Any = jax.config
+    doubles, device = settings.jax_enable_x64, settings.jax_default_device
 
     def one(lane: T) -> R:
         with jax.enable_x64(doubles), jax.default_device(device):
