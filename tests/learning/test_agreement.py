@@ -1,18 +1,20 @@
-"""What MAI learns is what tables say: logit equilibria of matrix games, values of Markov chains."""
+"""What MAI learns is what tables say: fixed points of VPG, equilibria of the homotopy, values of Markov chains."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import softmax
 
 import equinfer as eq
 from equinfer.data.arena import Arena
+from equinfer.drivers import scan
 from equinfer.nn.descent import begun, descended
 from equinfer.nn.networks import Network
+from equinfer.runs import last_phase
 from equinfer.solvers.neural.mai import MAI
 from equinfer.solvers.neural.views import Lived, value_loss
+from equinfer.solvers.tabular.vpg import VPG
 
 STEPS, SEEDS = 5500, 8
 LATE = STEPS // 5
@@ -25,47 +27,78 @@ LOPSIDED = [[[2.0, 0.0, 1.0], [0.0, 2.0, 1.5]], [[0.0, 2.0, 1.0], [2.0, 0.0, 0.5
 
 
 def fixed_point(game, temperature):
-    """The logit equilibrium, by damped iteration, and that it is one."""
-    payoff = np.asarray(game.reward)[:, 0]
-    x, y = (np.full(size, 1 / size) for size in game.num_actions)
+    """Of VPG at a constant temperature, where no sweep moves it any more."""
+    solver = VPG(temperature=temperature, step_size=0.2, tolerance=-1.0)
+    with jax.enable_x64(True):  # as tables are solved
+        solver, game, state, keys = scan.begin(solver, game, seed=0)
+        ends = [
+            scan.advance(solver, game, state, keys, jnp.asarray(0), jnp.asarray(steps))[2] for steps in (1000, 1500)
+        ]
+        one, two = ([np.asarray(policy) for policy in profile] for profile in ends)
+    for policy, later in zip(one, two, strict=True):
+        assert np.allclose(policy, later, atol=1e-12)
+    return two
 
-    def answers():
-        return softmax(payoff[0] @ y / temperature), softmax(x @ payoff[1] / temperature)
 
-    for _ in range(2000):
-        x, y = (0.9 * old + 0.1 * new for old, new in zip((x, y), answers(), strict=True))
-    assert all(np.allclose(old, new, atol=1e-12) for old, new in zip((x, y), answers(), strict=True))
-    return x, y
+def learnt(game, opponent, temperature):
+    """In the rewards' own units, at one temperature throughout."""
+    fixed = {"standardised": False, "temperature": temperature, "final_temperature": temperature}
+    return eq.train("mai", game, STEPS, SEEDS, opponent=opponent, **fixed)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("opponent", ["inferred", "empirical"])
 @pytest.mark.parametrize("payoffs", [UNEQUAL, LOPSIDED])
-def test_play_settles_at_the_logit_equilibrium_of_the_tables(payoffs):
-    r"""At the same constant temperature, in the rewards' own units, where agents answer what the others lately did.
-
-    What is left is the noise of what agents see of each other: a frequency over the T last steps has a standard
+def test_play_settles_at_vpgs_fixed_point(payoffs, opponent):
+    r"""What is left is the noise of what agents see of each other: a frequency over the T last steps has a standard
     deviation of at most $1/(2\sqrt T)$, and a soft response at temperature $\tau$ moves by at most
     $\max|\Delta\Delta Q|/(4\tau)$ times as much. Means over seeds must lie within four of their standard deviations.
     """
     game, temperature = eq.TabularGame.from_payoffs(payoffs), 1.0
-    want = fixed_point(game, temperature)
-    run = eq.train(
-        "mai",
-        game,
-        STEPS,
-        SEEDS,
-        opponent="empirical",
-        standardised=False,
-        temperature=temperature,
-        final_temperature=temperature,
-    )
-    late = run.trace["chances"][:, -LATE // 25 :].mean(axis=(0, 1))
+    late = learnt(game, opponent, temperature).trace["chances"][:, -LATE // 25 :].mean(axis=(0, 1))
     payoff = np.asarray(payoffs)
-    for i, policy in enumerate(want):
+    for i, policy in enumerate(fixed_point(game, temperature)):
         table = payoff[0] if i == 0 else payoff[1].T
         slope = np.ptp(table[:, None] - table[None], axis=2).max() / (4 * temperature)
         deviation = slope / (2 * np.sqrt(LATE * SEEDS))
-        assert np.abs(late[i, : len(policy)] - policy).max() < 4 * deviation
+        assert np.abs(late[i, : policy.shape[1]] - policy[0]).max() < 4 * deviation
+
+
+def laws_of(run):
+    """(seeds, S, N, A), of every state of a table, which is seen one-hot."""
+    phase, arena = last_phase(run.learner, STEPS), run.arena
+    states = jnp.eye(arena.observation_size, dtype=jnp.float32)
+
+    @jax.jit
+    def law(state, seen):
+        seen = jnp.broadcast_to(seen[None], (arena.agents, len(seen)))
+        return run.learner.laws(arena, state, seen, phase, key=jax.random.key(0))
+
+    return np.asarray(jax.vmap(lambda state: jax.vmap(lambda seen: law(state, seen))(states))(run.state))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("opponent", ["inferred", "empirical"])
+def test_play_that_moves_the_states_settles_at_vpgs_fixed_point(opponent):
+    """Critics bootstrap through states that both agents move. Its policies are away from uniform by .13."""
+    game, temperature = eq.load("catalog:random", states=2, actions=2, discount=0.8, seed=3), 1.0
+    want = np.stack(fixed_point(game, temperature), axis=1)
+    found = laws_of(learnt(game, opponent, temperature))
+    assert np.abs(want - 0.5).max() > 0.1
+    assert np.abs(found.mean(axis=0) - want).max() < 0.02
+    assert np.abs(found - want[None]).max() < 0.05
+
+
+@pytest.mark.slow
+def test_with_the_defaults_moves_in_states_are_those_of_the_homotopy():
+    """They are pure, and the critics' bootstrapped values in between are of no harm."""
+    game = eq.load("catalog:random", states=2, actions=2, discount=0.9, seed=1)
+    solution = eq.solve(game, solver="homotopy")
+    assert solution.certified
+    want = np.stack(solution.profile, axis=1)
+    assert np.isin(np.round(want, 6), (0, 1)).all()
+    found = laws_of(eq.train("mai", game, STEPS, SEEDS))
+    assert np.abs(found - want[None]).max() < 0.1
 
 
 class Head(eqx.Module):

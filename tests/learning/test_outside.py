@@ -1,5 +1,6 @@
 """The same learners on somebody else's environment."""
 
+import json
 from pathlib import Path
 
 import jax
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer.algorithms import ALGORITHMS
+from equinfer.cli import run
 from equinfer.run_games import playable
 
 HERE = "foreign_environments"
@@ -139,3 +142,19 @@ def test_an_environment_of_pettingzoo():
     outside = ExternalGame.of(lambda: eq.to_pettingzoo(game), "cournot", 0.0)
     run = eq.train("maddpg", outside, steps=1500, seeds=1)
     assert eq.certify(game, run.actions[0]).gap < 0.5
+
+
+@pytest.mark.peers
+@pytest.mark.parametrize("continuous", [True, False])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_trains_in_somebody_elses_environment(tmp_path, capsys, algorithm, continuous):
+    """Three agents who shall spread over three places, of PettingZoo's particle environments; at the command line."""
+    pytest.importorskip("mpe2")
+    command = ["train", "mpe2.simple_spread_v3:parallel_env", "--algo", algorithm, "--steps", "500", "--seeds", "1"]
+    command += ["--set", f"continuous_actions={continuous}", "discount=0.9", "--out", str(tmp_path / "run"), "--json"]
+    assert run([*command, "--option", "hidden=8", "batch=16"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["status"] == "finished"
+    done = eq.load_run(tmp_path / "run")
+    assert np.isfinite(done.returns[:, -1]).all()
+    assert (done.returns[:, -1] < 0).all()  # distances

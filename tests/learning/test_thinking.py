@@ -9,8 +9,10 @@ import pytest
 import equinfer as eq
 from equinfer.data.arena import Arena
 from equinfer.drivers.learning import Phases
+from equinfer.drivers.training import _begin, _step
 from equinfer.nn.actions import Contexts, action_units
 from equinfer.opponents.learners import LEARNERS, conditional_loss, trajectory_loss
+from equinfer.run_games import playable
 from equinfer.solvers.neural.mai import MAI
 from equinfer.solvers.neural.minds import Mind
 from equinfer.solvers.neural.thinking import Sizes, Thinker
@@ -128,23 +130,38 @@ def test_likelihoods_by_hand():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("opponent", ["inferred", "own", "empirical", "trajectory"])
-def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(opponent):
-    """One step of learning from the same past, but for the other agent's rewards: the agent's mind is the same."""
-    arena = Arena.of(eq.load("catalog:cournot", costs=(1, 2)))
-    learner = MAI(opponent=opponent, learn_from=0)
-    phase = Phases(25, 50, 100).at(60)
-    from equinfer.drivers.training import Run, _begin, _step
+@pytest.mark.parametrize(
+    ("options", "game"),
+    [
+        *(({"opponent": opponent}, "cournot") for opponent in LEARNERS),
+        ({"policy": "conditional"}, "cournot"),
+        ({"actor": "gibbs"}, "cournot"),
+        ({}, "cournot_capacity"),
+        ({}, "prisoners_dilemma"),
+    ],
+)
+def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(options, game):
+    """One step of learning from the same past, but for the other agent's rewards, in each phase: all that an agent
+    carries on is the same.
+    """
+    arena = Arena.of(playable(f"catalog:{game}"))
+    learner = MAI(**options, learn_from=0, hidden=8)
 
-    run = jax.tree.map(lambda leaf: leaf[0], _begin(learner, arena, jax.random.split(jax.random.key(0), 1), 100))
-    run, *_ = _step(learner, arena, run, phase, jnp.int32(60))
-    told = run.replay.steps
-    other = run.replay._replace(steps=told._replace(reward=told.reward.at[:, 1].add(7.0)))
-    minds = [
-        learner.learn(arena, run.learner, replay, jnp.int32(61), phase, key=jax.random.key(1))[0].mind
-        for replay in (run.replay, other)
-    ]
-    assert isinstance(run, Run)
-    for one, two in zip(*map(jax.tree.leaves, minds), strict=True):
-        assert np.array_equal(one[0], two[0])
-    assert any(not np.array_equal(one[1], two[1]) for one, two in zip(*map(jax.tree.leaves, minds), strict=True))
+    @jax.jit
+    def learnt(run, replay, phase, number):
+        return learner.learn(arena, run.learner, replay, number, phase, key=jax.random.key(1))[0]
+
+    phases = Phases(25, 50, 100)
+    begun = _begin(learner, arena, jax.random.split(jax.random.key(0), 1), 100)
+    run = jax.tree.map(lambda leaf: leaf[0], begun)
+    for number in (10, 40, 60):
+        phase = phases.at(jnp.int32(number))
+        run, *_ = _step(learner, arena, run, phase, jnp.int32(number))
+        told = run.replay.steps
+        other = run.replay._replace(steps=told._replace(reward=told.reward.at[:, 1].add(7.0)))
+        one, two = (learnt(run, replay, phase, jnp.int32(number)) for replay in (run.replay, other))
+        pairs = [pair for pair in zip(*map(jax.tree.leaves, (one, two)), strict=True) if pair[0].ndim]
+        assert all(len(leaf) == arena.agents for leaf, _ in pairs)
+        for leaf, changed in pairs:
+            assert np.array_equal(leaf[0], changed[0])
+        assert any(not np.array_equal(leaf[1], changed[1]) for leaf, changed in pairs)

@@ -10,6 +10,7 @@ import pytest
 
 import equinfer as eq
 from equinfer import training
+from equinfer.algorithms import ALGORITHMS
 from equinfer.baselines.ddpg import DDPG
 from equinfer.runs import CHECKPOINT
 
@@ -87,6 +88,23 @@ def test_a_run_that_was_interrupted_goes_on_bit_by_bit_the_same(whole, tmp_path,
         assert np.array_equal(one, two)
     rows = [json.loads(line)["step"] for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert rows == run.steps.tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", [GAME, "catalog:prisoners_dilemma", "catalog:cournot_demand"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_goes_on_bit_by_bit_the_same(tmp_path, monkeypatch, algorithm, target):
+    """From a stop in each phase, on boxes, moves and in states."""
+    monkeypatch.setattr(training, "CHUNK_SECONDS", 0.0)  # one evaluation at a time
+    how = {"steps": 500, "seeds": 5, **SMALL}
+    run = eq.train(algorithm, target, **how)
+    for step in (100, 275, 425):
+        folder = tmp_path / str(step)
+        stopped = eq.train(algorithm, target, out=folder, watch=stopping_at(step), **how)
+        assert stopped.steps[-1] == step
+        done = eq.resume(folder)
+        for one, two in zip(*map(jax.tree.leaves, ((d.returns, d.trace, d.state) for d in (run, done))), strict=True):
+            assert np.array_equal(one, two, equal_nan=True)
 
 
 def test_a_run_is_read_back(whole):
