@@ -4,6 +4,11 @@ from benchmarks import (
     batches,
     correlated,
     frontier,
+    learning,
+    learning_discrete,
+    learning_search,
+    learning_speed,
+    learning_states,
     mean_field,
     nasty,
     one_shot,
@@ -25,5 +30,10 @@ if __name__ == "__main__":
         correlated,
         opponents,
         mean_field,
+        learning,
+        learning_discrete,
+        learning_states,
+        learning_speed,
+        learning_search,
     ):
         program.main()

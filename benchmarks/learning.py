@@ -1,13 +1,15 @@
 """How often learners end at the best equilibrium of the differential game, and how near to Nash where interests differ.
 
-    python -m benchmarks.learning [--seeds 100] [--rivals 32] [--published 10] [--only NAME ...] [--dry]
+    python -m benchmarks.learning [--seeds 100] [--rivals 32] [--published 10] [--fresh SEED] [--only NAME ...] [--dry]
 
-One preset for all games, nothing chosen per game; returns are those of the last ten evaluations, gaps exact.
+One preset for all games, nothing chosen per game; returns are those of the last ten evaluations, gaps exact. With
+`--fresh` the rows of MAI are measured once more, from a first seed that nothing was chosen by.
 """
 
 import argparse
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -73,38 +75,89 @@ def rows() -> list[Row]:
         for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
             found.append(row(f"mai, {opponent}", "mai", game, judged=True, opponent=opponent))
         found.append(row("mai, conditional", "mai", game, judged=True, policy="conditional"))
+        for opponent in ("inferred-flat", "own", "empirical", "trajectory"):
+            name = f"mai, conditional {opponent}"
+            found.append(row(name, "mai", game, judged=True, policy="conditional", opponent=opponent))
         for actor in ("gibbs", "reparameterised"):
             found.append(row(f"mai, {actor}", "mai", game, judged=True, actor=actor))
     return [*found, *(row("mai, no optimism", "mai", game, optimistic=False) for game in (*games[1:3], *games[4:6]))]
 
 
-def measured(run_of: Row, seeds: int) -> list[str]:
+class Ended(NamedTuple):
+    """What runs came to, seeds first; of those that did not diverge."""
+
+    diverged: int
+    gaps: np.ndarray
+    returns: np.ndarray
+    """Over the last ten evaluations, of the mean agent."""
+    ends: np.ndarray
+    """Of the first agent, without chance."""
+    actions: np.ndarray
+    trust: np.ndarray | None
+    runs: list[eq.Training]
+
+
+def ended(run_of: Row, game: Any, seeds: int, first: int) -> Ended:
+    """All seeds together; or one by one, where one of them diverges and would end the others with it."""
+
+    def run(seed: int, count: int) -> eq.Training:
+        return eq.train(run_of.algorithm, game, run_of.steps, count, seed=seed, **run_of.options)
+
+    def alone(seed: int) -> eq.Training | None:
+        try:
+            return run(seed, 1)
+        except eq.BadInput as error:
+            if "diverged" not in str(error):
+                raise
+            print(f"{run_of.name}: {error}", flush=True)
+            return None
+
+    try:
+        tried: list[eq.Training | None] = [run(first, seeds)]
+    except eq.BadInput as error:
+        if "diverged" not in str(error):
+            raise
+        print(f"{run_of.name}: {error}", flush=True)
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            tried = list(threads.map(alone, range(1000 * first, 1000 * first + seeds)))
+    runs = [each for each in tried if each is not None]
+    learns_trust = "trust" in runs[0].trace and run_of.options.get("opponent") not in ("own", "empirical")
+    return Ended(
+        len(tried) - len(runs),
+        np.array([each.gap for one in runs for each in one.certificate]),
+        np.concatenate([one.returns[:, -10:].mean(axis=(1, 2)) for one in runs]),
+        np.concatenate([one.deterministic_returns[:, -1, 0] for one in runs]),
+        np.concatenate([one.actions for one in runs]),
+        np.concatenate([one.trace["trust"][:, -1] for one in runs]) if learns_trust else None,
+        runs,
+    )
+
+
+def measured(run_of: Row, seeds: int, first: int) -> list[str]:
     """The cells of a row."""
     game = eq.load(run_of.target, **run_of.parameters)
     began = time.perf_counter()
-    run = eq.train(run_of.algorithm, game, run_of.steps, seeds, seed=1, **run_of.options)
+    end = ended(run_of, game, seeds, first)
     seconds = time.perf_counter() - began
-    gaps = np.array([each.gap for each in run.certificate])
-    stochastic = float(np.median(run.returns[:, -10:].mean(axis=(1, 2))))
     if run_of.target == DIFFERENTIAL:
-        ends = run.deterministic_returns[:, -1, 0]
-        reached = [f"{(ends > level).mean():.2f} {interval((ends > level).sum(), seeds)}" for level in (5, 9)]
-        trap = f"{((ends > -2) & (ends < 5)).mean():.2f}"
+        reached = [
+            f"{(end.ends > level).sum() / seeds:.2f} {interval((end.ends > level).sum(), seeds)}" for level in (5, 9)
+        ]
+        trap = f"{((end.ends > -2) & (end.ends < 5)).sum() / seeds:.2f}"
         away = "-"
     else:
-        reached, trap, away = ["-", "-"], "-", distance(game, run.actions)
-    trust = f"{run.trace['trust'][:, -1].mean():.2f}" if "trust" in run.trace else "-"
+        reached, trap, away = ["-", "-"], "-", distance(game, end.actions)
     cells = [
         run_of.name,
-        seeds,
+        f"{seeds}, {end.diverged} diverged" if end.diverged else seeds,
         run_of.steps,
         *reached,
         trap,
-        f"{stochastic:.2f}",
+        f"{np.median(end.returns):.2f}",
         away,
-        f"{np.median(gaps):.2g}",
-        trust,
-        *(beliefs(run) if run_of.judged else ("-", "-")),
+        f"{np.median(end.gaps):.2g}",
+        "-" if end.trust is None else f"{end.trust.mean():.2f}",
+        *(beliefs(end.runs[0]) if run_of.judged else ("-", "-")),
     ]
     return [*map(str, cells), f"{seconds:.0f}"]
 
@@ -145,26 +198,31 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--rivals", type=int, default=32)
     parser.add_argument("--published", type=int, default=10, help="seeds of published presets, which are slow")
+    parser.add_argument("--fresh", type=int, help="the first seed, of rows of MAI in a section of their own")
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
     header = ["run", "seeds", "steps", "above 5", "above 9", "trap", "stochastic", "from Nash", "gap", "trust"]
     header += ["log-loss over truth", "regret", "s"]
+    is_fresh, first = arguments.fresh is not None, 1 if arguments.fresh is None else arguments.fresh
+    options = f" --seeds {arguments.seeds} --rivals {arguments.rivals} --fresh {first}" if is_fresh else ""
     caption = (
-        f"`python -m benchmarks.learning` ({os.cpu_count()} cores, shared). Fractions of seeds whose deterministic "
-        "joint action is worth more than 5 and 9, with 95 % intervals of Clopper and Pearson; trap: between -2 and "
-        "5. Stochastic: median over seeds of the return of executed play in the last ten evaluations. From Nash: "
+        f"`python -m benchmarks.learning{options}` ({os.cpu_count()} cores, shared), first seed {first}. Fractions of "
+        "seeds whose deterministic joint action is worth more than 5 and 9, with 95 % intervals of Clopper and "
+        "Pearson; trap: between -2 and 5; a seed that diverged reached nothing, and has no part in what follows. "
+        "Stochastic: median over seeds of the return of executed play in the last ten evaluations. From Nash: "
         "mean (largest) distance of an agent, in units of [-1, 1]. Gap: median, exact. Trust: mean weight at the "
-        "end. Log-loss over truth: of what agents predict of each other, on fresh draws, less that of the laws that "
-        "these are from, in nats; regret: of best responses to the predictions, in units of reward; medians, "
-        f"estimates. Seconds include compilation, and are no measure of speed. {versions('equinfer', 'jax')}."
+        "end, where it is learnt. Log-loss over truth: of what agents predict of each other, on fresh draws, less "
+        "that of the laws that these are from, in nats; regret: of best responses to the predictions, in units of "
+        "reward; medians, estimates. Rows are measured one by one, on the days and machines that their seconds are "
+        f"of, which include compilation. {versions('equinfer', 'jax')}, at the last of them."
     )
     measure_into(
-        ("Learning", caption),
+        ("Learning, fresh seeds" if is_fresh else "Learning", caption),
         header,
-        rows(),
+        [row for row in rows() if row.name.startswith("mai: ")] if is_fresh else rows(),
         arguments.only,
-        lambda one: measured(one, getattr(arguments, one.seeds_of)),
+        lambda one: measured(one, getattr(arguments, one.seeds_of), first),
         dry=arguments.dry,
     )
 

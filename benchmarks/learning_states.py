@@ -154,7 +154,7 @@ def main() -> None:
         f"`python -m benchmarks.learning_states --steps {arguments.steps}` ({os.cpu_count()} cores, shared). From "
         "Nash: mean (largest) distance of what an agent does without chance in a state, in units of [-1, 1]. Gap: "
         "median (largest) over seeds, exact, of what is done without chance; in tables, of the policies as they are "
-        "executed, counted from 2,000 draws; over the payoff scale, or in markets over the largest value at "
+        "executed (of MASQL counted from 2,000 draws); over the payoff scale, or in markets over the largest value at "
         "equilibrium. Value: mean of what agents think that states are worth, where nobody moves them. "
         f"{versions('equinfer', 'jax')}."
     )

@@ -1,5 +1,6 @@
 """Somebody's own game or environment, by the name `package.module:attribute`."""
 
+import difflib
 import importlib
 import importlib.util
 import sys
@@ -33,5 +34,7 @@ def imported(target: str) -> Any:
     with blamed(f"{module} cannot be imported"):
         found = importlib.import_module(module)
     if not hasattr(found, attribute):
-        raise BadInput(f"{module} has no {attribute}.")
+        close = difflib.get_close_matches(attribute, [name for name in vars(found) if name[0] != "_"], n=1)
+        meant = f"; did you mean {close[0]!r}?" if close else "."
+        raise BadInput(f"{module} has no {attribute}{meant}")
     return getattr(found, attribute)
