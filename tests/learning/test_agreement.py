@@ -77,16 +77,48 @@ def laws_of(run):
     return np.asarray(jax.vmap(lambda state: jax.vmap(lambda seen: law(state, seen))(states))(run.state))
 
 
+def soft_values(game, profile, temperature):
+    """(N, S, A, A): what joint actions are worth where all follow the profile, entropies relative to uniform laws."""
+    first, second = profile
+    tables = game.tables()
+    reward, kernel, gamma = (np.asarray(part) for part in (tables.reward, tables.kernel, tables.discount))
+    joint = first[:, :, None] * second[:, None]
+    law = (joint[..., None] * kernel).sum(axis=(1, 2))
+    worth = []
+    for i, own in enumerate(profile):
+        surprise = (own * np.log(own.shape[1] * own)).sum(axis=1)
+        paid = (joint * reward[i]).sum(axis=(1, 2)) - temperature * surprise
+        worth.append(reward[i] + gamma[i] * kernel @ np.linalg.solve(np.eye(len(law)) - gamma[i] * law, paid))
+    return np.stack(worth)
+
+
+def critics_of(run):
+    """(seeds, N, S, A, A), each player's own actions where they are in the table."""
+    eye = jnp.eye(2, dtype=jnp.float32)
+    every = jnp.stack([jnp.stack([eye[a], eye[b]]) for a in range(2) for b in range(2)])
+
+    def of_agent(critic):
+        return jnp.stack([critic.at(seen, every).reshape(2, 2) for seen in eye])
+
+    found = np.array(jax.jit(jax.vmap(jax.vmap(of_agent)))(run.state.mind.critic))
+    found[:, 1] = found[:, 1].swapaxes(-1, -2)
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("opponent", ["inferred", "empirical"])
 def test_play_that_moves_the_states_settles_at_vpgs_fixed_point(opponent):
     """Critics bootstrap through states that both agents move. Its policies are away from uniform by .13."""
     game, temperature = eq.load("catalog:random", states=2, actions=2, discount=0.8, seed=3), 1.0
-    want = np.stack(fixed_point(game, temperature), axis=1)
-    found = laws_of(learnt(game, opponent, temperature))
+    profile = fixed_point(game, temperature)
+    want = np.stack(profile, axis=1)
+    run = learnt(game, opponent, temperature)
+    found, worth = laws_of(run), soft_values(game, profile, temperature)
+    off = np.abs(critics_of(run) - worth[None]) / np.abs(worth).max()
     assert np.abs(want - 0.5).max() > 0.1
     assert np.abs(found.mean(axis=0) - want).max() < 0.02
     assert np.abs(found - want[None]).max() < 0.05
+    assert off.max() < 0.03
 
 
 @pytest.mark.slow

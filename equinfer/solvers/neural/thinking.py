@@ -259,8 +259,12 @@ class Thinker(eqx.Module):
         return -jnp.where(weights > 0, weights * law.log_prob(target.points), 0).sum()
 
     def log_volume(self, mask: Bool[Array, " D"]) -> ScalarLike:
-        r"""$\log$ of the uniform law's mass per unit, by which densities become relative to it."""
+        """Of the box, by which densities become relative to the uniform law; 0 of moves, whose laws have none."""
         return jnp.log(2.0) * mask.sum(dtype=jnp.float32) if self.actions.is_continuous else 0.0
+
+    def log_room(self, mask: Bool[Array, " D"]) -> ScalarLike:
+        """Of the box or the number of moves: minus the logarithm of the uniform law."""
+        return self.log_volume(mask) if self.actions.is_continuous else jnp.log(mask.sum(dtype=jnp.float32))
 
 
 def _averaged(
