@@ -30,22 +30,28 @@ class Row(NamedTuple):
     options: dict[str, Any]
 
 
+WARM = {"optimistic": False, "temperature": 1.0, "final_temperature": 1.0, "standardised": False}
 MODELS: dict[str, dict[str, Any]] = {
     "default": {},
     "empirical": {"opponent": "empirical"},
+    "conditional": {"policy": "conditional"},
     "own, conditional": {"opponent": "own", "policy": "conditional"},
     "no optimism": {"optimistic": False},
+    "no optimism, temperature 1": WARM,
+    "empirical, no optimism, temperature 1": {**WARM, "opponent": "empirical"},
 }
+FORMS = ("default", "empirical", "conditional", "own, conditional")
 GAMES: tuple[tuple[str, str, dict[str, Any], tuple[str, ...]], ...] = (
-    ("climbing", "catalog:climbing", {}, ("no optimism", "own, conditional", "default")),
-    ("penalty 0", "catalog:penalty", {"penalty": 0.0}, ("default", "empirical")),
-    ("penalty -25", "catalog:penalty", {"penalty": -25.0}, ("default", "empirical", "own, conditional")),
-    ("penalty -100", "catalog:penalty", {"penalty": -100.0}, ("default", "empirical")),
-    ("matching pennies", "catalog:matching_pennies", {}, ("default", "empirical")),
-    ("wolf", "catalog:wolf", {}, ("default", "empirical", "own, conditional")),
-    ("prisoner's dilemma", "catalog:prisoners_dilemma", {}, ("default",)),
-    ("iterated prisoner's dilemma", "catalog:iterated_prisoners_dilemma", {}, ("default",)),
+    ("climbing", "catalog:climbing", {}, ("no optimism", *FORMS)),
+    ("penalty 0", "catalog:penalty", {"penalty": 0.0}, tuple(MODELS)),
+    ("penalty -25", "catalog:penalty", {"penalty": -25.0}, tuple(MODELS)),
+    ("penalty -100", "catalog:penalty", {"penalty": -100.0}, tuple(MODELS)),
+    ("matching pennies", "catalog:matching_pennies", {}, FORMS),
+    ("wolf", "catalog:wolf", {}, FORMS),
+    ("prisoner's dilemma", "catalog:prisoners_dilemma", {}, FORMS),
+    ("iterated prisoner's dilemma", "catalog:iterated_prisoners_dilemma", {}, FORMS),
 )
+"""With the models of each."""
 
 
 def rows() -> list[Row]:

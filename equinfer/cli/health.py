@@ -21,7 +21,7 @@ from equinfer.plugins import described, working_plugins
 
 __all__ = ["run"]
 
-CORE = ("numpy", "scipy", "jax", "jaxlib", "equinox", "optax", "numba", "cyclopts", "plotly")
+CORE = ("numpy", "scipy", "jax", "jaxlib", "equinox", "numba", "cyclopts", "plotly")
 EXTRAS = {"openspiel": "pyspiel", "pettingzoo": "pettingzoo"}
 SELF_TEST = (
     ("rock_paper_scissors", "stage-nash", 1e-8),
