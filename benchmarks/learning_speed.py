@@ -1,12 +1,13 @@
 """Steps a second of the trainers, beside a plain PyTorch loop with the same updates and networks of the same size.
 
-    python -m benchmarks.learning_speed [--steps 1000]
+    python -m benchmarks.learning_speed [--steps 800] [--seeds 1 8 32 128]
 
 A step is one of the environment by both agents and one update of every network: 2 x 32 units, batches of 64, the
 differential game. Compilation is apart. The PyTorch loop is one seed at a time, as such loops are.
 """
 
 import argparse
+import gc
 import os
 import time
 from typing import Any
@@ -22,12 +23,11 @@ from equinfer.data.arena import Arena
 from equinfer.drivers.learning import EVERY
 from equinfer.drivers.training import ROUNDS, InsideDriver
 
-SEEDS = (1, 8, 32, 128)
-
 
 def ours(algorithm: str, seeds: int, steps: int) -> tuple[float, dict[str, float]]:
     """Seconds to compile, and steps a second over all seeds, in each phase of a run."""
     jax.clear_caches()  # numbers of seeds share lanes, and so what was compiled for them
+    gc.collect()
     _, chosen = learner(algorithm, "default", {})
     phases = chosen.phases(5500)
     chosen = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, chosen)
@@ -101,11 +101,12 @@ def theirs(steps: int) -> float | None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=800)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1, 8, 32, 128], help="up to 4096 on an accelerator")
     arguments = parser.parse_args()
     peer = theirs(arguments.steps)
     rows = [["PyTorch loop, MADDPG", "1", "-", "-" if peer is None else f"{peer:,.0f}", "1"]]
     for algorithm in ("maddpg", "mai"):
-        for seeds in SEEDS:
+        for seeds in arguments.seeds:
             compiled, speeds = ours(algorithm, seeds, arguments.steps)
             for phase, speed in speeds.items():
                 ratio = "-" if peer is None or algorithm != "maddpg" else f"{speed / peer:.0f}"

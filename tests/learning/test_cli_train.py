@@ -64,7 +64,9 @@ def begun(out):
     hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     words = ["train", "catalog:cournot", "--algo", "maddpg", "--seeds", "2", "--steps", "200000", "--out", str(out)]
     program = f"{hear}; from equinfer.cli import main; main({words!r})"
-    return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(
+        [sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
 
 
 def wait_for(path):
@@ -78,5 +80,7 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(tmp_path):
     process = begun(tmp_path / "run")
     wait_for(tmp_path / "run" / "metrics.jsonl")
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 75
+    shown, _ = process.communicate(timeout=60)
+    assert process.returncode == 75
+    assert f"equinfer resume {tmp_path / 'run'} goes on" in " ".join(shown.split())
     assert (tmp_path / "run" / "checkpoint.npz").is_file()

@@ -184,15 +184,18 @@ def test_the_learner_of_a_run_may_have_to_be_given(tmp_path):
     assert eq.resume(tmp_path / "run", algo=learner).is_finished
 
 
-def test_a_reward_that_stops_being_a_number_is_named_with_its_step(tmp_path):
+@pytest.mark.parametrize("what", ["reward", "observation"])
+def test_what_stops_being_a_number_is_named_with_its_step(tmp_path, what):
     def step(state, actions, *, key):
         after = state + 1
-        reward = jnp.where(after == 70, jnp.nan, -(actions[:, 0] ** 2))
+        wrong = (after == 70) & (what == "reward")
+        reward = jnp.where(wrong, jnp.nan, -(actions[:, 0] ** 2))
         return eq.Transition(after, reward, jnp.asarray(False), jnp.asarray(False))
 
-    game = eq.ContinuousGame(
-        lambda key: jnp.zeros(()), step, lambda state, i: jnp.ones(1), [eq.Box(-1, 1), eq.Box(-1, 1)], 0.5
-    )
+    def seen(state, i):
+        return jnp.where((state == 70) & (what == "observation"), jnp.inf, jnp.ones(1))
+
+    game = eq.ContinuousGame(lambda key: jnp.zeros(()), step, seen, [eq.Box(-1, 1), eq.Box(-1, 1)], 0.5)
     with pytest.raises(eq.BadInput, match=r"agent 0 is no finite number at step 69 \(seed 0\); the run up to step"):
         eq.train("iddpg", game, steps=500, seeds=1, out=tmp_path / "run", **SMALL)
     assert (tmp_path / "run" / CHECKPOINT).is_file()
