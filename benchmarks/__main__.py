@@ -1,4 +1,4 @@
-"""Every benchmark program, one after the other: `python -m benchmarks`; each also runs alone."""
+"""Every benchmark program but the search for presets: `python -m benchmarks`; each also runs alone."""
 
 from benchmarks import (
     batches,
@@ -6,7 +6,6 @@ from benchmarks import (
     frontier,
     learning,
     learning_discrete,
-    learning_search,
     learning_speed,
     learning_states,
     mean_field,
@@ -34,6 +33,5 @@ if __name__ == "__main__":
         learning_discrete,
         learning_states,
         learning_speed,
-        learning_search,
     ):
         program.main()

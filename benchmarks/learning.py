@@ -9,6 +9,7 @@ One preset for all games, nothing chosen per game; returns are those of the last
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -17,6 +18,8 @@ from scipy.stats import beta
 
 import equinfer as eq
 from benchmarks.results import measure_into, versions
+from equinfer.drivers.side_by_side import cores
+from equinfer.opponents.learners import LEARNERS
 
 DIFFERENTIAL = "catalog:differential"
 
@@ -86,7 +89,6 @@ def rows() -> list[Row]:
 class Ended(NamedTuple):
     """What runs came to, seeds first; of those that did not diverge."""
 
-    diverged: int
     gaps: np.ndarray
     returns: np.ndarray
     """Over the last ten evaluations, of the mean agent."""
@@ -94,11 +96,24 @@ class Ended(NamedTuple):
     """Of the first agent, without chance."""
     actions: np.ndarray
     trust: np.ndarray | None
-    runs: list[eq.Training]
+    believed: tuple[str, str]
+
+    @classmethod
+    def of(cls, run_of: Row, runs: Sequence[eq.Training]) -> "Ended":
+        opponent = LEARNERS[run_of.options.get("opponent", "inferred")]
+        learns_trust = "trust" in runs[0].trace and opponent.learns_trust
+        return cls(
+            np.array([each.gap for one in runs for each in one.certificate]),
+            np.concatenate([one.returns[:, -10:].mean(axis=(1, 2)) for one in runs]),
+            np.concatenate([one.deterministic_returns[:, -1, 0] for one in runs]),
+            np.concatenate([one.actions for one in runs]),
+            np.concatenate([one.trace["trust"][:, -1] for one in runs]) if learns_trust else None,
+            beliefs(runs[0]) if run_of.judged else ("-", "-"),
+        )
 
 
-def ended(run_of: Row, game: Any, seeds: int, first: int) -> Ended:
-    """All seeds together; or one by one, where one of them diverges and would end the others with it."""
+def trained(run_of: Row, game: Any, seeds: int, first: int) -> list[eq.Training]:
+    """All seeds in one run; but those of published presets one by one, because one that diverges ends its run."""
 
     def run(seed: int, count: int) -> eq.Training:
         return eq.train(run_of.algorithm, game, run_of.steps, count, seed=seed, **run_of.options)
@@ -112,44 +127,33 @@ def ended(run_of: Row, game: Any, seeds: int, first: int) -> Ended:
             print(f"{run_of.name}: {error}", flush=True)
             return None
 
-    try:
-        tried: list[eq.Training | None] = [run(first, seeds)]
-    except eq.BadInput as error:
-        if "diverged" not in str(error):
-            raise
-        print(f"{run_of.name}: {error}", flush=True)
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            tried = list(threads.map(alone, range(1000 * first, 1000 * first + seeds)))
-    runs = [each for each in tried if each is not None]
-    learns_trust = "trust" in runs[0].trace and run_of.options.get("opponent") not in ("own", "empirical")
-    return Ended(
-        len(tried) - len(runs),
-        np.array([each.gap for one in runs for each in one.certificate]),
-        np.concatenate([one.returns[:, -10:].mean(axis=(1, 2)) for one in runs]),
-        np.concatenate([one.deterministic_returns[:, -1, 0] for one in runs]),
-        np.concatenate([one.actions for one in runs]),
-        np.concatenate([one.trace["trust"][:, -1] for one in runs]) if learns_trust else None,
-        runs,
-    )
+    if run_of.seeds_of != "published":
+        return [run(first, seeds)]
+    with ThreadPoolExecutor(cores()) as threads:
+        return [each for each in threads.map(alone, range(first, first + seeds)) if each is not None]
 
 
 def measured(run_of: Row, seeds: int, first: int) -> list[str]:
     """The cells of a row."""
     game = eq.load(run_of.target, **run_of.parameters)
     began = time.perf_counter()
-    end = ended(run_of, game, seeds, first)
-    seconds = time.perf_counter() - began
+    runs = trained(run_of, game, seeds, first)
+    seconds = f"{time.perf_counter() - began:.0f}"
+    diverged = seeds - sum(len(run.returns) for run in runs)
+    count = f"{seeds}, {diverged} diverged" if diverged else seeds
+    if not runs:
+        return [*map(str, (run_of.name, count, run_of.steps)), *9 * ["-"], seconds]
+    end = Ended.of(run_of, runs)
     if run_of.target == DIFFERENTIAL:
-        reached = [
-            f"{(end.ends > level).sum() / seeds:.2f} {interval((end.ends > level).sum(), seeds)}" for level in (5, 9)
-        ]
+        hits = [int((end.ends > level).sum()) for level in (5, 9)]
+        reached = [f"{number / seeds:.2f} {interval(number, seeds)}" for number in hits]
         trap = f"{((end.ends > -2) & (end.ends < 5)).sum() / seeds:.2f}"
         away = "-"
     else:
         reached, trap, away = ["-", "-"], "-", distance(game, end.actions)
     cells = [
         run_of.name,
-        f"{seeds}, {end.diverged} diverged" if end.diverged else seeds,
+        count,
         run_of.steps,
         *reached,
         trap,
@@ -157,9 +161,9 @@ def measured(run_of: Row, seeds: int, first: int) -> list[str]:
         away,
         f"{np.median(end.gaps):.2g}",
         "-" if end.trust is None else f"{end.trust.mean():.2f}",
-        *(beliefs(end.runs[0]) if run_of.judged else ("-", "-")),
+        *end.believed,
     ]
-    return [*map(str, cells), f"{seconds:.0f}"]
+    return [*map(str, cells), seconds]
 
 
 def beliefs(run: eq.Training) -> tuple[str, str]:
@@ -209,13 +213,13 @@ def main() -> None:
     caption = (
         f"`python -m benchmarks.learning{options}` ({os.cpu_count()} cores, shared), first seed {first}. Fractions of "
         "seeds whose deterministic joint action is worth more than 5 and 9, with 95 % intervals of Clopper and "
-        "Pearson; trap: between -2 and 5; a seed that diverged reached nothing, and has no part in what follows. "
+        "Pearson; trap: between -2 and 5; a seed that diverged reached nothing, and has no part in the rest. "
         "Stochastic: median over seeds of the return of executed play in the last ten evaluations. From Nash: "
         "mean (largest) distance of an agent, in units of [-1, 1]. Gap: median, exact. Trust: mean weight at the "
         "end, where it is learnt. Log-loss over truth: of what agents predict of each other, on fresh draws, less "
         "that of the laws that these are from, in nats; regret: of best responses to the predictions, in units of "
-        "reward; medians, estimates. Rows are measured one by one, on the days and machines that their seconds are "
-        f"of, which include compilation. {versions('equinfer', 'jax')}, at the last of them."
+        "reward; medians, estimates. Rows are of different days and machines; seconds include compilation, and are "
+        f"no measure of speed. The last one: {versions('equinfer', 'jax')}."
     )
     measure_into(
         ("Learning, fresh seeds" if is_fresh else "Learning", caption),

@@ -16,9 +16,9 @@ BEGAN: dict[str, AbstractLearner] = {
     "iddpg": DDPG(centralised=False, eager=True),
     "masql": MASQL(sampler="exact", temperature=1.0),
     "rommeo": ROMMEO(hidden=32, batch=64, uniform_steps=1000, temperature=2.0, annealing=0.002),
-    "mai": MAI(uniform_steps=3000, burn_in=500, window=500),
+    "mai": MAI(),
 }
-"""Try 0, the presets before the search."""
+"""Try 0, the preset before the search; what is not in a space is as it is here."""
 
 
 class Log(NamedTuple):

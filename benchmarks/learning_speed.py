@@ -27,7 +27,7 @@ from equinfer.drivers.training import ROUNDS, InsideDriver
 def ours(algorithm: str, seeds: int, steps: int) -> tuple[float, dict[str, float]]:
     """Seconds to compile, and steps a second over all seeds, in each phase of a run."""
     jax.clear_caches()  # numbers of seeds share lanes, and so what was compiled for them
-    gc.collect()
+    gc.collect()  # replays of the number before
     _, chosen = learner(algorithm, "default", {})
     phases = chosen.phases(5500)
     chosen = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, chosen)
@@ -114,10 +114,13 @@ def main() -> None:
                 print("  ".join(rows[-1]), flush=True)
     print("  ".join(rows[0]))
     installed = () if peer is None else ("torch",)
+    command = f"python -m benchmarks.learning_speed --steps {arguments.steps} --seeds " + " ".join(
+        map(str, arguments.seeds)
+    )
     write_section(
         "Speed of learning",
-        f"`python -m benchmarks.learning_speed --steps {arguments.steps}` ({os.cpu_count()} cores): steps a second, "
-        f"all seeds together. {versions('equinfer', 'jax', *installed)}.\n\n"
+        f"`{command}` ({jax.devices()[0].device_kind}, {os.cpu_count()} cores): steps a second, all seeds together. "
+        f"{versions('equinfer', 'jax', *installed)}.\n\n"
         + table(["program", "seeds", "compile, s", "steps a second", "times PyTorch"], rows),
     )
 

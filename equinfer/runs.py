@@ -19,7 +19,7 @@ from equinfer.errors import BadInput
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame
 from equinfer.records import Certificate, Status
-from equinfer.writing import forget_partial, json_text, written_atomically
+from equinfer.writing import half_written, json_text, written_atomically
 
 __all__ = ["RUN_SCHEMA", "Training", "emptied", "free_folder", "held", "read_config", "trim", "write_config"]
 
@@ -180,7 +180,8 @@ def trim(folder: Path, steps: int) -> None:
     made once more.
     """
     for name in (CONFIG, METRICS, CHECKPOINT, RESULT):
-        forget_partial(folder / name)
+        for partial in half_written(folder / name):
+            partial.unlink(missing_ok=True)
     path = folder / METRICS
     if not path.is_file():
         return

@@ -34,6 +34,7 @@ from equinfer.run_settings import config_of, fingerprint, learner_of
 from equinfer.runs import (
     CHECKPOINT,
     CONFIG,
+    RESULT,
     Training,
     append_metrics,
     emptied,
@@ -113,7 +114,8 @@ def resume(
     configuration.
     """
     with held(Path(folder)):
-        return _reopened(folder, game, algo, watch).run()
+        session = _reopened(folder, game, algo, watch)
+        return session.training() if session.is_over else session.run()
 
 
 def load_run(folder: str | os.PathLike[str], *, game: Any = None, algo: Any = None) -> Training:
@@ -199,11 +201,17 @@ class _Session:
         if not same_game(beside.pop("game", self._probe), self._probe):
             raise BadInput(f"{path} is of another game: {self._game.name} does not pay now what it paid then.")
         self._kept, self._seconds = int(beside["done"]), float(beside["seconds"])
-        self._now = _Progress(state)
+        history = ()
         if self._kept:
             info: Any = {name[len(_WATCHED) :]: rows for name, rows in beside.items() if name.startswith(_WATCHED)}
             seen: list[Any] = [beside[f"seen_{name}"] for name in _SEEN]
-            self._now = _Progress(state, self._kept, (Evaluation._make([*seen, info]),))
+            history = (Evaluation._make([*seen, info]),)
+        self._now = _Progress(state, self._kept, history)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether all of it is in its folder already."""
+        return self._folder is not None and self._kept >= self._steps and (self._folder / RESULT).is_file()
 
     def write_config(self) -> None:
         assert self._folder is not None
@@ -224,10 +232,8 @@ class _Session:
                     while self._now.done < end:
                         start = clock.perf_counter()
                         rounds = min(rounds, ROUNDS, (end - self._now.done) // EVERY)
-                        self._advance(rounds)
+                        self._advance(rounds, began)
                         now = clock.perf_counter()
-                        self._seconds = now - began
-                        self._tell(rounds)
                         per_round = (now - start) / rounds
                         rounds = max(1, min(2 * rounds, int(CHUNK_SECONDS / per_round)))
                         if self._folder is not None and now - saved > SAVE_SECONDS:
@@ -278,8 +284,10 @@ class _Session:
             draw=write_run_page,
         )
 
-    def _advance(self, rounds: int) -> None:
-        """One dispatch; nothing of it stays if it is interrupted, or a number in it is none."""
+    def _advance(self, rounds: int, began: float) -> None:
+        """One dispatch; nothing of it stays if it is interrupted, or a number in it is none, but metrics of steps that
+        will be made once more.
+        """
         try:
             state, seen = self._driver.advance(self._now.state, self._now.done, rounds)
         except BadInput as error:  # of somebody else's environment
@@ -297,7 +305,13 @@ class _Session:
                 diverged,
                 goes_on=False,
             )
+        self._seconds = clock.perf_counter() - began
+        rows = seen.means()
+        if self._folder is not None:
+            with self._writing():
+                append_metrics(self._folder, self._now.done, self._seconds, rows)
         self._now = _Progress(state, by, (*self._now.seen, seen))
+        self._tell(rows[-1])
 
     def _warn_of_judging(self, training: Training) -> None:
         """Of numbers that are none only where play of its own never came."""
@@ -317,29 +331,15 @@ class _Session:
         where = "" if seed is None else f" (seed {seed})"
         raise BadInput(f"{why}{where}{'' if self._folder is None else f'; {self._in_words(goes_on)}'}.")
 
-    def _tell(self, rounds: int) -> None:
-        seen = self._now.seen[-1]
-        rows = [
-            {
-                "returns": seen.returns[k].mean(axis=0),
-                "deterministic_returns": seen.deterministic[k].mean(axis=0),
-                "rewards": seen.rewards[k].mean(axis=0),
-                **{name: values[k].mean(axis=0) for name, values in seen.info.items()},
-            }
-            for k in range(rounds)
-        ]
-        if self._folder is not None:
-            with self._writing():
-                append_metrics(self._folder, self._now.done - rounds * EVERY, self._seconds, rows)
+    def _tell(self, row: Mapping[str, Any]) -> None:
         if self._watch is not None:
-            last = rows[-1]
             self._watch(
                 {
                     "seconds": self._seconds,
                     "step": float(self._now.done),
                     "steps": float(self._steps),
-                    "return": float(np.mean(last["returns"])),
-                    "deterministic_return": float(np.mean(last["deterministic_returns"])),
+                    "return": float(np.mean(row["returns"])),
+                    "deterministic_return": float(np.mean(row["deterministic_returns"])),
                 }
             )
 

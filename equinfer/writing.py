@@ -11,14 +11,17 @@ from typing import IO, Any
 
 import numpy as np
 
-__all__ = ["forget_partial", "json_text", "plain", "written_atomically"]
+__all__ = ["half_written", "json_text", "plain", "written_atomically"]
+
+
+_PARTIAL = ".partial"
 
 
 @contextlib.contextmanager
 def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """A file that appears under its name whole, once the block has ended well, or not at all."""
     path = Path(path)
-    handle, partial = tempfile.mkstemp(prefix=_partial(path), dir=path.parent)
+    handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=_PARTIAL, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             yield file
@@ -31,14 +34,9 @@ def written_atomically(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         raise
 
 
-def forget_partial(path: Path) -> None:
-    """Take away what `written_atomically` left of `path` where its process was killed; nobody may be writing it now."""
-    for partial in path.parent.glob(f"{_partial(path)}*"):
-        partial.unlink(missing_ok=True)
-
-
-def _partial(path: Path) -> str:
-    return f".{path.name}."
+def half_written(path: Path) -> list[Path]:
+    """What `written_atomically` left of `path` where its process was killed, or has of it where it is not done."""
+    return list(path.parent.glob(f".{path.name}.*{_PARTIAL}"))
 
 
 def _umask() -> int:

@@ -47,7 +47,8 @@ class ROMMEOState(NamedTuple):
 
 class ROMMEO(AbstractLearner[ROMMEOState]):
     r"""ROMMEO-AC. Per agent: prior by maximum likelihood; model by $\log\rho-\log P-Q+\tau\log\pi$, policy by
-    $\tau\log\pi-Q$, both through reparameterised draws, for moves by exact sums; critic by (9) with all its terms.
+    $\tau\log\pi-Q$, both through reparameterised draws, for moves by exact sums; critic by (9) with all its terms, in
+    which the policy's entropy is absolute, as published, and every step earns it.
     """
 
     predicts: ClassVar[bool] = True

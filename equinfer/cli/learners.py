@@ -69,7 +69,8 @@ def print_training(training: Training, folder: Path | None) -> None:
         facts.append(
             ("gap", f"{_quartiles(np.array([each.gap for each in judged]))} ({weakest(each.kind for each in judged)})")
         )
-        facts.append(("welfare", _quartiles(np.array([each.welfare for each in judged]))))
+        if all(each.welfare is not None for each in judged):
+            facts.append(("welfare", _quartiles(np.array([each.welfare for each in judged]))))
     if not training.is_finished:
         on = "" if folder is None else f"; equinfer resume {folder} goes on"
         facts.append(("status", f"interrupted{on}"))

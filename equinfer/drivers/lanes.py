@@ -19,8 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _SEEDS = 4
-"""Of a lane, at most. Small networks gain from the vector units of a core up to about as many, and from another core as
-much as it is worth."""
+"""Of a lane, at most. Small networks gain from the vector units of a core up to about as many."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +72,12 @@ def keys_of_seeds(first: int, seeds: int) -> Key[Array, " seeds"]:
 
 
 def abreast(work: Callable[[T], R], lanes: Sequence[T]) -> list[R]:
-    """`work` of every lane, on as many threads as there are cores. What one raises is raised, once those under way have
-    ended, and no other begins.
+    """`work` of every lane, on as many threads as there are cores. What the first one of them raises is raised, as soon
+    as those under way have ended.
     """
     if len(lanes) == 1:
         return [work(lanes[0])]
-    # What a new thread would not know of, since JAX has it for each thread apart.
+    # Of what JAX has for each thread apart, what equinfer relies on: a new thread would not know of it.
     settings: Any = jax.config
     doubles, device = settings.jax_enable_x64, settings.jax_default_device
 
@@ -86,8 +85,5 @@ def abreast(work: Callable[[T], R], lanes: Sequence[T]) -> list[R]:
         with jax.enable_x64(doubles), jax.default_device(device):
             return jax.block_until_ready(work(lane))
 
-    threads = ThreadPoolExecutor(cores())
-    try:
+    with ThreadPoolExecutor(cores()) as threads:
         return list(threads.map(one, lanes))
-    finally:
-        threads.shutdown(cancel_futures=True)

@@ -58,6 +58,16 @@ class Evaluation(NamedTuple):
     """The first step at which a reward or an observation was no number, and of which agent; -1 if none was."""
     info: Mapping[str, AnyArray]
 
+    def means(self) -> list[dict[str, AnyArray]]:
+        """Over seeds, along whose axis they come after one of evaluations: a line of metrics for each of these."""
+        rows = {
+            "returns": self.returns,
+            "deterministic_returns": self.deterministic,
+            "rewards": self.rewards,
+            **self.info,
+        }
+        return [{name: row[k].mean(axis=0) for name, row in rows.items()} for k in range(len(self.returns))]
+
 
 class InsideDriver:
     """Runs whose environment is compiled with them."""

@@ -37,6 +37,12 @@ def test_a_run_from_start_to_end(tmp_path, capsys):
     assert "nothing was trained yet" in capsys.readouterr().err
 
 
+def test_a_game_in_tables_has_a_summary(capsys):
+    words = ["train", "catalog:prisoners_dilemma", "--algo", "iddpg", "--steps", "500", "--seeds", "1"]
+    assert run([*words, *SMALL]) == 0
+    assert "(exact)" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("words", "code", "says"),
     [

@@ -1,5 +1,6 @@
 """`kill -9` at random moments, again and again: the run ends as if nothing had happened."""
 
+import json
 import random
 import subprocess
 import sys
@@ -12,23 +13,41 @@ from equinfer.runs import CHECKPOINT
 
 SEEDS = 5
 PROGRAM = """
+import time
 from equinfer import training
 from equinfer.cli import main
+
+advance = training.InsideDriver.advance
+
+def slowly(*how):
+    time.sleep({pause})
+    return advance(*how)
+
+training.InsideDriver.advance = slowly
+training.CHUNK_SECONDS = 0.0
 training.SAVE_SECONDS = {every}
-training.CHUNK_SECONDS = 0.1
 main({words!r})
 """
-"""Checkpoints come so often that there are some to go on from."""
+"""One evaluation at a time, not too fast to be killed, whatever the machine, and each in a checkpoint."""
 
 
-def begun(words, every):
-    program = PROGRAM.format(words=words, every=every)
+def begun(words, every=0.0, pause=0.02):
+    program = PROGRAM.format(words=words, every=every, pause=pause)
     return subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
 
 
+def ended(words):
+    process = begun(words, every=10.0, pause=0.0)
+    try:
+        return process.wait(timeout=600)
+    finally:
+        process.kill()
+
+
 def results(out):
+    rows = [json.loads(line)["step"] for line in (out / "metrics.jsonl").read_text().splitlines()]
     with np.load(out / "result.npz") as result:
-        return {name: result[name] for name in result.files}
+        return {"rows": np.array(rows), **{name: result[name] for name in result.files}}
 
 
 def steps_kept(out):
@@ -44,23 +63,25 @@ def killed_at_random(out, begin, kills, rng):
     kept = []
     words = begin
     while len(kept) < kills:
-        process, before = begun(words, every=0.0), steps_kept(out)
-        # From the moment of its first new checkpoint on, which is overwritten ten times a second; sometimes earlier.
-        patience = time.monotonic() + (rng.uniform(0.5, 8.0) if rng.random() < 0.2 else 120.0)
-        while steps_kept(out) == before and time.monotonic() < patience and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 1.5))
-        assert process.poll() is None, "it ended before it was killed: give it more steps"
-        process.kill()
-        process.wait()
+        process, before = begun(words), steps_kept(out)
+        try:
+            # Any time after its first new checkpoint, of which there are many a second; sometimes earlier.
+            patience = time.monotonic() + (rng.uniform(0.5, 8.0) if rng.random() < 0.2 else 120.0)
+            while steps_kept(out) == before and time.monotonic() < patience and process.poll() is None:
+                time.sleep(0.01)
+            time.sleep(rng.uniform(0.0, 1.5))
+            assert process.poll() is None, "it ended before it was killed"
+        finally:
+            process.kill()
+            process.wait()
         kept.append(steps_kept(out))
         words = ["resume", str(out)] if (out / "config.json").is_file() else begin
-    assert begun(words, every=10.0).wait(timeout=600) == 0
+    assert ended(words) == 0
     return kept
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("algorithm", "steps", "runs"), [("maddpg", 60_000, 20), ("mai", 8000, 4)])
+@pytest.mark.parametrize(("algorithm", "steps", "runs"), [("maddpg", 20_000, 20), ("mai", 15_000, 4)])
 def test_kills_change_nothing(tmp_path, algorithm, steps, runs):
     """Five times each run is killed, a hundred times in all with the quicker algorithm."""
 
@@ -68,7 +89,7 @@ def test_kills_change_nothing(tmp_path, algorithm, steps, runs):
         words = ["train", "catalog:cournot", "--algo", algorithm, "--steps", str(steps), "--seeds", str(SEEDS)]
         return [*words, "--out", str(out), "--force"]
 
-    assert begun(command(tmp_path / "whole"), every=10.0).wait(timeout=600) == 0
+    assert ended(command(tmp_path / "whole")) == 0
     whole = results(tmp_path / "whole")
     kept = []
     for k in range(runs):
@@ -81,4 +102,4 @@ def test_kills_change_nothing(tmp_path, algorithm, steps, runs):
         assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
     assert len(kept) == 5 * runs
     assert sum(steps > 0 for steps in kept) > 0.8 * len(kept)  # those went on from a checkpoint
-    assert len(set(kept)) > 0.5 * len(kept)  # and from many a moment
+    assert len(set(kept)) > 0.3 * len(kept)  # and from many a moment

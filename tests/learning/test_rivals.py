@@ -115,9 +115,10 @@ class Hill(Critic):
         return self(seen, actions)
 
 
-HILL, TEMPERATURE = Hill(), 0.25
+TEMPERATURE = 0.25
 GRID = np.stack(np.meshgrid(*2 * [(np.arange(400) + 0.5) / 200 - 1], indexing="ij"), axis=-1).reshape(-1, 2)
-LEVEL = np.asarray(HILL(jnp.zeros(1), jnp.asarray(GRID[:, :, None], jnp.float32)), np.float64) / TEMPERATURE
+ONE, OTHER = (GRID - [0.3, -0.4]).T
+LEVEL = -(ONE**2 + OTHER**2 + 0.8 * ONE * OTHER) / TEMPERATURE
 LAW = np.exp(LEVEL - logsumexp(LEVEL))
 MEAN = LAW @ GRID
 DEVIATION = np.sqrt(LAW @ (GRID - MEAN) ** 2)
@@ -128,7 +129,7 @@ def sampled(sampler, steps=4000):
     arena = Arena.of(eq.load("catalog:cournot"))
     learner = MASQL(sampler=sampler, final_temperature=TEMPERATURE, candidates=4096)
     pair = of_agent(learner.init(arena, key=jax.random.key(0)).pair, 0)
-    pair = eqx.tree_at(lambda tree: tree.critic, pair, HILL)
+    pair = eqx.tree_at(lambda tree: tree.critic, pair, Hill())
     seen, mask = jnp.zeros(1, jnp.float32), jnp.ones((2, 1), bool)
 
     @jax.jit
@@ -166,7 +167,7 @@ def test_soft_values_of_boxes_are_integrals():
     arena = Arena.of(eq.load("catalog:cournot"))
     learner = MASQL(value_particles=100_000)
     mask, seen = jnp.ones((2, 1), bool), jnp.zeros(1, jnp.float32)
-    found = learner._value(arena, HILL, seen, mask, jnp.float32(TEMPERATURE), jax.random.key(0))
+    found = learner._value(arena, Hill(), seen, mask, jnp.float32(TEMPERATURE), jax.random.key(0))
     want = TEMPERATURE * (logsumexp(LEVEL) - np.log(len(LEVEL)))
     assert float(found) == pytest.approx(want, abs=0.01)
 

@@ -141,8 +141,8 @@ def test_likelihoods_by_hand():
     ],
 )
 def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(options, game):
-    """One step of learning from the same past, but for the other agent's rewards, in each phase: all that an agent
-    carries on is the same.
+    """One step of learning, in each phase, from the same past but for what the other agent was paid, saw and thinks:
+    all that an agent carries on is the same.
     """
     arena = Arena.of(playable(f"catalog:{game}"))
     learner = MAI(**options, learn_from=0, hidden=8)
@@ -158,8 +158,10 @@ def test_an_agent_reads_its_own_rewards_and_the_others_actions_alone(options, ga
         phase = phases.at(jnp.int32(number))
         run, *_ = _step(learner, arena, run, phase, jnp.int32(number))
         told = run.replay.steps
-        other = run.replay._replace(steps=told._replace(reward=told.reward.at[:, 1].add(7.0)))
-        one, two = (learnt(run, replay, phase, jnp.int32(number)) for replay in (run.replay, other))
+        told = told._replace(reward=told.reward.at[:, 1].add(7.0), observation=told.observation.at[:, 1].add(0.5))
+        mind = jax.tree.map(lambda leaf: leaf.at[1].add(0.1), run.learner.mind)
+        other = run._replace(replay=run.replay._replace(steps=told), learner=run.learner._replace(mind=mind))
+        one, two = (learnt(each, each.replay, phase, jnp.int32(number)) for each in (run, other))
         pairs = [pair for pair in zip(*map(jax.tree.leaves, (one, two)), strict=True) if pair[0].ndim]
         assert all(len(leaf) == arena.agents for leaf, _ in pairs)
         for leaf, changed in pairs:

@@ -166,5 +166,5 @@ def _value(
     worth = thinker.scores(reached, seen, mine.points, contexts)
     if thinker.looks:
         return chances @ worth
-    surprise = thinker.law(mind, seen).log_prob(mine.points) + thinker.log_room(thinker.mask[0])
+    surprise = thinker.law(mind, seen).log_prob(mine.points) + thinker.log_volume(thinker.mask[0])
     return jnp.where(chances > 0, chances * (worth - temperature * surprise), 0).sum()

@@ -259,12 +259,9 @@ class Thinker(eqx.Module):
         return -jnp.where(weights > 0, weights * law.log_prob(target.points), 0).sum()
 
     def log_volume(self, mask: Bool[Array, " D"]) -> ScalarLike:
-        """Of the box, by which densities become relative to the uniform law; 0 of moves, whose laws have none."""
-        return jnp.log(2.0) * mask.sum(dtype=jnp.float32) if self.actions.is_continuous else 0.0
-
-    def log_room(self, mask: Bool[Array, " D"]) -> ScalarLike:
-        """Of the box or the number of moves: minus the logarithm of the uniform law."""
-        return self.log_volume(mask) if self.actions.is_continuous else jnp.log(mask.sum(dtype=jnp.float32))
+        """Of the box, or of the number of moves: minus the log of the uniform law, to which it makes laws relative."""
+        real = mask.sum(dtype=jnp.float32)
+        return jnp.log(2.0) * real if self.actions.is_continuous else jnp.log(real)
 
 
 def _averaged(
