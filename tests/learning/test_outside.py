@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import equinfer as eq
+from equinfer import training
 from equinfer.algorithms import ALGORITHMS
 from equinfer.cli import run
 from equinfer.run_games import playable
@@ -65,13 +66,14 @@ def test_parameters_are_the_environments_own_and_kept(tmp_path):
 @pytest.mark.parametrize(
     ("how", "says"),
     [
-        ("late", r"of agent red is no finite number at step 300 \(seed 0\); the run up to step (300|275|250) is kept"),
+        ("late", r"of agent red is no finite number at step 300 \(seed 0\); the run up to step 300 is kept"),
         ("nan", r"of agent red is no finite number at step 299 \(seed 0\); the run up to step 275 is kept"),
-        ("raise", "fails in its step: RuntimeError: the motor broke; the run up to step (275|250) is kept"),
-        ("unpaid", "tells agent red no reward of its step; the run up to step (275|250) is kept"),
+        ("raise", "fails in its step: RuntimeError: the motor broke; the run up to step 275 is kept"),
+        ("unpaid", "tells agent red no reward of its step; the run up to step 275 is kept"),
     ],
 )
-def test_what_goes_wrong_in_the_middle_loses_nothing(tmp_path, how, says):
+def test_what_goes_wrong_in_the_middle_loses_nothing(tmp_path, monkeypatch, how, says):
+    monkeypatch.setattr(training, "CHUNK_SECONDS", 0.0)  # one evaluation at a time, whatever the machine
     game = playable(f"{HERE}:Faulty", how=how, at=301 if how == "late" else 300)
     with pytest.raises(eq.BadInput, match=says):
         eq.train("maddpg", game, steps=500, seeds=1, out=tmp_path / "run", **SMALL)
