@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from equinfer.data.leaves import numbers, restored
+from equinfer.data.leaves import kind, numbers, restored
 from equinfer.errors import BadInput
 from equinfer.writing import written_atomically
 
@@ -35,8 +35,7 @@ def load_tree(path: Path, like: Any) -> tuple[Any, dict[str, np.ndarray]]:
     if any(name.startswith("leaf_") for name in arrays):
         raise BadInput(f"{path} is a checkpoint of another configuration: it holds more arrays than this one.")
     for k, (leaf, array) in enumerate(zip(leaves, kept, strict=True)):
-        plain = numbers(leaf)
-        want = plain.shape, plain.dtype
+        want = kind(leaf)
         if array is None or (array.shape, array.dtype) != want:
             found = "nothing" if array is None else f"{array.dtype} {array.shape}"
             raise BadInput(

@@ -6,12 +6,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["numbers", "restored"]
+__all__ = ["kind", "numbers", "restored"]
 
 
 def numbers(leaf: Any) -> np.ndarray:
     """The array itself, or the data of a key."""
     return np.asarray(jax.random.key_data(leaf) if _is_key(leaf) else leaf)
+
+
+def kind(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of its `numbers`, which need not come from their device for that."""
+    plain = jax.eval_shape(jax.random.key_data, leaf) if _is_key(leaf) else leaf
+    return tuple(plain.shape), np.dtype(plain.dtype)
 
 
 def restored(array: np.ndarray, like: Any) -> Any:
