@@ -30,6 +30,7 @@ from benchmarks.learning import nash
 from benchmarks.learning_spaces import BEGAN, SPACES
 from benchmarks.results import table, versions, write_section
 from equinfer.data.arena import Arena
+from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.drivers.learning import EVERY, AbstractLearner
 from equinfer.drivers.training import ROUNDS, InsideDriver
 
@@ -103,8 +104,7 @@ def scores(learner: AbstractLearner, field: Field, first: int) -> list[float]:
     traced = dataclasses.replace(learner, **lengths)
     traced = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, traced)
     driver = InsideDriver(traced, field.arena, learner.phases(STEPS))
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(0), first + jnp.arange(SEEDS))
-    run, seen = driver.begin(keys, STEPS), None
+    run, seen = driver.begin(keys_of_seeds(0, SEEDS, first), STEPS), None
     for at in range(0, STEPS, EVERY * ROUNDS):
         run, seen = driver.advance(run, at, min(ROUNDS, (STEPS - at) // EVERY))
     assert seen is not None

@@ -20,6 +20,7 @@ import equinfer as eq
 from benchmarks.results import table, versions, write_section
 from equinfer.algorithms import learner
 from equinfer.data.arena import Arena
+from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.drivers.learning import EVERY
 from equinfer.drivers.training import ROUNDS, InsideDriver
 
@@ -33,7 +34,7 @@ def ours(algorithm: str, seeds: int, steps: int) -> tuple[float, dict[str, float
     chosen = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, chosen)
     driver = InsideDriver(chosen, Arena.of(eq.load("catalog:differential")), phases)
     began = time.perf_counter()
-    run = driver.begin(jax.random.split(jax.random.key(0), seeds), 5500)
+    run = driver.begin(keys_of_seeds(0, seeds), 5500)
     run, _ = driver.advance(run, 0, 1)
     compiled = time.perf_counter() - began
     speeds, at = {}, 0

@@ -297,7 +297,7 @@ class _Session:
             name = self._game.player_labels[agent]
             self._stop(f"a reward or an observation of agent {name} is no finite number at step {step}", seed)
         by = self._now.done + rounds * EVERY
-        diverged = _diverged(self._driver.learners(state))
+        diverged = self._driver.diverged(state)
         if diverged is not None:
             self._stop(
                 f"{self._config['algorithm']} has diverged by step {by}, and would again: try smaller rates, or "
@@ -383,10 +383,3 @@ class _Session:
         if len(self._now.seen) > 1:
             self._now = self._now._replace(seen=(jax.tree.map(lambda *rows: np.concatenate(rows), *self._now.seen),))
         return self._now.seen[0] if self._now.seen else None
-
-
-def _diverged(learners: Any) -> int | None:
-    """The first seed of which some number is none."""
-    floats = (np.asarray(leaf) for leaf in jax.tree.leaves(learners) if jnp.issubdtype(leaf.dtype, jnp.floating))
-    seeds = [seed for leaf in floats for seed in np.argwhere(~np.isfinite(leaf))[:1, 0].tolist()]
-    return min(seeds, default=None)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["kind", "numbers", "restored"]
+__all__ = ["first_broken", "kind", "numbers", "restored"]
 
 
 def numbers(leaf: Any) -> np.ndarray:
@@ -23,6 +23,13 @@ def kind(leaf: Any) -> tuple[tuple[int, ...], np.dtype]:
 def restored(array: np.ndarray, like: Any) -> Any:
     """The leaf that `array` was of, where `like` is another of its kind."""
     return jax.random.wrap_key_data(jnp.asarray(array)) if _is_key(like) else jnp.asarray(array)
+
+
+def first_broken(tree: Any) -> int | None:
+    """The first row, along the leading axis of all leaves, in which some number is not finite."""
+    floats = (np.asarray(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating))
+    rows = [row for leaf in floats for row in np.argwhere(~np.isfinite(leaf))[:1, 0].tolist()]
+    return min(rows, default=None)
 
 
 def _is_key(leaf: Any) -> bool:

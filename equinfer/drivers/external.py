@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from equinfer.data import leaves
 from equinfer.data.arena import Arena
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.learning import EVERY, AbstractLearner, Phases
@@ -119,6 +120,10 @@ class OutsideDriver:
     def learners(self, run: Outside) -> Any:
         """What has been learnt, along a leading axis of seeds."""
         return run.learner
+
+    def diverged(self, run: Outside) -> int | None:
+        """The first seed that has learnt what is no finite number."""
+        return leaves.first_broken(run.learner)
 
     def whole(self, run: Outside) -> Outside:
         return run

@@ -60,10 +60,12 @@ class Lanes(Generic[T]):
         )
 
 
-def keys_of_seeds(first: int, seeds: int) -> Key[Array, " seeds"]:
-    """A key of each seed, whoever else learns beside it; spread over the devices where they can share seeds evenly."""
-    numbers = jnp.arange(seeds, dtype=jnp.uint32)
-    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(first), numbers)
+def keys_of_seeds(run: int, seeds: int, first: int = 0) -> Key[Array, " seeds"]:
+    """A key of each seed of a run, from number `first` on, whoever else learns beside it; spread over the devices where
+    they can share seeds evenly.
+    """
+    numbers = first + jnp.arange(seeds, dtype=jnp.uint32)
+    keys = jax.vmap(jax.random.fold_in, in_axes=(None, 0))(jax.random.key(run), numbers)
     devices = jax.local_devices()
     if len(devices) > 1 and seeds % len(devices) == 0:
         mesh = jax.sharding.Mesh(np.array(devices), ("seeds",))

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from equinfer.data import leaves
 from equinfer.data.arena import Arena, Place
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.compilation import quick_to_compile
@@ -97,6 +98,16 @@ class InsideDriver:
     def learners(self, lanes: Lanes[Run]) -> Any:
         """What has been learnt, along a leading axis of all seeds."""
         return Lanes(tuple(run.learner for run in lanes.each), lanes.seeds).whole()
+
+    def diverged(self, lanes: Lanes[Run]) -> int | None:
+        """The first seed that has learnt what is no finite number."""
+        begun = 0
+        for run in lanes.each:
+            found = leaves.first_broken(run.learner)
+            if found is not None:
+                return min(begun + found, lanes.seeds - 1)
+            begun += len(run.key)
+        return None
 
     def whole(self, lanes: Lanes[Run]) -> Run:
         """All seeds along one leading axis."""

@@ -56,6 +56,24 @@ def test_seeds_learn_in_lanes_what_they_learn_in_one_program(seeds):
         np.testing.assert_allclose(apart, beside, rtol=1e-3, atol=1e-4)
 
 
+def test_keys_are_of_seeds_whoever_learns_beside_them():
+    assert np.array_equal(numbers(keys_of_seeds(1, 3, 4)), numbers(keys_of_seeds(1, 7))[4:])
+    assert not np.array_equal(numbers(keys_of_seeds(1, 3, 4)), numbers(keys_of_seeds(1, 3)))
+
+
+@pytest.mark.parametrize(("seeds", "broken"), [(1, 0), (3, 1), (5, 4), (7, 3), (9, 8), (9, None)])
+def test_the_seed_that_diverged_is_found_in_its_lane(seeds, broken):
+    _, chosen = learner("maddpg", "default", SMALL)
+    driver = InsideDriver(chosen, Arena.of(eq.load("catalog:cournot")), chosen.phases(500))
+    run = driver.begin(keys_of_seeds(0, seeds), 100).whole()
+    leaves, tree = jax.tree.flatten(run.learner)
+    at = next(k for k, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating))
+    if broken is not None:
+        leaves[at] = leaves[at].at[broken:].set(jnp.nan)
+    run = run._replace(learner=jax.tree.unflatten(tree, leaves))
+    assert driver.diverged(Lanes.of(run)) == driver.diverged(Lanes((run,), seeds)) == broken
+
+
 def trained(out=None, seeds=6, **how):
     return eq.train("maddpg", "catalog:cournot", steps=500, seeds=seeds, out=out, **SMALL, **how)
 
