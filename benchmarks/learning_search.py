@@ -2,10 +2,10 @@
 
     python -m benchmarks.learning_search [--tries 16] [--minutes M] [--only NAME ...] [--log FILE] [--dry]
 
-Try 0 is the preset that the search began with; all others draw every option of the written space anew. A try that
-cannot be among the best two any more, whatever it scored in the remaining games, is left there. The best two and try 0
-play the same games again with fresh seeds, and those seeds decide. Every score is kept in the log, from which a search
-that was stopped goes on; Ctrl-C ends the fresh games.
+Try 0 is the `default` preset; all others draw every option of the written space anew, and have the rest from it. A try
+that cannot be among the best two any more, whatever it scored in the remaining games, is left there. The best two and
+try 0 play the same games again with fresh seeds, and those seeds decide. Every score is kept in the log, from which a
+search that was stopped goes on; Ctrl-C ends the fresh games.
 """
 
 import argparse
@@ -27,8 +27,9 @@ from jaxtyping import Array, Float
 
 import equinfer as eq
 from benchmarks.learning import nash
-from benchmarks.learning_spaces import BEGAN, SPACES
+from benchmarks.learning_spaces import SPACES
 from benchmarks.results import table, versions, write_section
+from equinfer.algorithms import ALGORITHMS
 from equinfer.data.arena import Arena
 from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.drivers.learning import EVERY, AbstractLearner
@@ -117,7 +118,7 @@ def scores(learner: AbstractLearner, field: Field, first: int) -> list[float]:
 def tried(algorithm: str, number: int, firsts: range, games: Mapping[str, Field], least: float) -> dict[str, Any]:
     """A line of the log, as soon as its score is known to be below the `least`."""
     options, began = drawn(algorithm, number), time.perf_counter()
-    learner = dataclasses.replace(BEGAN[algorithm], **options)
+    learner = dataclasses.replace(ALGORITHMS[algorithm]["default"], **options)
     line = {"algorithm": algorithm, "try": number, "fresh": firsts.start == FIRST_FRESH, "options": options}
     found = line["scores"] = {}
     for name, field in games.items():
@@ -143,7 +144,7 @@ def main() -> None:
     parser.add_argument("--tries", type=int, default=16)
     parser.add_argument("--minutes", type=float, default=math.inf, help="after which no further round of tries begins")
     parser.add_argument("--fresh", type=int, default=16, help="seeds, a multiple of 4")
-    parser.add_argument("--only", nargs="*", default=list(BEGAN))
+    parser.add_argument("--only", nargs="*", default=list(SPACES))
     parser.add_argument("--log", type=Path, default=Path("learning_search.jsonl"))
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
@@ -213,9 +214,9 @@ def report(known: Mapping[Any, Any], algorithms: list[str], tries: int, seeds: i
     header += [f"{which}, fresh" for which in ("try 0", "best", "second")]
     return (
         f"`python -m benchmarks.learning_search --tries {tries}` ({os.cpu_count()} cores): random search, try 0 the "
-        f"preset before it, {STEPS:,} steps, {SEEDS} seeds for each try, and {seeds} fresh ones for the best two and "
-        "try 0. Score: the mean over games of the mean over seeds, where a seed scores its last deterministic return "
-        "over 10, between 0 and 1, in differential games, and in the others 1 less its distance from Nash over "
+        f"`default` preset then, {STEPS:,} steps, {SEEDS} seeds for each try, and {seeds} fresh ones for the best "
+        "two and try 0. Score: the mean over games of the mean over seeds, where a seed scores its last deterministic "
+        "return over 10, between 0 and 1, in differential games, and in the others 1 less its distance from Nash over "
         f"{FAR} (mean over agents, units of [-1, 1]), not below 0. A try that could not be among the best two any more "
         "was left; what it did not play counts as 1 in the median, which so is an upper bound. ± is the standard error "
         "over seeds. Numbers are drawn evenly on a scale of logarithms, other options evenly. "

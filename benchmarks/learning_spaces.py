@@ -1,24 +1,9 @@
-"""Where a search for presets begins, and the spaces that it draws from: one for each algorithm of learning_search."""
+"""The spaces that a search for presets draws from: one for each algorithm of learning_search."""
 
 import math
 from typing import Any, NamedTuple
 
 import numpy as np
-
-from equinfer.baselines.ddpg import DDPG
-from equinfer.baselines.masql import MASQL
-from equinfer.baselines.rommeo import ROMMEO
-from equinfer.drivers.learning import AbstractLearner
-from equinfer.solvers.neural.mai import MAI
-
-BEGAN: dict[str, AbstractLearner] = {
-    "maddpg": DDPG(eager=True),
-    "iddpg": DDPG(centralised=False, eager=True),
-    "masql": MASQL(sampler="exact", temperature=1.0),
-    "rommeo": ROMMEO(hidden=32, batch=64, uniform_steps=1000, temperature=2.0, annealing=0.002),
-    "mai": MAI(),
-}
-"""Try 0, the preset before the search; what is not in a space is as it is here."""
 
 
 class Log(NamedTuple):
