@@ -1,6 +1,6 @@
 """Where MAI ends in matrix games that are played again and again, goals and failures alike.
 
-    python -m benchmarks.learning_discrete [--seeds 32] [--only NAME ...] [--dry]
+    python -m benchmarks.learning_discrete [--seeds 16] [--only NAME ...] [--dry]
 
 One preset for all games; rows with another opponent model or form say so in their names.
 """
@@ -103,7 +103,7 @@ def _away(row: Row, average: np.ndarray) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, default=32)
+    parser.add_argument("--seeds", type=int, default=16)
     parser.add_argument("--only", nargs="*", default=["*"])
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()

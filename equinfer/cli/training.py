@@ -104,7 +104,7 @@ def train(
 
 @app.command
 def resume(folder: Path, /, *, as_json: Json = False) -> int:
-    """Go on with a run that was interrupted, killed, or ran out of disk: bit by bit as if nothing had happened.
+    """Go on with a run that was interrupted, killed, or ran out of disk; in our games bit by bit the same.
 
     Parameters
     ----------

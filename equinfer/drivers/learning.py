@@ -1,4 +1,4 @@
-"""What a learner is: `init`, `act`, `learn`, `mode`; and the phases of a run, which are fixed before it begins."""
+"""What a learner is: `phases`, `init`, `chosen`, `mode`, `learn`; and the phases of a run, fixed before it begins."""
 
 import abc
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
