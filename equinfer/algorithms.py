@@ -67,18 +67,7 @@ ALGORITHMS: dict[str, dict[str, AbstractLearner]] = {
     },
     "maddpg": {"default": DDPG(eager=True), "published": _PUBLISHED_DDPG},
     "iddpg": {
-        "default": DDPG(
-            centralised=False,
-            eager=True,
-            uniform_steps=2000,
-            critic_rate=1.4e-2,
-            actor_rate=1.4e-2,
-            final_rate=0.3,
-            noise_start=0.78,
-            noise_end=0.005,
-            noise_decay=4.6e-4,
-            penalty=3.7e-4,
-        ),
+        "default": DDPG(centralised=False, eager=True),
         "published": dataclasses.replace(_PUBLISHED_DDPG, centralised=False),
     },
     "masql": {
