@@ -3,6 +3,7 @@ r"""Laws over actions, in the units of networks: a box is $[-1,1]^d$, a move is 
 Agents whose actions have fewer numbers than others' have them padded; `mask` tells which are real.
 """
 
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -16,6 +17,10 @@ __all__ = ["Categorical", "Law", "SquashedGaussian", "lattice", "resampled", "un
 
 _EDGE = 1 - 1e-6
 """Actions nearer to the edge of the box than this are taken to be here when they are unsquashed."""
+_MEAN = (-7.0, 7.0)
+"""Before squashing, up to the `_EDGE`. Beyond, who seeks entropy by its own draws, as ROMMEO and (10), would run away:
+draws are taken to be at the edge there, and seem the less likely the farther the mean has gone.
+"""
 _LOG_STD = (-5.0, 1.0)
 _FIRST_LOG_STD, _SLOPE = -2.0, 1.5
 """What a network's zero stands for, and what its one adds."""
@@ -33,9 +38,9 @@ class SquashedGaussian(NamedTuple):
 
     @classmethod
     def of(cls, outputs: Float[Array, "*B twoD"], mask: Bool[Array, " D"]) -> "SquashedGaussian":
-        """From a network's outputs: means, and logs of deviations that are kept in a range."""
+        """From a network's outputs: means and logs of deviations, each kept in a range."""
         mean, spread = jnp.split(outputs, 2, axis=-1)
-        return cls(mean, _kept(_FIRST_LOG_STD + _SLOPE * spread), mask)
+        return cls(_kept(mean, _MEAN), _kept(_FIRST_LOG_STD + _SLOPE * spread, _LOG_STD), mask)
 
     @staticmethod
     def output_of(deviation: ScalarLike) -> ScalarLike:
@@ -85,21 +90,25 @@ class Categorical(NamedTuple):
         return jax.nn.one_hot(best, self.logits.shape[-1], dtype=self.logits.dtype)
 
 
-@jax.custom_vjp
-def _kept(log_std: Float[Array, "*B D"]) -> Float[Array, "*B D"]:
-    """In its range. At an end a gradient passes if descent leads back inside: laws are narrow at times and wide at
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def _kept(values: Float[Array, "*B D"], ends: tuple[float, float]) -> Float[Array, "*B D"]:
+    """In a range. At an end a gradient passes if descent leads back inside: laws are narrow at times and wide at
     others, and one whose gradient vanishes there stays as wide as it once was.
     """
-    return jnp.clip(log_std, *_LOG_STD)
+    return jnp.clip(values, *ends)
 
 
-def _kept_forward(log_std: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"], Float[Array, "*B D"]]:
-    return _kept(log_std), log_std
+def _kept_forward(
+    values: Float[Array, "*B D"], ends: tuple[float, float]
+) -> tuple[Float[Array, "*B D"], Float[Array, "*B D"]]:
+    return jnp.clip(values, *ends), values
 
 
-def _kept_backward(log_std: Float[Array, "*B D"], gradient: Float[Array, "*B D"]) -> tuple[Float[Array, "*B D"]]:
-    low, high = _LOG_STD
-    leads_out = ((log_std <= low) & (gradient > 0)) | ((log_std >= high) & (gradient < 0))
+def _kept_backward(
+    ends: tuple[float, float], values: Float[Array, "*B D"], gradient: Float[Array, "*B D"]
+) -> tuple[Float[Array, "*B D"]]:
+    low, high = ends
+    leads_out = ((values <= low) & (gradient > 0)) | ((values >= high) & (gradient < 0))
     return (jnp.where(leads_out, 0, gradient),)
 
 

@@ -69,7 +69,9 @@ def test_only_actors_that_answer_uniform_play_leave_the_trap():
     assert reached[True] >= 6  # fewer have a chance of 4 in 1,000 at two thirds
 
 
-@pytest.mark.parametrize("algorithm", ["masql", "rommeo", pytest.param("mai", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "algorithm", ["masql", *(pytest.param(name, marks=pytest.mark.slow) for name in ("rommeo", "mai"))]
+)
 def test_nobody_makes_a_move_that_is_not_its_own(algorithm):
     """Of two moves against three, where all rewards are negative: padding is worth 0 and must not tempt anybody."""
     rng = np.random.default_rng(0)

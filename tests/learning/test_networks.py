@@ -143,6 +143,23 @@ def test_a_law_at_the_end_of_its_range_finds_back(spread, target):
     assert np.exp(SquashedGaussian.of(found, mask).log_std[0]) == pytest.approx(target, rel=0.15)
 
 
+@pytest.mark.parametrize("start", [(0.0, 0.0), (20.0, 0.0), (-9.0, 2.0), (8.0, -3.0)])
+def test_entropy_that_is_sought_by_own_draws_is_that_of_the_box(start):
+    """Whatever the start, beyond the edge too: nearly uniform, and no farther than .02 nats from it."""
+    real = jnp.ones(1, bool)
+
+    def surprise(outputs, key):
+        law = SquashedGaussian.of(outputs, real)
+        return law.log_prob(law.sample(key, 256)).mean() + jnp.log(2.0)
+
+    def step(outputs, key):
+        return outputs - 0.02 * jax.grad(surprise)(outputs, key), None
+
+    end = jax.lax.scan(step, jnp.array(start, jnp.float32), jax.random.split(jax.random.key(0), 4000))[0]
+    assert abs(float(end[0])) < 0.02
+    assert 0 < float(surprise(end, jax.random.key(1))) < 0.02
+
+
 def test_units_that_are_off_learn():
     """Where all units of a hidden layer are below zero, gradients still reach the layers before it."""
     network = Network(1, 1, 8, key=jax.random.key(7))

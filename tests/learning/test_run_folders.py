@@ -138,7 +138,7 @@ def test_what_is_met_only_in_judging_is_said():
     assert run.is_finished
 
 
-@pytest.mark.parametrize("algorithm", ["mai", "maddpg", "rommeo"])
+@pytest.mark.parametrize("algorithm", ["mai", "maddpg", pytest.param("rommeo", marks=pytest.mark.slow)])
 def test_the_laws_of_moves_are_those_that_are_drawn_from(algorithm):
     run = eq.train(algorithm, eq.TabularGame.from_payoffs(PENNIES), steps=500, seeds=1, **SMALL)
     laws = played_in_table(run, 0)
