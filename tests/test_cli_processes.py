@@ -20,11 +20,13 @@ ENDLESS = ("--solver", "vpg", "--option", "steps=1000000000", "--option", "toler
 """Logit equilibria at a temperature that never falls."""
 
 
+HEAR = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+"""A shell switches interrupts off for what it starts in the background."""
+
+
 def spawn(*words: str, **streams) -> subprocess.Popen:
-    # A shell switches interrupts off for what it starts in the background.
-    hear = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
     return subprocess.Popen(
-        [sys.executable, "-c", f"{hear}; import equinfer.cli; equinfer.cli.main()", *words], **streams
+        [sys.executable, "-c", f"{HEAR}import equinfer.cli; equinfer.cli.main()", *words], **streams
     )
 
 
@@ -71,7 +73,7 @@ def test_a_ctrl_c_during_an_import_is_130_without_a_traceback():
         "builtins.__import__ = importing\n"
         "cli.main(['games'])"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", HEAR + code], capture_output=True, text=True)
     assert ran.returncode == 130
     assert (ran.stdout, ran.stderr) == ("", "equinfer: interrupted; there is nothing to show.\n")
 
@@ -89,7 +91,7 @@ def test_a_ctrl_c_that_python_swallows_is_raised_again():
         "    time.sleep(30)\n"
         "except KeyboardInterrupt: print('heard')"
     )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=25)
+    ran = subprocess.run([sys.executable, "-c", HEAR + code], capture_output=True, text=True, timeout=25)
     assert (ran.stdout, ran.stderr) == ("heard\n", "")
 
 
