@@ -4,8 +4,9 @@
 
 Try 0 is the `default` preset; all others draw every option of the written space anew, and have the rest from it. A try
 that cannot be among the best two any more, whatever it scored in the remaining games, is left there. The best two and
-try 0 play the same games again with fresh seeds, and those seeds decide. Every score is kept in the log, from which a
-search that was stopped goes on; Ctrl-C ends the fresh games.
+try 0 play the same games again with fresh seeds, and those seeds decide. Every score is kept in the log, beside all
+settings of its learner; a search that was stopped goes on from those of learners that are still the same. Ctrl-C ends
+the fresh games.
 """
 
 import argparse
@@ -34,6 +35,7 @@ from equinfer.data.arena import Arena
 from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.drivers.learning import EVERY, AbstractLearner
 from equinfer.drivers.training import ROUNDS, InsideDriver
+from equinfer.run_settings import settings
 
 STEPS, SEEDS = 4000, 4
 FIRST_SEED, FIRST_FRESH = 0, 1000
@@ -54,6 +56,17 @@ def drawn(algorithm: str, number: int) -> dict[str, Any]:
         return {}
     random = np.random.default_rng([list(SPACES).index(algorithm), number])
     return {option: space.draw(random) for option, space in SPACES[algorithm].items()}
+
+
+def candidate(algorithm: str, number: int) -> AbstractLearner:
+    return dataclasses.replace(ALGORITHMS[algorithm]["default"], **drawn(algorithm, number))
+
+
+def remembered(log: Path) -> dict[tuple[str, int, bool], dict[str, Any]]:
+    """What the log knows of learners as they are today."""
+    lines = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    same = (line for line in lines if line.get("settings") == settings(candidate(line["algorithm"], line["try"])))
+    return {(line["algorithm"], line["try"], line["fresh"]): line for line in same}
 
 
 class Largest(eqx.Module):
@@ -100,11 +113,9 @@ def fields() -> dict[str, Field]:
 
 def scores(learner: AbstractLearner, field: Field, first: int) -> list[float]:
     """Of `SEEDS` seeds from number `first` on, between 0 and 1."""
-    # Phases and all floats are traced, so that one program serves all tries.
+    # Lengths of phases are given apart, so that one program serves all tries.
     lengths = {name: 0 for name in ("uniform_steps", "burn_in") if hasattr(learner, name)}
-    traced = dataclasses.replace(learner, **lengths)
-    traced = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, traced)
-    driver = InsideDriver(traced, field.arena, learner.phases(STEPS))
+    driver = InsideDriver(dataclasses.replace(learner, **lengths), field.arena, learner.phases(STEPS))
     run, seen = driver.begin(keys_of_seeds(0, SEEDS, first), STEPS), None
     for at in range(0, STEPS, EVERY * ROUNDS):
         run, seen = driver.advance(run, at, min(ROUNDS, (STEPS - at) // EVERY))
@@ -117,9 +128,8 @@ def scores(learner: AbstractLearner, field: Field, first: int) -> list[float]:
 
 def tried(algorithm: str, number: int, firsts: range, games: Mapping[str, Field], least: float) -> dict[str, Any]:
     """A line of the log, as soon as its score is known to be below the `least`."""
-    options, began = drawn(algorithm, number), time.perf_counter()
-    learner = dataclasses.replace(ALGORITHMS[algorithm]["default"], **options)
-    line = {"algorithm": algorithm, "try": number, "fresh": firsts.start == FIRST_FRESH, "options": options}
+    learner, began = candidate(algorithm, number), time.perf_counter()
+    line = {"algorithm": algorithm, "try": number, "fresh": firsts.start == FIRST_FRESH, "settings": settings(learner)}
     found = line["scores"] = {}
     for name, field in games.items():
         found[name] = [score for first in firsts for score in scores(learner, field, first)]
@@ -148,8 +158,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, default=Path("learning_search.jsonl"))
     parser.add_argument("--dry", action="store_true", help="print, and leave RESULTS.md as it is")
     arguments = parser.parse_args()
-    lines = [json.loads(line) for line in arguments.log.read_text().splitlines()] if arguments.log.exists() else []
-    known = {(line["algorithm"], line["try"], line["fresh"]): line for line in lines}
+    known = remembered(arguments.log)
 
     with jax.enable_x64(False):
         games = fields()
@@ -208,7 +217,7 @@ def report(known: Mapping[Any, Any], algorithms: list[str], tries: int, seeds: i
         if winner is None:
             winners.append(f"- `{algorithm}`: {space}. No fresh games: nothing is decided.")
             continue
-        options = ", ".join(f"{name} {value}" for name, value in known[algorithm, winner, False]["options"].items())
+        options = ", ".join(f"{name} {value}" for name, value in drawn(algorithm, winner).items())
         winners.append(f"- `{algorithm}`: {space}. Winner, try {winner}: {options or 'as it was'}.")
     header = ["algorithm", "tries", "left", "try 0", "median", "best", "second"]
     header += [f"{which}, fresh" for which in ("try 0", "best", "second")]

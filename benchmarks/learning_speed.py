@@ -13,7 +13,6 @@ import time
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import equinfer as eq
@@ -31,7 +30,6 @@ def ours(algorithm: str, seeds: int, steps: int) -> tuple[float, dict[str, float
     gc.collect()  # replays of the number before
     _, chosen = learner(algorithm, "default", {})
     phases = chosen.phases(5500)
-    chosen = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, chosen)
     driver = InsideDriver(chosen, Arena.of(eq.load("catalog:differential")), phases)
     began = time.perf_counter()
     run = driver.begin(keys_of_seeds(0, seeds), 5500)

@@ -14,6 +14,7 @@ from jaxtyping import Array, Float
 
 from equinfer.arguments import whole
 from equinfer.certificates.continuous import best_against
+from equinfer.data import leaves
 from equinfer.data.arena import Arena, Place
 from equinfer.drivers.compilation import quick_to_compile
 from equinfer.drivers.learning import AbstractLearner, Phase
@@ -70,10 +71,10 @@ def judged_opponents(run: Training, draws: int = 1000, seed: int = 0) -> Opponen
     draws = whole("draws", draws, 2)
     step, phase = _when(run)
     with jax.enable_x64(False):
-        found = []
+        learner, found = leaves.with_float_arrays(run.learner, jnp.float32), []
         for k in range(len(run.returns)):
             key = jax.random.fold_in(jax.random.key(seed), k)
-            found.append(_compiled(_told)(_traced(run.learner), run.arena, _mind(run, k), step, phase, draws, key))
+            found.append(_compiled(_told)(learner, run.arena, _mind(run, k), step, phase, draws, key))
     log_loss, truth, error = zip(*(_losses(each) for each in found), strict=True)
     return OpponentJudgement(*map(np.stack, (log_loss, truth, error, _regrets(run, found))))
 
@@ -132,11 +133,6 @@ def _chances(
 @functools.cache
 def _compiled(work: Callable[..., Any]) -> Callable[..., Any]:
     return cast(Any, eqx.filter_jit)(work, compiler_options=quick_to_compile(True))
-
-
-def _traced(learner: AbstractLearner) -> AbstractLearner:
-    """With its numbers as arrays, so that one program serves all."""
-    return jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, learner)
 
 
 def _mind(run: Training, seed: int) -> Any:
@@ -209,10 +205,10 @@ def _regret_in_table(run: Training, seed: int) -> np.ndarray:
     game: Any = run.game
     arena, tables, when = run.arena, game.rules.game.tables(), _when(run)
     with jax.enable_x64(False):
-        laws = []
+        learner, laws = leaves.with_float_arrays(run.learner, jnp.float32), []
         for seen in np.eye(arena.observation_size, dtype=np.float32):
             rows = np.tile(seen, (arena.agents, 1))
-            laws.append(np.asarray(_compiled(_chances)(_traced(run.learner), arena, _mind(run, seed), *when, rows)))
+            laws.append(np.asarray(_compiled(_chances)(learner, arena, _mind(run, seed), *when, rows)))
     law = np.stack(laws).astype(np.float64)  # (S, N, J, D)
     law /= law.sum(axis=3, keepdims=True)  # single precision rounds them
     truth = played_in_table(run, seed)

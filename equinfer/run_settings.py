@@ -16,7 +16,7 @@ from equinfer.errors import BadInput
 from equinfer.runs import CONFIG, RUN_SCHEMA
 from equinfer.writing import json_text
 
-__all__ = ["config_of", "fingerprint", "learner_of"]
+__all__ = ["config_of", "fingerprint", "learner_of", "settings"]
 
 
 def config_of(
@@ -29,7 +29,7 @@ def config_of(
         "schema_version": RUN_SCHEMA,
         "algorithm": name,
         "preset": preset,
-        "options": _settings(learner),
+        "options": settings(learner),
         "steps": steps,
         "seeds": seeds,
         "seed": seed,
@@ -57,13 +57,13 @@ def learner_of(config: Mapping[str, Any], algo: Any, folder: Any) -> AbstractLea
     if algo is None:
         raise BadInput(f"the learner of {folder} was an object of kind {config['algorithm']}: give it as `algo`.")
     name, learner = learner_named(algo, "default", {})
-    if name != config["algorithm"] or _settings(learner) != config["options"]:
+    if name != config["algorithm"] or settings(learner) != config["options"]:
         raise BadInput(f"the learner given is not that of {folder}, whose settings are in {CONFIG}.")
     return learner
 
 
-def _settings(learner: AbstractLearner) -> dict[str, Any]:
-    """The fields of a learner that a file can hold."""
+def settings(learner: AbstractLearner) -> dict[str, Any]:
+    """The fields of a learner that a file can hold, as a file has them."""
     fields = {field.name: getattr(learner, field.name) for field in dataclasses.fields(learner)}
     return {name: _listed(value) for name, value in fields.items() if isinstance(value, (bool, int, float, str, tuple))}
 

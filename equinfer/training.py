@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from equinfer.algorithms import learner as learner_named
@@ -180,12 +179,10 @@ class _Session:
         return probed(self._game)
 
     def _chosen_driver(self) -> Any:
-        # Floats become arrays: a Python float is part of the program, and each value would be compiled anew.
-        learner = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, self._learner)
         if isinstance(self._game, ExternalGame):
             seeds, first = int(self._config["seeds"]), int(self._config["seed"])
-            return OutsideDriver(learner, self._arena, self._phases, self._game, seeds, first)
-        return InsideDriver(learner, self._arena, self._phases)
+            return OutsideDriver(self._learner, self._arena, self._phases, self._game, seeds, first)
+        return InsideDriver(self._learner, self._arena, self._phases)
 
     def restore(self) -> None:
         """Go back to the checkpoint."""

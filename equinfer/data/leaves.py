@@ -1,12 +1,15 @@
 """Leaves of trees as NumPy has them, which compiles nothing; keys as the numbers that they are made of."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["first_broken", "kind", "numbers", "restored"]
+__all__ = ["first_broken", "kind", "numbers", "restored", "with_float_arrays"]
+
+
+Tree = TypeVar("Tree")
 
 
 def numbers(leaf: Any) -> np.ndarray:
@@ -30,6 +33,11 @@ def first_broken(tree: Any) -> int | None:
     floats = (np.asarray(leaf) for leaf in jax.tree.leaves(tree) if jnp.issubdtype(leaf.dtype, jnp.floating))
     rows = [row for leaf in floats for row in np.argwhere(~np.isfinite(leaf))[:1, 0].tolist()]
     return min(rows, default=None)
+
+
+def with_float_arrays(tree: Tree, dtype: Any = float) -> Tree:
+    """Python's floats as arrays: under `filter_jit` each is a part of the program, and every value a compilation."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if isinstance(leaf, float) else leaf, tree)
 
 
 def _is_key(leaf: Any) -> bool:

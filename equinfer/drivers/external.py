@@ -91,7 +91,7 @@ class OutsideDriver:
     def __init__(
         self, learner: AbstractLearner, arena: Arena, phases: Phases, game: ExternalGame, seeds: int, first: int
     ):
-        self._learner, self._arena = learner, arena
+        self._learner, self._arena = leaves.with_float_arrays(learner, jnp.float32), arena
         self._steps = phases.steps
         self._phases = Phases(*map(jnp.int32, phases))
         self._tables = [game.table(first + seed) for seed in range(seeds)]

@@ -16,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key
 
+from equinfer.data import leaves
 from equinfer.drivers.compilation import LOGGER
 from equinfer.drivers.incumbent import Incumbent
 from equinfer.drivers.protocol import AbstractSolver, Info, Outcome, Task
@@ -47,13 +48,13 @@ def drive(solver: AbstractSolver, game: Any, task: Task, *, chunk: int | None = 
 def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver, Any, Tree, Keys]:
     """Solver and game as they are compiled for, the state before the first step, and the keys of the seeds.
 
-    Float fields become arrays: under `filter_jit` a Python float is part of the program, and every new temperature
-    would be a new compilation. What only the driver reads is blanked for the same reason, and so are labels.
+    Float fields become arrays, or every new temperature would be a new compilation. What only the driver reads is
+    blanked for the same reason, and so are labels.
     """
     key = jax.random.key(seed)
     keys = key if solver.seeds == 1 else jax.random.split(key, solver.seeds)
     solver = eqx.tree_at(lambda s: (s.steps, s.seeds), solver, (0, 0))
-    solver = jax.tree.map(lambda leaf: jnp.asarray(leaf, float) if isinstance(leaf, float) else leaf, solver)
+    solver = leaves.with_float_arrays(solver)
     game = jax.tree.map(jnp.asarray, game.unlabelled())
     return solver, game, _init(solver, game, keys), keys
 

@@ -74,7 +74,7 @@ class InsideDriver:
     """Runs whose environment is compiled with them."""
 
     def __init__(self, learner: AbstractLearner, arena: Arena, phases: Phases):
-        self._learner, self._arena = learner, arena
+        self._learner, self._arena = leaves.with_float_arrays(learner, jnp.float32), arena
         self._phases = Phases(*map(jnp.int32, phases))  # Python's numbers would be part of the program
         self._is_compiled = False
 

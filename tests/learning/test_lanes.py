@@ -43,7 +43,6 @@ def test_lanes_are_all_seeds_in_order_and_of_one_small_size(seeds):
 @pytest.mark.parametrize("seeds", [5, pytest.param(8, marks=pytest.mark.slow)])
 def test_seeds_learn_in_lanes_what_they_learn_in_one_program(seeds):
     _, chosen = learner("maddpg", "default", {**SMALL, "uniform_steps": 25})
-    chosen = jax.tree.map(lambda leaf: jnp.float32(leaf) if isinstance(leaf, float) else leaf, chosen)
     arena = Arena.of(eq.load("catalog:cournot"))
     driver = InsideDriver(chosen, arena, chosen.phases(5500))
     lanes = driver.begin(keys_of_seeds(3, seeds), 100)
