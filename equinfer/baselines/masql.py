@@ -19,7 +19,7 @@ from equinfer.data.replay import Replay
 from equinfer.drivers.learning import AbstractLearner, Phase, Phases, annealed, decayed
 from equinfer.nn.actions import Moves
 from equinfer.nn.descent import begun, descended, followed, learnt_from
-from equinfer.nn.laws import lattice
+from equinfer.nn.laws import lattice, uniform_index
 from equinfer.nn.networks import Critic, Network
 from equinfer.types import PRNGKey
 
@@ -27,6 +27,8 @@ __all__ = ["MASQL", "MASQLState", "stein_direction"]
 
 _NARROWEST = 1e-3
 """Smallest bandwidth: at the edge of a box the particles collapse, and their median distance with them."""
+_MOST_SUMMED = 4096
+"""Joint moves, up to which there is no need to choose candidates."""
 
 
 class SoftPair(eqx.Module):
@@ -49,7 +51,7 @@ class MASQL(AbstractLearner[MASQLState]):
     r"""Soft Q-learning in the joint action space, by every agent for itself."""
 
     sampler: str = "actions"
-    """`"actions"` or `"unsquashed"`, the space of Stein's gradient; `"exact"` weighs candidates. Moves are summed."""
+    """`"actions"` or `"unsquashed"`, the space of Stein's gradient; `"exact"` weighs candidates. Moves are weighed."""
     temperature: float = 0.1
     final_temperature: float = 0.1
     annealing: float = 0.002
@@ -69,7 +71,7 @@ class MASQL(AbstractLearner[MASQLState]):
     kernel_particles: int = 32
     """Half of them are moved, against the other half."""
     candidates: int = 256
-    """Joint actions that `"exact"` chooses among."""
+    """Joint actions that `"exact"` chooses among; of moves all of them, where these are 4,096 at most."""
 
     def phases(self, steps: int) -> Phases:
         return Phases.of(steps, self.uniform_steps, 0)
@@ -160,10 +162,13 @@ class MASQL(AbstractLearner[MASQLState]):
         return points[jax.random.categorical(second, worth)]
 
     def _candidates(self, arena: Arena, mask: Bool[Array, "N D"], key: PRNGKey) -> Float[Array, "K N D"]:
-        """Evenly spread joint actions, or all joint moves."""
+        """Evenly spread joint actions, or all joint moves, or draws of them."""
         agents, size = mask.shape
         if isinstance(arena.actions, Moves):
-            return arena.actions.every(agents)
+            if arena.actions.together(agents) <= _MOST_SUMMED:
+                return arena.actions.every(agents)
+            which = jax.vmap(lambda key, moves: uniform_index(key, (self.candidates,), moves), out_axes=1)
+            return jax.nn.one_hot(which(jax.random.split(key, agents), mask.sum(axis=1)), size, dtype=jnp.float32)
         points = lattice(key, self.candidates, agents * size).reshape(-1, agents, size)
         return jnp.where(mask[None], points, 0)
 

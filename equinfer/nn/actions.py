@@ -1,5 +1,5 @@
 r"""What agents can do, in the units of networks: boxes $[-1,1]^d$, whose integrals are sums over weighted candidates,
-and moves, whose sums are exact.
+and moves, whose sums are exact where what there is to sum over is not too much.
 
 An agent's actions are rows of D numbers; `mask` tells which of them are real. An algorithm that asks for candidates
 and contexts is written once for both.
@@ -23,7 +23,8 @@ from equinfer.types import PRNGKey
 
 __all__ = ["AbstractActions", "Boxes", "Cloud", "Contexts", "Moves", "action_units", "mixed_log_prob"]
 
-_MOST_CONTEXTS = 4096
+_MOST_SUMMED = 256
+"""Joint moves, up to which sums over them are exact."""
 
 
 class Cloud(NamedTuple):
@@ -77,8 +78,14 @@ class AbstractActions(eqx.Module):
         """
 
     @abc.abstractmethod
+    def are_summed(self, agents: int) -> bool:
+        """Whether sums over what so many agents do together are exact."""
+
     def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
         """Of J independent agents, given as clouds (J, K, D): `count` draws, or all that can happen."""
+        keys = jax.random.split(key, len(clouds.points))
+        points = jax.vmap(resampled, in_axes=(0, 0, 0, None))(keys, clouds.points, clouds.log_weights, count)
+        return Contexts(points.swapaxes(0, 1), jnp.full(count, 1 / count, points.dtype))
 
     @abc.abstractmethod
     def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
@@ -115,10 +122,8 @@ class Boxes(AbstractActions):
         share = near / (spread + near)
         return Cloud(points, -jnp.log((1 - share) + share * jnp.exp(jnp.minimum(log_density, 60.0))))
 
-    def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
-        keys = jax.random.split(key, len(clouds.points))
-        points = jax.vmap(resampled, in_axes=(0, 0, 0, None))(keys, clouds.points, clouds.log_weights, count)
-        return _evenly(points.swapaxes(0, 1))
+    def are_summed(self, agents: int) -> bool:
+        return False
 
     def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
         return Cloud(law.sample(key, count), jnp.zeros(count, jnp.float32))
@@ -131,14 +136,6 @@ class Moves(AbstractActions):
     """Everybody has finitely many moves, unit vectors."""
 
     is_continuous: ClassVar[bool] = False
-
-    def __check_init__(self):
-        contexts = self.size ** (len(self.spaces) - 1)
-        if contexts > _MOST_CONTEXTS:
-            raise BadInput(
-                f"what the others of an agent can do together comes in {contexts} ways; sums over more than "
-                f"{_MOST_CONTEXTS} are not supported."
-            )
 
     @property
     def outputs(self) -> int:
@@ -153,24 +150,33 @@ class Moves(AbstractActions):
     def candidates(self, key: PRNGKey, law: Law | None, mask: Bool[Array, " D"], spread: int, near: int) -> Cloud:
         return Cloud(jnp.eye(self.size, dtype=jnp.float32), jnp.where(mask, 0.0, -jnp.inf))
 
+    def are_summed(self, agents: int) -> bool:
+        return self.together(agents) <= _MOST_SUMMED
+
     def contexts(self, key: PRNGKey, clouds: Cloud, count: int) -> Contexts:
-        return self._together(jax.nn.softmax(clouds.log_weights, axis=-1))
+        """Gradients reach the clouds: by their chances, or through draws as if these were the chances."""
+        chances = jax.nn.softmax(clouds.log_weights, axis=-1)
+        agents = len(chances)
+        if self.are_summed(agents):
+            chosen = chances[np.arange(agents)[None], self._indices(agents)]
+            return Contexts(self.every(agents), jnp.prod(chosen, axis=1))
+        drawn = super().contexts(key, clouds, count)
+        return drawn._replace(points=drawn.points + (chances - jax.lax.stop_gradient(chances))[None])
 
     def cloud(self, key: PRNGKey, law: Law, mask: Bool[Array, " D"], count: int) -> Cloud:
         assert isinstance(law, Categorical)
         return Cloud(jnp.eye(self.size, dtype=jnp.float32), law.logits)
 
+    def together(self, agents: int) -> int:
+        """In how many ways so many agents can act, illegal moves of the padding included."""
+        return self.size**agents
+
     def every(self, agents: int) -> Float[Array, "L agents D"]:
-        """All that so many agents can do together, illegal moves of the padding included."""
+        """All that they can do together."""
         return jnp.asarray(np.eye(self.size, dtype=np.float32)[self._indices(agents)])
 
     def _indices(self, agents: int) -> Int[np.ndarray, "L agents"]:
         return np.array(list(itertools.product(range(self.size), repeat=agents)))
-
-    def _together(self, chances: Float[Array, "J D"]) -> Contexts:
-        agents = len(chances)
-        chosen = chances[np.arange(agents)[None], self._indices(agents)]
-        return Contexts(self.every(agents), jnp.prod(chosen, axis=1))
 
     def to_game(self, actions: Float[Array, "N D"]) -> tuple[Any, ...]:
         return tuple(actions.argmax(axis=-1)[i] for i in range(len(self.spaces)))
@@ -190,10 +196,6 @@ def action_units(spaces: tuple[Space, ...]) -> AbstractActions:
 
 def _size(space: Space) -> int:
     return space.dimension if isinstance(space, Box) else space.n
-
-
-def _evenly(points: Float[Array, "L J D"]) -> Contexts:
-    return Contexts(points, jnp.full(len(points), 1 / len(points), points.dtype))
 
 
 def mixed_log_prob(

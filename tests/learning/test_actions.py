@@ -65,6 +65,28 @@ def test_boxes_beside_moves_are_refused():
         action_units((eq.Box(0, 1), eq.Discrete(2)))
 
 
-def test_too_many_contexts_are_refused_before_they_are_made():
-    with pytest.raises(eq.BadInput, match="1000000000 ways"):
-        action_units((eq.Discrete(10),) * 10)
+def test_where_too_much_can_happen_together_contexts_are_draws():
+    """Of independent laws; gradients are those of the exact sum where what is summed is linear."""
+    moves = action_units((eq.Discrete(10), *(eq.Discrete(4),) * 5))
+    chances = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
+    logits = jnp.log(jnp.asarray(np.pad(chances, [(0, 0), (0, 6)]), jnp.float32))
+    clouds = Cloud(jnp.broadcast_to(jnp.eye(10), (5, 10, 10)), logits)
+    contexts = moves.contexts(jax.random.key(0), clouds, 20_000)
+    drawn = np.asarray(contexts.points)
+    assert drawn.shape == (20_000, 5, 10)
+    assert np.allclose(np.unique(drawn), [0, 1])
+    assert np.allclose(contexts.weights, 1 / 20_000)
+    assert drawn.mean(axis=0)[:, :4] == pytest.approx(chances, abs=1e-3)  # systematic: to within one of 20,000
+    assert not drawn[..., 4:].any()
+    together = np.einsum("lja,lkb->jkab", drawn, drawn)[..., :4, :4] / len(drawn)
+    for j, k in itertools.combinations(range(5), 2):
+        assert together[j, k] == pytest.approx(np.outer(chances[j], chances[k]), abs=0.02)
+
+    worth = jnp.asarray(np.random.default_rng(1).normal(size=(5, 10)), jnp.float32)
+
+    def drawn_mean(logits):
+        contexts = moves.contexts(jax.random.key(0), Cloud(clouds.points, logits), 32)
+        return contexts.weights @ jnp.einsum("ljd,jd->l", contexts.points, worth)
+
+    exact = jax.grad(lambda logits: (jax.nn.softmax(logits, axis=-1) * worth[:, :4]).sum())(logits[:, :4])
+    assert np.allclose(jax.grad(drawn_mean)(logits)[:, :4], exact, atol=1e-5)

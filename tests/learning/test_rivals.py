@@ -1,5 +1,7 @@
 """What the rivals' losses are: each term by hand, samplers by the law that they sample from."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,7 @@ from equinfer.baselines.rommeo import ROMMEO
 from equinfer.data.arena import Arena
 from equinfer.data.replay import Experience, Replay
 from equinfer.drivers.learning import Phases
+from equinfer.nn.actions import action_units
 from equinfer.nn.descent import begun, descended
 from equinfer.nn.networks import Critic
 from equinfer.run_games import playable
@@ -170,6 +173,19 @@ def test_soft_values_of_boxes_are_integrals():
     found = learner._value(arena, Hill(), seen, mask, jnp.float32(TEMPERATURE), jax.random.key(0))
     want = TEMPERATURE * (logsumexp(LEVEL) - np.log(len(LEVEL)))
     assert float(found) == pytest.approx(want, abs=0.01)
+
+
+def test_soft_values_of_more_joint_moves_than_are_counted_are_means_of_draws():
+    """Of agents with four moves and with two, against the sum over all that they can do."""
+    sizes = [4, 2, 4, 2, 4, 2, 4]
+    actions = action_units(tuple(map(eq.Discrete, sizes)))
+    assert actions.together(7) > 4096
+    critic, seen = Critic(1, 7, 4, 8, key=jax.random.key(0)), jnp.zeros(1, jnp.float32)
+    every = jnp.eye(4)[np.array(list(itertools.product(*map(range, sizes))))]
+    want = TEMPERATURE * (logsumexp(np.asarray(critic.at(seen, every), float) / TEMPERATURE) - np.log(len(every)))
+    arena, mask = Arena(None, actions), jnp.asarray(actions.mask)
+    value = MASQL(candidates=50_000)._value(arena, critic, seen, mask, jnp.float32(TEMPERATURE), jax.random.key(0))
+    assert float(value) == pytest.approx(want, abs=0.01)
 
 
 def test_the_three_terms_of_rommeo_are_sums():

@@ -1,5 +1,7 @@
 """Equations (5), (8) and reward inference in the head of one agent, on games of moves where every sum is exact."""
 
+import itertools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ import equinfer as eq
 from equinfer.data.arena import Arena
 from equinfer.drivers.learning import Phases
 from equinfer.drivers.training import _begin, _step
-from equinfer.nn.actions import Contexts, action_units
+from equinfer.nn.actions import Cloud, Contexts, action_units
 from equinfer.opponents.learners import LEARNERS, conditional_loss, trajectory_loss
 from equinfer.run_games import playable
 from equinfer.solvers.neural.mai import MAI
@@ -50,6 +52,16 @@ def test_the_response_is_the_soft_best_response():
     assert np.allclose(
         jax.nn.softmax(answer.log_weights), jax.nn.softmax(jnp.asarray(q_table(mind) @ weights / 0.5)), atol=1e-5
     )
+
+
+def test_optimism_aims_at_the_own_marginal_of_the_joint_gibbs_law():
+    thinker, mind = head(agents=3)
+    eye, tau = jnp.eye(3), 0.3
+    every = np.array(list(itertools.product(range(3), repeat=3)))
+    joint = np.asarray(jax.nn.softmax(mind.critic.at(SEEN, eye[every]) / tau)).reshape(3, 9)
+    uniform = Cloud(jnp.broadcast_to(eye, (2, 3, 3)), jnp.zeros((2, 3), jnp.float32))
+    told = thinker.together(mind, SEEN, uniform, tau, jax.random.key(0))
+    assert float(told) == pytest.approx(float(joint.sum(axis=1) @ thinker.law(mind, SEEN).logits), rel=1e-5)
 
 
 @pytest.mark.parametrize("actor", ["forward_kl", "reparameterised"])

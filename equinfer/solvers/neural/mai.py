@@ -19,7 +19,7 @@ from equinfer.nn.networks import Critic
 from equinfer.opponents.learners import LEARNERS, trust_bounds
 from equinfer.solvers.neural.losses import answer_loss, belief_loss, burn_in_loss, critic_loss, holds_particles
 from equinfer.solvers.neural.minds import Mind
-from equinfer.solvers.neural.predictions import believed_law, executed_law
+from equinfer.solvers.neural.predictions import THOUGHTS, believed_law, executed_law
 from equinfer.solvers.neural.reward_scale import RewardScale
 from equinfer.solvers.neural.thinking import Sizes, Thinker
 from equinfer.solvers.neural.views import Lived, View
@@ -222,7 +222,7 @@ class MAI(AbstractLearner[MAIState]):
             info["value"] = info["value"] * unit
         if state.played is not None:
             since = step % EVERY
-            chances = self.laws(arena, kept, newest.observation[0], phase, key=think)
+            chances = self._executed(arena, kept, newest.observation[0], phase, 1, think)  # 25 of them are averaged
             played = jnp.where(since == 0, 0, state.played) + chances
             info["chances"] = played / (since + 1).astype(jnp.float32)
             kept = kept._replace(played=played)
@@ -242,12 +242,17 @@ class MAI(AbstractLearner[MAIState]):
     def laws(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
+        return self._executed(arena, state, observation, phase, THOUGHTS, key)
+
+    def _executed(
+        self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, thoughts: int, key: PRNGKey
+    ) -> Float[Array, "N D"]:
         anything = jnp.asarray(arena.actions.mask, jnp.float32)
         eye = jnp.eye(arena.actions.size, dtype=jnp.float32)
 
         def one(thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
             anew = lambda key: self._beliefs(arena, thinker, mind, seen, key)  # noqa: E731
-            told = executed_law(thinker, mind, seen, eye, self.final_temperature, anew, key)
+            told = executed_law(thinker, mind, seen, eye, self.final_temperature, anew, key, thoughts)
             return jnp.where(thinker.mask[0], jnp.exp(told), 0)
 
         keys = jax.random.split(key, arena.agents)

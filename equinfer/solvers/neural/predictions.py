@@ -18,11 +18,11 @@ from equinfer.solvers.neural.minds import Mind
 from equinfer.solvers.neural.thinking import Sizes, Thinker
 from equinfer.types import PRNGKey, ScalarLike
 
-__all__ = ["believed_law", "executed_law"]
+__all__ = ["THOUGHTS", "believed_law", "executed_law"]
 
 _FINE = Sizes(spread=1024, others_near=128, expectation=64)
-_THOUGHTS = 64
-"""Where a law depends on what is drawn while an agent thinks, as in boxes, it is averaged over so many thoughts."""
+THOUGHTS = 64
+"""Where a law depends on what is drawn while an agent thinks, as in boxes, it is averaged over so many."""
 
 
 def believed_law(
@@ -78,6 +78,7 @@ def executed_law(
     temperature: ScalarLike,
     beliefs: Callable[[PRNGKey], Cloud],
     key: PRNGKey,
+    thoughts: int = THOUGHTS,
 ) -> Float[Array, " R"]:
     """The logarithm of the law that the agent acts by, at its own actions `done`: its network's, or the mean over
     thoughts, each of which begins with `beliefs` of the others.
@@ -96,7 +97,8 @@ def executed_law(
         levels, at = level[: len(cloud.points)], level[len(cloud.points) :]
         return _normalised(thinker, mask, at, levels, cloud.log_weights)
 
-    thoughts = _THOUGHTS if thinker.actions.is_continuous else 1
+    if thinker.actions.are_summed(thinker.others):
+        thoughts = 1  # all are the same
     told = jax.lax.map(thought, jax.random.split(key, thoughts))
     return jax.nn.logsumexp(told, axis=0) - jnp.log(float(thoughts))
 

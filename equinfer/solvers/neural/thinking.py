@@ -201,13 +201,10 @@ class Thinker(eqx.Module):
         self, mind: Mind, seen: Float[Array, " O"], uniform: Cloud, temperature: ScalarLike, key: PRNGKey
     ) -> Float[Array, ""]:
         r"""Of moves: the actor's log-likelihood under the own marginal of the joint Gibbs law $\exp(Q/\tau)$."""
-        others = self.actions.contexts(key, uniform, 0)
+        others = self.actions.contexts(key, uniform, self.sizes.contexts)
         own = self.actions.candidates(key, None, self.mask[0], 0, 0)
-        alone = [
-            self.scores(mind, seen, own.points, Contexts(point[None], jnp.ones(1, point.dtype))) / temperature
-            for point in others.points
-        ]
-        marginal = jax.nn.logsumexp(jnp.stack(alone) + jnp.log(others.weights)[:, None], axis=0)
+        each = _worths(mind.critic, seen, 0, own.points, np.arange(1, self.others + 1), others.points) / temperature
+        marginal = jax.nn.logsumexp(each + jnp.log(others.weights)[None], axis=1)
         weights = jax.nn.softmax(marginal + own.log_weights)
         return jnp.where(weights > 0, weights * self.law(mind, seen).log_prob(own.points), 0).sum()
 
@@ -273,12 +270,23 @@ def _averaged(
     expects: Contexts,
 ) -> Float[Array, " K"]:
     """Q of one agent's `points`, averaged over what the agents in `slots` do. No gradient reaches the critic."""
+    return _worths(critic, seen, agent, points, slots, expects.points) @ expects.weights
+
+
+def _worths(
+    critic: Critic,
+    seen: Array,
+    agent: int | Array,
+    points: Float[Array, "K D"],
+    slots: Array | np.ndarray,
+    contexts: Float[Array, "L J D"],
+) -> Float[Array, "K L"]:
+    """Of every pair."""
     critic = jax.lax.stop_gradient(critic)
     rest = critic.seen(seen[None])
     for k in range(len(slots)):
-        rest = rest + critic.done(slots[k], expects.points[:, k])
-    pairs = critic.done(agent, points)[:, None] + rest[None]
-    return critic.worth(pairs) @ expects.weights
+        rest = rest + critic.done(slots[k], contexts[:, k])
+    return critic.worth(critic.done(agent, points)[:, None] + rest[None])
 
 
 def _mixed(clouds: Cloud, weights: Float[Array, " L"]) -> Cloud:
