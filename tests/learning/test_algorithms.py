@@ -57,6 +57,17 @@ def test_the_dilemma_is_confessed_to():
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("algorithm", [name for name in ALGORITHMS if name != "masql"])
+def test_thirteen_agents_ride_for_free(algorithm):
+    """A public good, of which each gets .4 of what it costs its giver: more joint moves than anybody sums over. MASQL
+    plays its part of the best joint move that it drew, which may be one with more of the others' gifts and one's own.
+    """
+    gives = np.stack(np.meshgrid(*13 * [np.arange(2.0)], indexing="ij"))
+    run = eq.train(algorithm, eq.TabularGame.from_payoffs(0.4 * gives.sum(axis=0) - gives), steps=1500, seeds=2)
+    assert (run.actions == 0).mean() > 0.9
+
+
+@pytest.mark.slow
 def test_only_actors_that_answer_uniform_play_leave_the_trap():
     """The answer to uniform play is the high peak, where two of three seeds end; actors that begin at zero climb the
     low one.
