@@ -106,6 +106,12 @@ class Training:
         return policy
 
 
+def last_known(rows: Float[np.ndarray, "K N"]) -> Float[np.ndarray, " N"]:
+    """The last row that is finite: episodes of somebody else's environment end, and are judged, now and then."""
+    known = np.flatnonzero(np.isfinite(rows).all(axis=1))
+    return rows[known[-1]] if len(known) else np.full(rows.shape[1], np.nan)
+
+
 def last_phase(learner: AbstractLearner, steps: int) -> Phase:
     return learner.phases(steps).at(steps - 1)
 

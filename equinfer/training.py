@@ -25,6 +25,7 @@ from equinfer.drivers.training import ROUNDS, Evaluation, InsideDriver
 from equinfer.errors import BadInput, NotWritten
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.external import ExternalGame
+from equinfer.memory import refuse_beyond_half
 from equinfer.records import Status
 from equinfer.run_games import playable, probed, same_game
 from equinfer.run_pages import write_run_page
@@ -169,10 +170,23 @@ class _Session:
         self._phases = learner.phases(self._steps)
         self._kept = 0
         self._seconds = 0.0
+        capacity = min(self._steps, _LARGEST_MEMORY)
+        self._refuse_unless_it_fits(capacity)
         with jax.enable_x64(False):
             self._driver = self._chosen_driver()
             keys = keys_of_seeds(self._config["seed"], self._config["seeds"])
-            self._now = _Progress(self._driver.begin(keys, min(self._steps, _LARGEST_MEMORY)))
+            self._now = _Progress(self._driver.begin(keys, capacity))
+
+    def _refuse_unless_it_fits(self, capacity: int) -> None:
+        agents, seen, acts = self._arena.agents, self._arena.observation_size, self._arena.actions.size
+        seeds = int(self._config["seeds"])
+        step = 4 * agents * (2 * seen + acts + 1)  # in single precision, what was seen before it and after
+        refuse_beyond_half(
+            f"memories of {capacity} steps, in which each of {agents} agents observes {seen} numbers, in {seeds} "
+            f"seed{'s' * (seeds > 1)}",
+            2 * step * capacity * seeds,  # one is kept while the next is made
+            "Fewer steps, or fewer seeds at a time, need less.",
+        )
 
     @functools.cached_property
     def _probe(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from equinfer.certificate import weakest
 from equinfer.cli.display import clean, figures, on_stdout, print_facts
@@ -12,7 +13,7 @@ from equinfer.errors import BadInput
 from equinfer.games.continuous import ContinuousGame
 from equinfer.games.spaces import Box, Space
 from equinfer.records import Certificate
-from equinfer.runs import Training
+from equinfer.runs import Training, last_known
 
 __all__ = ["exit_code", "print_game", "print_training", "training_record"]
 
@@ -52,7 +53,7 @@ def _proof(game: ContinuousGame) -> str:
 
 def print_training(training: Training, folder: Path | None) -> None:
     """What was learnt: returns over the seeds, what agents end at, and what it is worth."""
-    config, last = training.config, training.deterministic_returns[:, -1]
+    config, mean, last = training.config, _returns(training), _without_chance(training)
     phases = config["phases"]
     facts = [
         ("game", clean(config["game"]["name"])),
@@ -61,7 +62,7 @@ def print_training(training: Training, folder: Path | None) -> None:
         ("seconds", f"{training.seconds:.1f}"),
     ]
     for i, label in enumerate(training.game.player_labels):
-        facts.append(("returns", f"{clean(label)}: {_quartiles(training.returns[:, -10:, i].mean(axis=1))}"))
+        facts.append(("returns", f"{clean(label)}: {_quartiles(mean[:, i])}"))
         facts.append(("without chance", f"{clean(label)}: {_quartiles(last[:, i])}"))
     facts += [("actions", text) for text in _actions(training)]
     judged = _certificates(training)
@@ -87,8 +88,8 @@ def training_record(training: Training) -> dict[str, Any]:
         "status": "finished" if training.is_finished else "interrupted",
         "seconds": training.seconds,
         "actions": list(actions) if isinstance(actions, tuple) else actions,
-        "returns": training.returns[:, -10:].mean(axis=1),
-        "deterministic_returns": training.deterministic_returns[:, -1],
+        "returns": _returns(training),
+        "deterministic_returns": _without_chance(training),
         "gap": [each.gap for each in judged],
         "gap_kind": weakest(each.kind for each in judged) if judged else None,
         "welfare": [each.welfare for each in judged],
@@ -113,7 +114,20 @@ def _phases(phases: dict[str, int]) -> str:
     return f"uniform play up to {phases['uniform']}, burn-in up to {phases['burn_in']}, then full play"
 
 
+def _returns(training: Training) -> Float[np.ndarray, "seeds N"]:
+    """Means over the last ten evaluations, of those by which an episode had ended; nan if none had."""
+    mean = np.ma.masked_invalid(training.returns[:, -10:]).mean(axis=1)
+    return np.ma.filled(mean, np.nan)
+
+
+def _without_chance(training: Training) -> Float[np.ndarray, "seeds N"]:
+    return np.stack([last_known(rows) for rows in training.deterministic_returns])
+
+
 def _quartiles(values: np.ndarray) -> str:
+    if not np.isfinite(values).any():
+        return "not known, as no episode has ended"
+    values = values[np.isfinite(values)]
     low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
     return f"median {figures(middle)}, quartiles {figures(low)} to {figures(high)}"
 

@@ -67,11 +67,12 @@ def _act(
     return jax.vmap(one)(run, seen)
 
 
-@eqx.filter_jit
+@eqx.filter_jit(donate="all-except-first")
 def _learn(
-    learner: AbstractLearner, arena: Arena, run: Outside, told: Experience, phases: Phases, number: Int[Array, ""]
+    given: tuple[AbstractLearner, Arena, Phases], run: Outside, told: Experience, number: Int[Array, ""]
 ) -> tuple[Outside, dict[str, Array]]:
-    """Remember a step of every seed, and learn."""
+    """Remember a step of every seed, and learn. Memories are written to where they are: `run` is none any more."""
+    learner, arena, phases = given
 
     def one(run: Outside, told: Experience) -> tuple[Outside, dict[str, Array]]:
         replay = run.replay.add(told)
@@ -135,6 +136,7 @@ class OutsideDriver:
         total = np.zeros_like(self._earned)
         broken = np.full((len(self._tables), 2), -1, np.int32)
         info: dict[str, Any] = {}
+        run = jax.tree.map(jnp.copy, run)  # whoever is stopped in this round goes back to where it began
         for number in range(first, first + EVERY):
             before = np.stack([table.observation for table in self._tables])
             actions, moves = self._moves(run, before, number, False)
@@ -149,7 +151,7 @@ class OutsideDriver:
                 return run, Evaluation(nothing, nothing, np.full(actions.shape, np.nan), nothing, broken, info)
             ends = np.array([each.terminated for each in told])
             step = Experience(*map(jnp.asarray, (before, np.asarray(actions), reward, ends, after)))
-            run, info = _learn(self._learner, self._arena, run, step, self._phases, jnp.int32(number))
+            run, info = _learn((self._learner, self._arena, self._phases), run, step, jnp.int32(number))
             total += reward
             self._earned += reward
             for seed, each in enumerate(told):

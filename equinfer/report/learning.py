@@ -15,7 +15,7 @@ from equinfer.report.joint_actions import action_curves, known_actions, paths_ov
 from equinfer.report.learning_curves import return_curves, shares_rewards, watched_curves
 from equinfer.report.page import embedded, write_page
 from equinfer.report.theme import number
-from equinfer.runs import Training
+from equinfer.runs import Training, last_known
 
 __all__ = ["End", "OpponentRow", "SeedRow", "ends", "opponent_rows", "seed_rows", "write_training"]
 
@@ -104,7 +104,7 @@ def seed_rows(training: Training, certificates: Sequence[Certificate]) -> list[S
     """Best welfare first, then the smallest gap; without certificates by the return without chance."""
     rows = []
     for seed in range(len(training.returns)):
-        worth = float(_last_known(training.deterministic_returns[seed]).sum())
+        worth = float(last_known(training.deterministic_returns[seed]).sum())
         gap = kind = welfare = ""
         key = (-worth, 0.0)
         if certificates:
@@ -112,7 +112,7 @@ def seed_rows(training: Training, certificates: Sequence[Certificate]) -> list[S
             total = worth if each.welfare is None else each.welfare
             gap, kind, welfare = number(each.gap, 3), each.kind.replace("_", " "), number(total, 5)
             key = (-total, each.gap)
-        returns = ", ".join(number(float(value), 4) for value in _last_known(training.deterministic_returns[seed]))
+        returns = ", ".join(number(float(value), 4) for value in last_known(training.deterministic_returns[seed]))
         rows.append((key, SeedRow(seed, _in_words(_joint(training, seed)), gap, kind, welfare, returns)))
     return [row for _, row in sorted(rows, key=lambda each: each[0])]
 
@@ -136,7 +136,7 @@ def ends(training: Training, certificates: Sequence[Certificate]) -> list[End]:
     for group in sorted(groups, key=lambda group: -len(group)):
         middle = [np.median([joint[seed][i] for seed in group], axis=0) for i in range(len(widths))]
         notes = [note for note, actions in known if _apart(middle, actions, widths) <= _SAME]
-        returns = [float(_last_known(training.deterministic_returns[seed]).sum()) for seed in group]
+        returns = [float(last_known(training.deterministic_returns[seed]).sum()) for seed in group]
         gaps = [certificates[seed].gap for seed in group] if certificates else []
         found.append(
             End(len(group), _in_words(middle), notes[0] if notes else "", _range(returns), _range(gaps) if gaps else "")
@@ -173,12 +173,6 @@ def _widths(space: Any) -> np.ndarray:
 def _apart(one: Sequence[np.ndarray], other: Sequence[np.ndarray], widths: Sequence[np.ndarray]) -> float:
     """The largest difference, in widths of the boxes."""
     return max(float((np.abs(a - b) / w).max()) for a, b, w in zip(one, other, widths, strict=True))
-
-
-def _last_known(rows: np.ndarray) -> np.ndarray:
-    """The last of (K, N) that is finite: episodes of somebody else's environment are judged now and then."""
-    known = np.flatnonzero(np.isfinite(rows).all(axis=1))
-    return rows[known[-1]] if len(known) else np.full(rows.shape[1], np.nan)
 
 
 def _in_words(actions: Sequence[np.ndarray]) -> str:

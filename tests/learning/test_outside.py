@@ -1,5 +1,6 @@
 """The same learners on somebody else's environment."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -8,9 +9,10 @@ import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer import training
+from equinfer import memory, training
 from equinfer.algorithms import ALGORITHMS
 from equinfer.cli import run
+from equinfer.cli.learners import print_training
 from equinfer.run_games import playable
 
 HERE = "foreign_environments"
@@ -121,6 +123,27 @@ def test_what_fails_in_an_environment_is_its_own():
 def test_actions_are_in_their_boxes():
     run = eq.train("iddpg", f"{HERE}:Tight", steps=500, seeds=1, **SMALL)
     assert np.isfinite(run.rewards).all()
+
+
+def test_returns_are_not_known_until_an_episode_ends(capsys):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    run = eq.train("iddpg", playable(f"{HERE}:Meeting", last=10_000), steps=500, seeds=1, watch=stop, **SMALL)
+    print_training(run, None)
+    said = capsys.readouterr().out
+    assert "red: not known, as no episode has ended" in said
+    assert "nan" not in said
+
+
+def test_what_would_not_fit_into_memory_is_refused_before_it_is_made(monkeypatch, tmp_path):
+    """Of Meeting an agent sees 3 numbers at most and does 2: 2 x (2 x 3 + 2 + 1) x 4 bytes a step."""
+    monkeypatch.setattr(memory, "installed", lambda: 4 * 500 * 3 * 72 - 1)
+    train = functools.partial(eq.train, "iddpg", f"{HERE}:Meeting", steps=500, out=tmp_path / "run", **SMALL)
+    with pytest.raises(eq.BadInput, match=r"memories of 500 steps, in which each of 2 agents observes 3 numbers, in 3"):
+        train(seeds=3)
+    assert not (tmp_path / "run").exists()
+    assert train(seeds=2).is_finished
 
 
 def test_a_module_that_is_not_there():
