@@ -40,12 +40,14 @@ def judged(training: Training, seed: int) -> Certificate:
     if not isinstance(game.rules, TablePlay):
         raise BadInput(f"{game.name} has several steps and no tables: its gap is not known. {_BOUND}")
     found = certify_nash(game.rules.game.tables(), played_in_table(training, seed))
-    if training.learner.knows_laws:
+    if training.learner.knows_exactly(training.arena):
         return found
-    doubt = (
-        f"{training.algorithm} only draws its moves: this is the gap of frequencies in {_DRAWS:,} draws, and that of "
-        "the policies themselves may be another."
+    has = (
+        "answers draws of what the others do, too much to be summed over: this is the gap of means over such draws"
+        if training.learner.knows_laws
+        else f"only draws its moves: this is the gap of frequencies in {_DRAWS:,} draws"
     )
+    doubt = f"{training.algorithm} {has}, and that of the policies themselves may be another."
     return dataclasses.replace(found, kind="estimate", doubt=doubt)
 
 

@@ -81,7 +81,8 @@ def train(
     **Returns:** a `Training`, also after Ctrl-C: its `status` is then `interrupted`.
 
     **Raises:** `UnknownName` for an algorithm, preset or option that does not exist; `BadInput` for fewer than 500
-    steps, a game that learners cannot play, and rewards or observations that are no numbers, with the step;
+    steps, a game that learners cannot play, memories of more than half of this machine's, and rewards or observations
+    that are no numbers, with the step;
     `NotWritten` where the disk is full, with the step up to which the run is kept.
     """
     name, learner = learner_named(algo, preset, options)
@@ -91,6 +92,7 @@ def train(
     if steps % EVERY:
         raise BadInput(f"steps must be a multiple of {EVERY}, after which there is an evaluation; got {steps}.")
     game = playable(game)
+    _refuse_unless_it_fits(Arena.of(game), min(steps, _LARGEST_MEMORY), seeds)
     named = None if isinstance(algo, AbstractLearner) else preset
     config = config_of(name, named, learner, game, steps, seeds, seed)
     folder = None if out is None else free_folder(Path(out), force)
@@ -121,6 +123,16 @@ def resume(
 def load_run(folder: str | os.PathLike[str], *, game: Any = None, algo: Any = None) -> Training:
     """What was trained, as far as it was; `game` and `algo` as for `resume`, which raises the same."""
     return _reopened(folder, game, algo, None).training()
+
+
+def _refuse_unless_it_fits(arena: Arena, capacity: int, seeds: int) -> None:
+    step = 4 * arena.agents * (2 * arena.observation_size + arena.actions.size + 1)  # what is seen before it and after
+    refuse_beyond_half(
+        f"memories of {capacity} steps, in which each of {arena.agents} agents observes {arena.observation_size} "
+        f"numbers, in {seeds} seed{'s' * (seeds > 1)}",
+        step * capacity * seeds,
+        "Fewer steps, or fewer seeds at a time, need less.",
+    )
 
 
 def _reopened(folder: str | os.PathLike[str], game: Any, algo: Any, watch: Watch | None) -> "_Session":
@@ -170,23 +182,10 @@ class _Session:
         self._phases = learner.phases(self._steps)
         self._kept = 0
         self._seconds = 0.0
-        capacity = min(self._steps, _LARGEST_MEMORY)
-        self._refuse_unless_it_fits(capacity)
         with jax.enable_x64(False):
             self._driver = self._chosen_driver()
             keys = keys_of_seeds(self._config["seed"], self._config["seeds"])
-            self._now = _Progress(self._driver.begin(keys, capacity))
-
-    def _refuse_unless_it_fits(self, capacity: int) -> None:
-        agents, seen, acts = self._arena.agents, self._arena.observation_size, self._arena.actions.size
-        seeds = int(self._config["seeds"])
-        step = 4 * agents * (2 * seen + acts + 1)  # in single precision, what was seen before it and after
-        refuse_beyond_half(
-            f"memories of {capacity} steps, in which each of {agents} agents observes {seen} numbers, in {seeds} "
-            f"seed{'s' * (seeds > 1)}",
-            2 * step * capacity * seeds,  # one is kept while the next is made
-            "Fewer steps, or fewer seeds at a time, need less.",
-        )
+            self._now = _Progress(self._driver.begin(keys, min(self._steps, _LARGEST_MEMORY)))
 
     @functools.cached_property
     def _probe(self) -> np.ndarray:

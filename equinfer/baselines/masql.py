@@ -28,7 +28,7 @@ __all__ = ["MASQL", "MASQLState", "stein_direction"]
 _NARROWEST = 1e-3
 """Smallest bandwidth: at the edge of a box the particles collapse, and their median distance with them."""
 _MOST_SUMMED = 4096
-"""Joint moves, up to which there is no need to choose candidates."""
+"""Joint moves, up to which all of them are candidates; a batch of more would fill the cache many times over."""
 
 
 class SoftPair(eqx.Module):
@@ -71,7 +71,7 @@ class MASQL(AbstractLearner[MASQLState]):
     kernel_particles: int = 32
     """Half of them are moved, against the other half."""
     candidates: int = 256
-    """Joint actions that `"exact"` chooses among; of moves all of them, where these are 4,096 at most."""
+    """Joint actions that `"exact"` chooses among; of moves all of them, up to 4,096, padding included."""
 
     def phases(self, steps: int) -> Phases:
         return Phases.of(steps, self.uniform_steps, 0)

@@ -47,7 +47,7 @@ class ROMMEOState(NamedTuple):
 
 class ROMMEO(AbstractLearner[ROMMEOState]):
     r"""ROMMEO-AC. Per agent: prior by maximum likelihood; model by $\log\rho-\log P-Q+\tau\log\pi$, policy by
-    $\tau\log\pi-Q$, both through reparameterised draws, for moves by exact sums; critic by (9) with all its terms, in
+    $\tau\log\pi-Q$, both through reparameterised draws, for moves by sums; critic by (9) with all its terms, in
     which the policy's entropy is absolute, as published, and every step earns it.
     """
 
@@ -132,6 +132,9 @@ class ROMMEO(AbstractLearner[ROMMEOState]):
         every = jnp.broadcast_to(eye[:, None], (len(eye), arena.agents, len(eye)))
         told = self.predictions(arena, state, observation, every, phase.steps, phase, key=key).executed
         return jnp.where(jnp.asarray(arena.actions.mask), jnp.exp(told), 0)
+
+    def knows_exactly(self, arena: Arena) -> bool:
+        return arena.actions.are_summed(arena.agents - 1)
 
     def predictions(
         self,

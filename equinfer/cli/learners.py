@@ -11,6 +11,7 @@ from equinfer.cli.display import clean, figures, on_stdout, print_facts
 from equinfer.cli.usage import DONE, INTERRUPTED, RESUMABLE
 from equinfer.errors import BadInput
 from equinfer.games.continuous import ContinuousGame
+from equinfer.games.external import ExternalGame
 from equinfer.games.spaces import Box, Space
 from equinfer.records import Certificate
 from equinfer.runs import Training, last_known
@@ -54,6 +55,7 @@ def _proof(game: ContinuousGame) -> str:
 def print_training(training: Training, folder: Path | None) -> None:
     """What was learnt: returns over the seeds, what agents end at, and what it is worth."""
     config, mean, last = training.config, _returns(training), _without_chance(training)
+    outside = isinstance(training.game, ExternalGame)
     phases = config["phases"]
     facts = [
         ("game", clean(config["game"]["name"])),
@@ -61,9 +63,10 @@ def print_training(training: Training, folder: Path | None) -> None:
         ("steps", f"{training.steps[-1]:.0f} of {config['steps']}; {_phases(phases)}"),
         ("seconds", f"{training.seconds:.1f}"),
     ]
+    ended, tried = ("no episode has ended", "none was tried yet") if outside else 2 * ("no number",)
     for i, label in enumerate(training.game.player_labels):
-        facts.append(("returns", f"{clean(label)}: {_quartiles(mean[:, i])}"))
-        facts.append(("without chance", f"{clean(label)}: {_quartiles(last[:, i])}"))
+        facts.append(("returns", f"{clean(label)}: {_quartiles(mean[:, i], ended)}"))
+        facts.append(("without chance", f"{clean(label)}: {_quartiles(last[:, i], tried)}"))
     facts += [("actions", text) for text in _actions(training)]
     judged = _certificates(training)
     if judged:
@@ -116,20 +119,22 @@ def _phases(phases: dict[str, int]) -> str:
 
 def _returns(training: Training) -> Float[np.ndarray, "seeds N"]:
     """Means over the last ten evaluations, of those by which an episode had ended; nan if none had."""
-    mean = np.ma.masked_invalid(training.returns[:, -10:]).mean(axis=1)
-    return np.ma.filled(mean, np.nan)
+    late = training.returns[:, -10:]
+    return np.ma.filled(np.ma.masked_where(np.isnan(late), late).mean(axis=1), np.nan)
 
 
 def _without_chance(training: Training) -> Float[np.ndarray, "seeds N"]:
     return np.stack([last_known(rows) for rows in training.deterministic_returns])
 
 
-def _quartiles(values: np.ndarray) -> str:
-    if not np.isfinite(values).any():
-        return "not known, as no episode has ended"
-    values = values[np.isfinite(values)]
-    low, middle, high = np.quantile(values, [0.25, 0.5, 0.75])
-    return f"median {figures(middle)}, quartiles {figures(low)} to {figures(high)}"
+def _quartiles(values: np.ndarray, otherwise: str = "no number") -> str:
+    """Of seeds whose value is a number; `otherwise` is said if there are none."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return otherwise
+    low, middle, high = np.quantile(known, [0.25, 0.5, 0.75])
+    of = f" ({len(known)} of {len(values)} seeds)" if len(known) < len(values) else ""
+    return f"median {figures(middle)}, quartiles {figures(low)} to {figures(high)}{of}"
 
 
 def _actions(training: Training) -> list[str]:

@@ -8,7 +8,6 @@ import numpy as np
 
 __all__ = ["first_broken", "kind", "numbers", "restored", "with_float_arrays"]
 
-
 Tree = TypeVar("Tree")
 
 
@@ -35,7 +34,7 @@ def first_broken(tree: Any) -> int | None:
     return min(rows, default=None)
 
 
-def with_float_arrays(tree: Tree, dtype: Any = float) -> Tree:
+def with_float_arrays(tree: Tree, dtype: Any) -> Tree:
     """Python's floats as arrays: under `filter_jit` each is a part of the program, and every value a compilation."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if isinstance(leaf, float) else leaf, tree)
 

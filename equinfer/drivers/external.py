@@ -110,6 +110,7 @@ class OutsideDriver:
         a reward or an observation is no number, what comes back is the round in which it was, and no other.
         """
         seen = []
+        run = jax.tree.map(jnp.copy, run)  # the caller keeps its own, to which it goes back if it is stopped
         for k in range(rounds):
             run, evaluation = self._round(run, first + k * EVERY)
             if (evaluation.broken >= 0).any():
@@ -136,7 +137,6 @@ class OutsideDriver:
         total = np.zeros_like(self._earned)
         broken = np.full((len(self._tables), 2), -1, np.int32)
         info: dict[str, Any] = {}
-        run = jax.tree.map(jnp.copy, run)  # whoever is stopped in this round goes back to where it began
         for number in range(first, first + EVERY):
             before = np.stack([table.observation for table in self._tables])
             actions, moves = self._moves(run, before, number, False)

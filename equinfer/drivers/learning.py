@@ -152,6 +152,10 @@ class AbstractLearner(eqx.Module, Generic[State]):
         """In games of moves: the law that each agent's next move is drawn from."""
         raise NotImplementedError(f"agents of {type(self).__name__} only draw their moves.")
 
+    def knows_exactly(self, arena: Any) -> bool:
+        """Whether `laws` are those that moves are drawn from, and no estimates."""
+        return self.knows_laws
+
     @abc.abstractmethod
     def learn(
         self, arena: Any, state: State, replay: Any, step: Int[Array, ""], phase: Phase, *, key: PRNGKey

@@ -54,7 +54,7 @@ def begin(solver: AbstractSolver, game: Any, seed: int) -> tuple[AbstractSolver,
     key = jax.random.key(seed)
     keys = key if solver.seeds == 1 else jax.random.split(key, solver.seeds)
     solver = eqx.tree_at(lambda s: (s.steps, s.seeds), solver, (0, 0))
-    solver = leaves.with_float_arrays(solver)
+    solver = leaves.with_float_arrays(solver, float)
     game = jax.tree.map(jnp.asarray, game.unlabelled())
     return solver, game, _init(solver, game, keys), keys
 

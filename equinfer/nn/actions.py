@@ -24,7 +24,7 @@ from equinfer.types import PRNGKey
 __all__ = ["AbstractActions", "Boxes", "Cloud", "Contexts", "Moves", "action_units", "mixed_log_prob"]
 
 _MOST_SUMMED = 256
-"""Joint moves, up to which sums over them are exact."""
+"""Joint moves, up to which sums over them are exact: more than these cost a learner more than draws do."""
 
 
 class Cloud(NamedTuple):
@@ -168,7 +168,7 @@ class Moves(AbstractActions):
         return Cloud(jnp.eye(self.size, dtype=jnp.float32), law.logits)
 
     def together(self, agents: int) -> int:
-        """In how many ways so many agents can act, illegal moves of the padding included."""
+        """In how many ways so many agents can act, if all had as many moves as whoever has most."""
         return self.size**agents
 
     def every(self, agents: int) -> Float[Array, "L agents D"]:

@@ -124,8 +124,9 @@ def resampled(
     """Systematic resampling: `count` of the points in random order, each as often as its weight says, to within one."""
     drawn = jax.random.uniform(key, (count + 1,), points.dtype)
     levels = (jnp.arange(count, dtype=points.dtype) + drawn[0]) / count
-    chosen = jnp.searchsorted(jnp.cumsum(jax.nn.softmax(log_weights)), levels)
-    return points[jnp.minimum(chosen, len(points) - 1)[drawn[1:].argsort()]]
+    reached = jnp.cumsum(jax.nn.softmax(log_weights))
+    chosen = jnp.searchsorted(reached, jnp.minimum(levels, reached[-1]))  # which rounding may leave short of one
+    return points[chosen[drawn[1:].argsort()]]
 
 
 def uniform_index(key: PRNGKey, shape: tuple[int, ...], bound: int | Int[Array, ""]) -> Int[Array, "*B"]:

@@ -66,7 +66,7 @@ def test_boxes_beside_moves_are_refused():
 
 
 def test_where_too_much_can_happen_together_contexts_are_draws():
-    """Of independent laws; gradients are those of the exact sum where what is summed is linear."""
+    """Of independent laws; gradients are those of the exact sum where what is summed is linear in what each does."""
     moves = action_units((eq.Discrete(10), *(eq.Discrete(4),) * 5))
     chances = np.random.default_rng(0).dirichlet(np.ones(4), size=5)
     logits = jnp.log(jnp.asarray(np.pad(chances, [(0, 0), (0, 6)]), jnp.float32))
@@ -84,9 +84,13 @@ def test_where_too_much_can_happen_together_contexts_are_draws():
 
     worth = jnp.asarray(np.random.default_rng(1).normal(size=(5, 10)), jnp.float32)
 
-    def drawn_mean(logits):
-        contexts = moves.contexts(jax.random.key(0), Cloud(clouds.points, logits), 32)
-        return contexts.weights @ jnp.einsum("ljd,jd->l", contexts.points, worth)
+    def drawn_mean(of_all, logits, count):
+        contexts = moves.contexts(jax.random.key(0), Cloud(clouds.points, logits), count)
+        return contexts.weights @ of_all(jnp.einsum("ljd,jd->lj", contexts.points, worth), axis=1)
 
-    exact = jax.grad(lambda logits: (jax.nn.softmax(logits, axis=-1) * worth[:, :4]).sum())(logits[:, :4])
-    assert np.allclose(jax.grad(drawn_mean)(logits)[:, :4], exact, atol=1e-5)
+    def mean(of_all, logits):
+        return of_all((jax.nn.softmax(logits, axis=-1) * worth[:, :4]).sum(axis=1), axis=0)
+
+    for of_all, count, error in ((jnp.sum, 32, 1e-5), (jnp.prod, 20_000, 5e-3)):
+        found = jax.grad(drawn_mean, 1)(of_all, logits, count)[:, :4]
+        assert np.allclose(found, jax.grad(mean, 1)(of_all, logits[:, :4]), atol=error)

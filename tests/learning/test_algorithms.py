@@ -1,11 +1,15 @@
 """Every algorithm, in one protocol: it runs, on boxes and on moves, in one shot and in states."""
 
+from types import SimpleNamespace
+
 import jax
 import numpy as np
 import pytest
 
 import equinfer as eq
-from equinfer.algorithms import ALGORITHMS
+from equinfer.algorithms import ALGORITHMS, learner
+from equinfer.data.arena import Arena
+from equinfer.nn.actions import action_units
 
 SMALL = {"hidden": 8, "batch": 16}
 GAMES = {
@@ -65,6 +69,24 @@ def test_thirteen_agents_ride_for_free(algorithm):
     gives = np.stack(np.meshgrid(*13 * [np.arange(2.0)], indexing="ij"))
     run = eq.train(algorithm, eq.TabularGame.from_payoffs(0.4 * gives.sum(axis=0) - gives), steps=1500, seeds=2)
     assert (run.actions == 0).mean() > 0.9
+    assert ("estimate" in {each.kind for each in run.certificate}) == (algorithm == "rommeo")
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options", "few", "many"),
+    [
+        ("mai", {}, True, True),
+        ("mai", {"policy": "conditional"}, True, False),
+        ("mai", {"actor": "gibbs"}, True, False),
+        ("maddpg", {}, True, True),
+        ("masql", {}, False, False),
+        ("rommeo", {}, True, False),
+    ],
+)
+def test_laws_that_depend_on_draws_are_not_known_exactly(algorithm, options, few, many):
+    _, chosen = learner(algorithm, "default", options)
+    arenas = (Arena(SimpleNamespace(spaces=range(n)), action_units((eq.Discrete(4),) * n)) for n in (5, 6))
+    assert tuple(map(chosen.knows_exactly, arenas)) == (few, many)
 
 
 @pytest.mark.slow

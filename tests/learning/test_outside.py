@@ -1,5 +1,6 @@
 """The same learners on somebody else's environment."""
 
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -10,9 +11,13 @@ import pytest
 
 import equinfer as eq
 from equinfer import memory, training
-from equinfer.algorithms import ALGORITHMS
+from equinfer.algorithms import ALGORITHMS, learner
 from equinfer.cli import run
 from equinfer.cli.learners import print_training
+from equinfer.data.arena import Arena
+from equinfer.data.leaves import numbers
+from equinfer.drivers.external import OutsideDriver
+from equinfer.drivers.lanes import keys_of_seeds
 from equinfer.run_games import playable
 
 HERE = "foreign_environments"
@@ -82,6 +87,19 @@ def test_what_goes_wrong_in_the_middle_loses_nothing(tmp_path, monkeypatch, how,
     assert not eq.load_run(tmp_path / "run").is_finished
 
 
+def test_who_is_stopped_in_a_later_round_still_has_where_the_dispatch_began():
+    """Memories are written to where they are; the caller's are others."""
+    game = playable(f"{HERE}:Faulty", how="raise", at=60)
+    _, chosen = learner("maddpg", "default", SMALL)
+    with jax.enable_x64(False):
+        driver = OutsideDriver(chosen, Arena.of(game), chosen.phases(500), game, 1, 0)
+        run = driver.begin(keys_of_seeds(0, 1), 500)
+        before = [numbers(leaf).copy() for leaf in jax.tree.leaves(run)]
+        with pytest.raises(eq.BadInput, match="the motor broke"):
+            driver.advance(run, 0, 4)
+        assert all(map(np.array_equal, map(numbers, jax.tree.leaves(run)), before))
+
+
 def test_who_is_done_but_stays_ends_the_episode_too():
     run = eq.train("iddpg", f"{HERE}:Staying", steps=500, seeds=1, **SMALL)
     assert np.isfinite(run.returns[:, -1]).all()
@@ -129,16 +147,22 @@ def test_returns_are_not_known_until_an_episode_ends(capsys):
     def stop(row):
         raise KeyboardInterrupt
 
-    run = eq.train("iddpg", playable(f"{HERE}:Meeting", last=10_000), steps=500, seeds=1, watch=stop, **SMALL)
+    run = eq.train("iddpg", playable(f"{HERE}:Meeting", last=10_000), steps=500, seeds=2, watch=stop, **SMALL)
     print_training(run, None)
     said = capsys.readouterr().out
-    assert "red: not known, as no episode has ended" in said
+    assert "red: no episode has ended" in said
     assert "nan" not in said
+    returns = np.stack([run.returns[0], np.full_like(run.returns[0], -3.0)])
+    nothing = np.full_like(returns, np.nan)
+    print_training(dataclasses.replace(run, returns=returns, deterministic_returns=nothing), None)
+    said = capsys.readouterr().out
+    assert "red: median -3, quartiles -3 to -3 (1 of 2 seeds)" in said
+    assert "red: none was tried yet" in said
 
 
 def test_what_would_not_fit_into_memory_is_refused_before_it_is_made(monkeypatch, tmp_path):
     """Of Meeting an agent sees 3 numbers at most and does 2: 2 x (2 x 3 + 2 + 1) x 4 bytes a step."""
-    monkeypatch.setattr(memory, "installed", lambda: 4 * 500 * 3 * 72 - 1)
+    monkeypatch.setattr(memory, "installed", lambda: 2 * 500 * 3 * 72 - 1)
     train = functools.partial(eq.train, "iddpg", f"{HERE}:Meeting", steps=500, out=tmp_path / "run", **SMALL)
     with pytest.raises(eq.BadInput, match=r"memories of 500 steps, in which each of 2 agents observes 3 numbers, in 3"):
         train(seeds=3)

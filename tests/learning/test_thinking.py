@@ -1,5 +1,6 @@
 """Equations (5), (8) and reward inference in the head of one agent, on games of moves where every sum is exact."""
 
+import dataclasses
 import itertools
 
 import equinox as eqx
@@ -12,11 +13,13 @@ import equinfer as eq
 from equinfer.data.arena import Arena
 from equinfer.drivers.learning import Phases
 from equinfer.drivers.training import _begin, _step
+from equinfer.nn import actions
 from equinfer.nn.actions import Cloud, Contexts, action_units
 from equinfer.opponents.learners import LEARNERS, conditional_loss, trajectory_loss
 from equinfer.run_games import playable
 from equinfer.solvers.neural.mai import MAI
 from equinfer.solvers.neural.minds import Mind
+from equinfer.solvers.neural.predictions import executed_law
 from equinfer.solvers.neural.thinking import Sizes, Thinker
 
 SEEN = jnp.zeros(1, jnp.float32)
@@ -55,13 +58,29 @@ def test_the_response_is_the_soft_best_response():
 
 
 def test_optimism_aims_at_the_own_marginal_of_the_joint_gibbs_law():
+    """Of three agents with 3, 2 and 3 moves."""
     thinker, mind = head(agents=3)
+    thinker = dataclasses.replace(thinker, mask=thinker.mask.at[1, 2].set(False))
     eye, tau = jnp.eye(3), 0.3
-    every = np.array(list(itertools.product(range(3), repeat=3)))
-    joint = np.asarray(jax.nn.softmax(mind.critic.at(SEEN, eye[every]) / tau)).reshape(3, 9)
-    uniform = Cloud(jnp.broadcast_to(eye, (2, 3, 3)), jnp.zeros((2, 3), jnp.float32))
+    every = np.array(list(itertools.product(range(3), range(2), range(3))))
+    joint = np.asarray(jax.nn.softmax(mind.critic.at(SEEN, eye[every]) / tau)).reshape(3, 6)
+    uniform = Cloud(jnp.broadcast_to(eye, (2, 3, 3)), jnp.where(thinker.mask[1:], 0.0, -jnp.inf))
     told = thinker.together(mind, SEEN, uniform, tau, jax.random.key(0))
     assert float(told) == pytest.approx(float(joint.sum(axis=1) @ thinker.law(mind, SEEN).logits), rel=1e-5)
+
+
+@pytest.mark.parametrize(("actor", "looks"), [("forward_kl", True), ("gibbs", False)])
+def test_laws_by_draws_of_what_the_others_do_are_those_by_sums(monkeypatch, actor, looks):
+    thinker, mind = head("empirical", actor=actor, agents=3, looks=looks)
+    beliefs = lambda key: thinker.prior_clouds(mind, SEEN, 0, key)  # noqa: E731
+
+    def told():
+        return np.exp(executed_law(thinker, mind, SEEN, jnp.eye(3), 1.0, beliefs, jax.random.key(1), thoughts=128))
+
+    exact = told()
+    monkeypatch.setattr(actions, "_MOST_SUMMED", 1)
+    assert exact.sum() == pytest.approx(1, abs=1e-5)
+    assert told() == pytest.approx(exact, abs=0.01)
 
 
 @pytest.mark.parametrize("actor", ["forward_kl", "reparameterised"])

@@ -85,7 +85,7 @@ class MAI(AbstractLearner[MAIState]):
     trust_rate: float = 3e-2
     reward_rate: float = 3e-3
     moves_actor_rate: float = 1e-2
-    """In games of moves, whose sums are exact. Where equilibria are mixed, who answers late goes in circles."""
+    """In games of moves, whose sums are less noisy. Where equilibria are mixed, who answers late goes in circles."""
     moves_reward_rate: float = 3e-2
     final_rate: float = 0.1
     """By what all rates have fallen at the end, in full play."""
@@ -197,7 +197,7 @@ class MAI(AbstractLearner[MAIState]):
         scale = learnt_from(phase.is_uniform, state.scale.seen(newest.reward[0]), state.scale)
         temperature = annealed(self.temperature, self.final_temperature, self.annealing, step, phase.play_from)
         views = self._views(arena, replay, scale, step, phase, draw, recent)
-        valuing, thinking = jax.random.split(think)
+        valuing, thinking, telling = jax.random.split(think, 3)
         valued = functools.partial(critic_loss, arena, phase, temperature)
         gradients = jax.vmap(eqx.filter_grad(valued, has_aux=True))
         discount = jnp.asarray(arena.game.discount, jnp.float32)
@@ -222,7 +222,7 @@ class MAI(AbstractLearner[MAIState]):
             info["value"] = info["value"] * unit
         if state.played is not None:
             since = step % EVERY
-            chances = self._executed(arena, kept, newest.observation[0], phase, 1, think)  # 25 of them are averaged
+            chances = self._executed(arena, kept, newest.observation[0], phase, 1, telling)  # 25 of them are averaged
             played = jnp.where(since == 0, 0, state.played) + chances
             info["chances"] = played / (since + 1).astype(jnp.float32)
             kept = kept._replace(played=played)
@@ -243,6 +243,10 @@ class MAI(AbstractLearner[MAIState]):
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, *, key: PRNGKey
     ) -> Float[Array, "N D"]:
         return self._executed(arena, state, observation, phase, THOUGHTS, key)
+
+    def knows_exactly(self, arena: Arena) -> bool:
+        thinks_anew = self.policy == "conditional" or self.actor == "gibbs"
+        return not thinks_anew or arena.actions.are_summed(arena.agents - 1)
 
     def _executed(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, thoughts: int, key: PRNGKey

@@ -1,6 +1,6 @@
 r"""What one agent of MAI works out at one observation: how the others act, and how it should.
 
-Equations (5), (8) and (10), and (6)-(7) in two forms, as sums over weighted candidates: exact for moves, for boxes
+Equations (5), (8) and (10), and (6)-(7) in two forms, as sums over weighted candidates: all moves, or for boxes
 self-normalised importance sampling from a mixture of the uniform law and the agent's own model.
 """
 
