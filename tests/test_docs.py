@@ -28,10 +28,17 @@ COMPARED = ROOT / "docs" / "theory"
 """Run by `tests/falsification/test_truth_page.py`, which also looks at what they print."""
 
 
+LONG = ("mean-field.md", "public-signals.md")
+"""Pages that solve games for a minute."""
+
+
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if python_blocks(page) and page.parent != COMPARED],
-    ids=lambda page: page.name,
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] * (page.name in LONG))
+        for page in PAGES
+        if python_blocks(page) and page.parent != COMPARED
+    ],
 )
 def test_the_code_of_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # pages may write files
