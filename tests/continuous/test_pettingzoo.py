@@ -21,6 +21,7 @@ GAMES = {
 
 @pytest.mark.peers
 @pytest.mark.parametrize("name", GAMES)
+@pytest.mark.filterwarnings("ignore:The old environment creation API:DeprecationWarning")  # that its test imports
 def test_pettingzoos_own_test_passes(name):
     from pettingzoo.test import parallel_api_test, parallel_seed_test
 
