@@ -118,13 +118,18 @@ def _phases(phases: dict[str, int]) -> str:
 
 
 def _returns(training: Training) -> Float[np.ndarray, "seeds N"]:
-    """Means over the last ten evaluations, of those by which an episode had ended; nan if none had."""
+    """Means over the last ten evaluations; in somebody else's environment over those by which an episode had ended."""
     late = training.returns[:, -10:]
-    return np.ma.filled(np.ma.masked_where(np.isnan(late), late).mean(axis=1), np.nan)
+    if isinstance(training.game, ExternalGame):
+        late = np.ma.masked_where(np.isnan(late), late)
+    return np.ma.filled(late.mean(axis=1), np.nan)
 
 
 def _without_chance(training: Training) -> Float[np.ndarray, "seeds N"]:
-    return np.stack([last_known(rows) for rows in training.deterministic_returns])
+    """At the end; in somebody else's environment of the last episode that was tried."""
+    if isinstance(training.game, ExternalGame):
+        return np.stack([last_known(rows) for rows in training.deterministic_returns])
+    return training.deterministic_returns[:, -1]
 
 
 def _quartiles(values: np.ndarray, otherwise: str = "no number") -> str:
