@@ -167,6 +167,7 @@ class MASQL(AbstractLearner[MASQLState]):
         if isinstance(arena.actions, Moves):
             if arena.actions.together(agents) <= _MOST_SUMMED:
                 return arena.actions.every(agents)
+            # `uniform` of moves draws a number for each of them, which here would take most of the time.
             which = jax.vmap(lambda key, moves: uniform_index(key, (self.candidates,), moves), out_axes=1)
             return jax.nn.one_hot(which(jax.random.split(key, agents), mask.sum(axis=1)), size, dtype=jnp.float32)
         points = lattice(key, self.candidates, agents * size).reshape(-1, agents, size)

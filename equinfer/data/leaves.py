@@ -8,7 +8,7 @@ import numpy as np
 
 __all__ = ["first_broken", "kind", "numbers", "restored", "with_float_arrays"]
 
-Tree = TypeVar("Tree")
+T = TypeVar("T")
 
 
 def numbers(leaf: Any) -> np.ndarray:
@@ -34,7 +34,7 @@ def first_broken(tree: Any) -> int | None:
     return min(rows, default=None)
 
 
-def with_float_arrays(tree: Tree, dtype: Any) -> Tree:
+def with_float_arrays(tree: T, dtype: Any) -> T:
     """Python's floats as arrays: under `filter_jit` each is a part of the program, and every value a compilation."""
     return jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype) if isinstance(leaf, float) else leaf, tree)
 

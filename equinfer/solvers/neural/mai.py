@@ -245,8 +245,7 @@ class MAI(AbstractLearner[MAIState]):
         return self._executed(arena, state, observation, phase, THOUGHTS, key)
 
     def knows_exactly(self, arena: Arena) -> bool:
-        thinks_anew = self.policy == "conditional" or self.actor == "gibbs"
-        return not thinks_anew or arena.actions.are_summed(arena.agents - 1)
+        return self._thinkers(arena).acts_by_network or arena.actions.are_summed(arena.agents - 1)
 
     def _executed(
         self, arena: Arena, state: MAIState, observation: Float[Array, "N O"], phase: Phase, thoughts: int, key: PRNGKey
@@ -300,7 +299,7 @@ class MAI(AbstractLearner[MAIState]):
     def _drawn(self, arena: Arena, thinker: Thinker, mind: Mind, seen: Array, key: PRNGKey) -> Float[Array, " D"]:
         """Line 4 of Algorithm 2."""
         first, second, third = jax.random.split(key, 3)
-        if self.policy == "marginal" and self.actor != "gibbs":
+        if thinker.acts_by_network:
             return thinker.law(mind, seen).sample(first, 1)[0]
         beliefs = self._beliefs(arena, thinker, mind, seen, first)
         if self.policy == "conditional":

@@ -83,7 +83,7 @@ def executed_law(
     """The logarithm of the law that the agent acts by, at its own actions `done`: its network's, or the mean over
     thoughts, each of which begins with `beliefs` of the others.
     """
-    if not thinker.looks and thinker.actor != "gibbs":
+    if thinker.acts_by_network:
         return thinker.law(mind, seen).log_prob(done)
 
     def thought(key: PRNGKey) -> Float[Array, " R"]:

@@ -48,6 +48,11 @@ class Thinker(eqx.Module):
     def others(self) -> int:
         return len(self.mask) - 1
 
+    @property
+    def acts_by_network(self) -> bool:
+        """Whether the actor's law is what is executed, and not an answer to what is thought of the others each time."""
+        return not self.looks and self.actor != "gibbs"
+
     def law(self, mind: Mind, seen: Float[Array, " O"], context: Float[Array, "J D"] | None = None) -> Law:
         """The actor's; `context` is what a conditional one responds to."""
         if self.looks:
@@ -106,7 +111,7 @@ class Thinker(eqx.Module):
         if self.looks and self.reasoning.expects_answers:
             shared = self._answered(mind, seen, j, points, slot, expects)
         else:
-            shared = _averaged(mind.critic, seen, j, points, slot, expects)
+            shared = _worths(mind.critic, seen, j, points, slot, expects.points) @ expects.weights
         own = delta(jnp.concatenate([jnp.broadcast_to(seen[None], (len(points), len(seen))), points], axis=1))[:, 0]
         if not self.reasoning.learns_rewards:
             own = jnp.zeros_like(own)
@@ -195,7 +200,13 @@ class Thinker(eqx.Module):
         self, mind: Mind, seen: Float[Array, " O"], points: Float[Array, "K D"], contexts: Contexts
     ) -> Float[Array, " K"]:
         """What own actions are worth against the contexts."""
-        return _averaged(mind.critic, seen, 0, points, np.arange(1, self.others + 1), contexts)
+        return self._against(mind, seen, points, contexts) @ contexts.weights
+
+    def _against(
+        self, mind: Mind, seen: Float[Array, " O"], points: Float[Array, "K D"], contexts: Contexts
+    ) -> Float[Array, "K L"]:
+        """What own actions are worth in each of the contexts."""
+        return _worths(mind.critic, seen, 0, points, np.arange(1, self.others + 1), contexts.points)
 
     def together(
         self, mind: Mind, seen: Float[Array, " O"], uniform: Cloud, temperature: ScalarLike, key: PRNGKey
@@ -203,7 +214,7 @@ class Thinker(eqx.Module):
         r"""Of moves: the actor's log-likelihood under the own marginal of the joint Gibbs law $\exp(Q/\tau)$."""
         others = self.actions.contexts(key, uniform, self.sizes.contexts)
         own = self.actions.candidates(key, None, self.mask[0], 0, 0)
-        each = _worths(mind.critic, seen, 0, own.points, np.arange(1, self.others + 1), others.points) / temperature
+        each = self._against(mind, seen, own.points, others) / temperature
         marginal = jax.nn.logsumexp(each + jnp.log(others.weights)[None], axis=1)
         weights = jax.nn.softmax(marginal + own.log_weights)
         return jnp.where(weights > 0, weights * self.law(mind, seen).log_prob(own.points), 0).sum()
@@ -261,18 +272,6 @@ class Thinker(eqx.Module):
         return jnp.log(2.0) * real if self.actions.is_continuous else jnp.log(real)
 
 
-def _averaged(
-    critic: Critic,
-    seen: Array,
-    agent: int | Array,
-    points: Float[Array, "K D"],
-    slots: Array | np.ndarray,
-    expects: Contexts,
-) -> Float[Array, " K"]:
-    """Q of one agent's `points`, averaged over what the agents in `slots` do. No gradient reaches the critic."""
-    return _worths(critic, seen, agent, points, slots, expects.points) @ expects.weights
-
-
 def _worths(
     critic: Critic,
     seen: Array,
@@ -281,7 +280,7 @@ def _worths(
     slots: Array | np.ndarray,
     contexts: Float[Array, "L J D"],
 ) -> Float[Array, "K L"]:
-    """Of every pair."""
+    """Q of one agent's `points` beside what the agents in `slots` do. No gradient reaches the critic."""
     critic = jax.lax.stop_gradient(critic)
     rest = critic.seen(seen[None])
     for k in range(len(slots)):
